@@ -1,0 +1,1 @@
+//! Pure translation between each vendor's wire format and the common vocabulary; no I/O.

@@ -1,0 +1,1 @@
+//! Upstreams: each implements `Provider`.

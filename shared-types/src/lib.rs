@@ -1,0 +1,54 @@
+//! The words that the Tollgate server, its client and every agent share.
+//!
+//! One object-safe trait ([`Provider`]), the messages that go in, the events that come out, one
+//! error type that crosses the wire, usage in disjoint token kinds and money as integers.
+//! No I/O, no runtime, no HTTP: everything here can be used by any program.
+//!
+//! Start with [`Provider`], then [`GenerateRequest`], [`StreamEvent`] and [`Fold`].
+#![warn(missing_docs)]
+
+mod money;
+mod secret;
+mod usage;
+mod budget;
+mod error;
+mod extras;
+mod part;
+mod message;
+mod options;
+mod tool;
+mod request;
+mod response;
+mod event;
+mod fold;
+mod stream;
+mod embed;
+mod model;
+mod provider;
+mod report;
+pub mod wire;
+
+pub use budget::{BudgetStatus, Resource, Window};
+pub use embed::{EmbedRequest, EmbedResponse};
+pub use error::{Blame, Error, ErrorBody, ErrorKind, Result};
+pub use event::StreamEvent;
+pub use extras::Extras;
+pub use fold::{Fold, events_of};
+pub use message::{Message, Origin, Role};
+pub use model::{Feature, ModelInfo, ModelPrice};
+pub use money::{MoneyParseError, NanoUsd};
+pub use options::CallOptions;
+pub use part::{
+    Citation, Media, MediaSource, NativeItem, Part, Reasoning, Refusal, Text, TokenLogprob,
+    ToolCall, ToolResult, TopLogprob,
+};
+pub use provider::{BoxFuture, Provider};
+pub use report::{UsageGroup, UsageReport, UsageRow};
+pub use request::{
+    GenerateRequest, Modality, OnUnsupported, OutputFormat, ReasoningOptions, Sampling,
+};
+pub use response::{Finish, FinishReason, GenerateResponse, Receipt, Warning};
+pub use secret::Secret;
+pub use stream::{EventSource, EventStream};
+pub use tool::{FunctionTool, HostedTool, Tool, ToolChoice};
+pub use usage::Usage;

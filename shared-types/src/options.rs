@@ -1,0 +1,51 @@
+//! How one call is made, apart from what it asks: never part of a body, always headers.
+
+use crate::Secret;
+use std::{collections::BTreeMap, time::Duration};
+
+/// Per-call options. A direct provider uses what applies to it; `RemoteProvider` turns them into
+/// headers and client behaviour.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CallOptions {
+    /// One key per logical call, reused by every retry. Absent: the client makes one.
+    pub idempotency_key: Option<String>,
+    /// Deadline of the whole call, retries included.
+    pub timeout: Option<Duration>,
+    /// How often a failed call is tried again. Absent: the client's default.
+    pub max_retries: Option<u32>,
+    /// Free labels for metering (project, session, agent, end user).
+    pub tags: BTreeMap<String, String>,
+    /// A credential for this call instead of the provider's own.
+    pub credential: Option<Secret<String>>,
+}
+
+impl CallOptions {
+    /// Sets the deadline of the whole call.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets the idempotency key.
+    #[must_use]
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.idempotency_key = Some(key.into());
+        self
+    }
+
+    /// Sets how often a failed call is tried again.
+    #[must_use]
+    pub fn max_retries(mut self, retries: u32) -> Self {
+        self.max_retries = Some(retries);
+        self
+    }
+
+    /// Adds a label for metering.
+    #[must_use]
+    pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.tags.insert(key.into(), value.into());
+        self
+    }
+}

@@ -1,0 +1,72 @@
+//! Names that server and client must spell alike: paths, headers, and the JSON of errors.
+
+use crate::{BudgetStatus, Error, ModelInfo};
+use serde::{Deserialize, Serialize};
+
+/// Paths of the native API.
+pub mod path {
+    /// One answer, whole.
+    pub const GENERATE: &str = "/api/v1/generate";
+    /// One answer, as server-sent events.
+    pub const STREAM: &str = "/api/v1/stream";
+    /// Vectors.
+    pub const EMBED: &str = "/api/v1/embed";
+    /// Prompt tokens of a request.
+    pub const COUNT_TOKENS: &str = "/api/v1/count_tokens";
+    /// Models that the caller may use.
+    pub const MODELS: &str = "/api/v1/models";
+    /// Usage that the caller may see.
+    pub const USAGE: &str = "/api/v1/usage";
+    /// Budgets that the caller is charged to.
+    pub const BUDGETS: &str = "/api/v1/budgets";
+}
+
+/// Headers beyond the standard ones.
+pub mod header {
+    /// Tollgate's id of the request, on every answer.
+    pub const REQUEST_ID: &str = "x-request-id";
+    /// One key per logical call.
+    pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+    /// How often the call was tried before.
+    pub const RETRY_COUNT: &str = "x-tollgate-retry-count";
+    /// Followed by a tag's name: a free label for metering.
+    pub const TAG_PREFIX: &str = "x-tollgate-tag-";
+    /// Provider that answers.
+    pub const PROVIDER: &str = "x-tollgate-provider";
+    /// Model that answers.
+    pub const MODEL: &str = "x-tollgate-model";
+    /// Exact cost, on answers that are not streamed.
+    pub const COST: &str = "x-tollgate-cost-nano-usd";
+    /// The output limit that a budget imposed.
+    pub const MAX_OUTPUT: &str = "x-tollgate-max-output";
+    /// Milliseconds to wait before a retry; finer than `retry-after`.
+    pub const RETRY_AFTER_MS: &str = "retry-after-ms";
+}
+
+/// Body of an unsuccessful native answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ErrorEnvelope {
+    /// What went wrong.
+    pub error: Error,
+}
+
+/// Answer of [`path::MODELS`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ModelList {
+    /// The models, sorted by id.
+    pub models: Vec<ModelInfo>,
+}
+
+/// Answer of [`path::BUDGETS`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct BudgetList {
+    /// The budgets, the user's before the key's.
+    pub budgets: Vec<BudgetStatus>,
+}
+
+/// Answer of [`path::COUNT_TOKENS`].
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct TokenCount {
+    /// Prompt tokens.
+    pub input_tokens: u64,
+}
