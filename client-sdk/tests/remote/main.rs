@@ -1,4 +1,10 @@
 //! `RemoteProvider` over real sockets, against a server that plays a script.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on shall fail there, in its helper functions too"
+)]
 
 mod server;
 mod retries;
