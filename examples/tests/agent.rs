@@ -133,7 +133,7 @@ async fn a_run_is_told_with_calls_answer_tokens_cost_and_budgets() {
          answer  It is 42.\n\
          tokens  20 in, 10 out, in 2 rounds\n\
          cost    $0.000003\n\
-         budget  8 requests of 10 requests left, user:alice per day\n"
+         budget  8 requests of 10 requests left (user:alice, day)\n"
     );
 }
 

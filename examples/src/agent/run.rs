@@ -64,7 +64,7 @@ impl fmt::Display for AgentRun {
                 resource => format!("{amount} {resource}"),
             };
             let (left, cap) = (unit(budget.remaining()), unit(budget.cap));
-            writeln!(f, "budget  {left} of {cap} left, {} per {}", budget.owner, budget.window)?;
+            writeln!(f, "budget  {left} of {cap} left ({}, {})", budget.owner, budget.window)?;
         }
         Ok(())
     }
