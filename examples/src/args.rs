@@ -9,7 +9,7 @@ use tollgate_types::{Provider, ToolChoice};
 #[derive(Debug, Parser)]
 #[command(after_help = "\
 Examples:
-  agent_local 'What is 12.5 * (3 + 4)?'
+  agent_local 'What is 12.5 * 7?'
   agent_local --tool-choice auto 'How many miles are 42 km?'
   TOLLGATE_URL=http://127.0.0.1:8787 TOLLGATE_API_KEY=tg_... agent_remote
 
@@ -18,7 +18,7 @@ $HOME/.cache/tollgate/models/SmolLM2-135M-Instruct.Q4_1.gguf.
 agent_remote asks the server TOLLGATE_URL with the key TOLLGATE_API_KEY.")]
 pub struct AgentArgs {
     /// What to ask
-    #[arg(default_value = "What is 12.5 * (3 + 4)?")]
+    #[arg(default_value = "What is 12.5 * 7?")]
     pub question: String,
 
     /// Model to ask

@@ -1,5 +1,6 @@
 //! What an agent did, what it used and what that cost.
 
+use serde_json::Value;
 use std::fmt;
 use tollgate_types::{BudgetStatus, GenerateResponse, NanoUsd, Resource, Usage};
 
@@ -50,7 +51,8 @@ impl fmt::Display for AgentRun {
                 Ok(text) => ("->", text),
                 Err(reason) => ("-> error:", reason),
             };
-            writeln!(f, "tool    {} {} {arrow} {text}", call.name, call.arguments)?;
+            let arguments = one_line(&call.arguments);
+            writeln!(f, "tool    {} {arguments} {arrow} {text}", call.name)?;
         }
         writeln!(f, "answer  {}", self.text.trim())?;
         let Usage { input, output, .. } = &self.usage;
@@ -68,4 +70,10 @@ impl fmt::Display for AgentRun {
         }
         Ok(())
     }
+}
+
+/// JSON without line breaks; text that is none stays as it is.
+fn one_line(arguments: &str) -> String {
+    serde_json::from_str::<Value>(arguments)
+        .map_or_else(|_| arguments.into(), |json| json.to_string())
 }
