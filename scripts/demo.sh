@@ -61,20 +61,20 @@ TOML
 }
 
 tollgate() { "$bin/tollgate" --config "$config" "$@"; }
-secret_in() { sed -n 's/.*"secret": *"\([^"]*\)".*/\1/p' "$1"; }
 
 issue() { # issue FILE ARGUMENT...: makes a key once and keeps it, readable by its owner alone
     local file="$demo/$1"
     shift
-    [ -s "$file" ] && return 0
-    (umask 077 && tollgate keys create "$@" --json >"$file.new" && mv "$file.new" "$file")
+    [ ! -s "$file" ] || return 0
+    (umask 077 && tollgate keys create "$@" --json | grep -o 'tg_[0-9A-Za-z_]*' >"$file.new")
+    mv "$file.new" "$file"
 }
 
 keys() {
-    [ -s "$demo/admin.json" ] || tollgate users create operator --role admin >/dev/null
-    [ -s "$demo/key.json" ] || tollgate users create alice >/dev/null
-    issue admin.json --user operator --role admin
-    issue key.json --user alice --model 'local/*' --feature chat --feature stream --feature tools \
+    [ -s "$demo/admin.key" ] || tollgate users create operator --role admin >/dev/null
+    [ -s "$demo/alice.key" ] || tollgate users create alice >/dev/null
+    issue admin.key --user operator --role admin
+    issue alice.key --user alice --model 'local/*' --feature chat --feature stream --feature tools \
         --budget 'cost=5usd/month' --budget 'tokens=100000/month' --budget 'requests=1000/day' \
         --rate '60/minute'
 }
@@ -108,9 +108,9 @@ ready() { # asks GET /health/ready; bash alone can do it, a fresh machine may la
 instructions() {
     step "the proxy is running at $url"
     cat <<TEXT
-    Your key is in $demo/key.json (the operator's in admin.json). Try, in another terminal:
+    Your key is in $demo/alice.key, the operator's in admin.key. Try, in another terminal:
 
-      export TOLLGATE_URL=$url TOLLGATE_API_KEY=\$(sed -n 's/.*"secret": *"\\([^"]*\\)".*/\\1/p' $demo/key.json)
+      export TOLLGATE_URL=$url TOLLGATE_API_KEY=\$(cat $demo/alice.key)
       $bin/toll chat --model $model "Name three rivers."
       $bin/toll usage
       $bin/tollgate --config $config usage --group-by user
@@ -141,7 +141,7 @@ serve
 say "$url is ready"
 
 export TOLLGATE_URL="$url"
-TOLLGATE_API_KEY="$(secret_in "$demo/key.json")"
+TOLLGATE_API_KEY="$(cat "$demo/alice.key")"
 export TOLLGATE_API_KEY
 
 step "asking the example agent, through RemoteProvider"

@@ -26,14 +26,17 @@ selection=("$@")
 step "building"
 cargo build --locked --workspace --all-targets
 
+failed=0
 step "tests"
-"${run[@]}" "${selection[@]}"
-[ "$#" -eq 0 ] || exit 0
+"${run[@]}" "${selection[@]}" || failed=1
+[ "$#" -eq 0 ] || exit "$failed"
 
 if have cargo-nextest; then
     step "tests in the documentation"
-    cargo test --locked --workspace --doc
+    cargo test --locked --workspace --doc || failed=1
 fi
 
 step "tests of the build without llama.cpp"
-"${run[@]}" -p tollgate -p tollgate-engine --no-default-features
+"${run[@]}" -p tollgate -p tollgate-engine --no-default-features || failed=1
+
+[ "$failed" = 0 ] || fail "some tests failed, see above"
