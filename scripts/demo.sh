@@ -66,7 +66,7 @@ issue() { # issue FILE ARGUMENT...: makes a key once and keeps it, readable by i
     local file="$demo/$1"
     shift
     [ ! -s "$file" ] || return 0
-    (umask 077 && tollgate keys create "$@" --json | grep -o 'tg_[0-9A-Za-z_]*' >"$file.new")
+    (umask 077 && tollgate keys create "$@" --json | grep -om 1 'tg_[0-9A-Za-z_]*' >"$file.new")
     mv "$file.new" "$file"
 }
 
@@ -119,10 +119,8 @@ instructions() {
         -H 'Content-Type: application/json' \\
         -d '{"model": "$model", "messages": [{"role": "user", "content": "Hello"}]}'
 
-      python3 -c 'import os, openai
-      client = openai.OpenAI(base_url="$url/v1", api_key=os.environ["TOLLGATE_API_KEY"])
-      messages = [{"role": "user", "content": "Hello"}]
-      print(client.chat.completions.create(model="$model", messages=messages).choices[0].message.content)'
+      python3 -c 'import os, openai; client = openai.OpenAI(base_url="$url/v1", api_key=os.environ["TOLLGATE_API_KEY"]); \\
+        print(client.chat.completions.create(model="$model", messages=[{"role": "user", "content": "Hello"}]).choices[0].message.content)'
 
     The log is $log. Ctrl-C stops the proxy.
 TEXT
