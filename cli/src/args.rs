@@ -55,7 +55,7 @@ pub(crate) struct ChatArgs {
     /// What to ask
     pub(crate) prompt: Option<String>,
 
-    /// Model to ask: <provider>/<model> or an alias (see `toll models`)
+    /// Model to ask: PROVIDER/MODEL or an alias (see `toll models`)
     #[arg(long, short, env = "TOLLGATE_MODEL")]
     pub(crate) model: Option<String>,
 
