@@ -7,7 +7,7 @@ use std::{
 
 /// Tells the time in milliseconds since 1970 UTC. Steps of the system's clock are passed on:
 /// durations are measured with [`std::time::Instant`] instead.
-pub trait Clock: Send + Sync + 'static {
+pub trait Clock: std::fmt::Debug + Send + Sync + 'static {
     /// Milliseconds since 1970 UTC.
     fn now_ms(&self) -> i64;
 }

@@ -19,7 +19,7 @@ pub mod store;
 pub mod access;
 pub mod limits;
 pub mod prices;
-// pub mod ledger;
+pub mod ledger;
 // upstreams
 pub mod providers;
 // which upstream

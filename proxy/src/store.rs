@@ -12,7 +12,7 @@ mod lock;
 mod reports;
 
 pub use accounts::{Account, KeyRow, UserRow};
-pub use books::{Books, Charge, OpenHold};
+pub use books::{Books, Charge, ChargedBudget, OpenHold};
 pub use budgets::{BudgetRow, Counters};
 pub use entries::EntryRow;
 pub use error::StoreError;
@@ -114,6 +114,16 @@ impl Store {
     /// When it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
         sqlx::query("select 1").execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// A consistent copy of the database as it stands, while the server runs.
+    ///
+    /// # Errors
+    /// When the target exists or cannot be written; any database failure.
+    pub async fn copy_to(&self, target: &Path) -> Result<(), StoreError> {
+        let target = target.to_string_lossy();
+        sqlx::query("vacuum into $1").bind(target.as_ref()).execute(&self.pool).await?;
         Ok(())
     }
 

@@ -16,6 +16,9 @@ pub struct Bound {
     pub min_output: u64,
     /// The likely number of prompt tokens: what is charged when nobody ever says.
     pub likely_input: u64,
+    /// The provider runs in this process and counts every token itself: until it answers, it has
+    /// used nothing.
+    pub in_process: bool,
 }
 
 /// What a permitted call can cost at most.
@@ -114,7 +117,7 @@ mod tests {
     }
 
     fn bound(input_tokens: u64, max_output: u64) -> Bound {
-        Bound { input_tokens, max_output, min_output: 1, likely_input: input_tokens }
+        Bound { input_tokens, max_output, min_output: 1, likely_input: input_tokens, in_process: true }
     }
 
     #[test]

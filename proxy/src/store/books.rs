@@ -24,6 +24,19 @@ pub struct OpenHold {
     pub delivered_tokens: i64,
 }
 
+/// A budget with the counters of the window that a hold belongs to.
+#[derive(Clone, Debug, FromRow)]
+pub struct ChargedBudget {
+    /// The budget.
+    #[sqlx(flatten)]
+    pub budget: BudgetRow,
+    /// The window's counters.
+    #[sqlx(flatten)]
+    pub counters: Counters,
+    /// When the window ends.
+    pub end_ms: Option<i64>,
+}
+
 /// What a request costs the budgets it was charged to, one amount per resource.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Charge {
@@ -228,12 +241,12 @@ impl Books {
         Ok(())
     }
 
-    /// Ends a hold: what was set aside is released, and at most as much is spent, each resource
-    /// by its own amount. Returns false when the hold had ended before.
+    /// Releases what a hold set aside and spends at most as much, each resource by its own amount.
+    /// [`Books::forget`] follows.
     ///
     /// # Errors
     /// Any database failure.
-    pub async fn release(&mut self, hold_id: &str, charge: Charge) -> Result<bool, StoreError> {
+    pub async fn release(&mut self, hold_id: &str, charge: Charge) -> Result<(), StoreError> {
         sqlx::query(
             "update budget_windows
              set held = held - a.amount,
@@ -252,6 +265,35 @@ impl Books {
         .bind(charge.requests)
         .execute(&mut self.connection)
         .await?;
+        Ok(())
+    }
+
+    /// The budgets that a hold is charged to, with the counters of its windows.
+    ///
+    /// # Errors
+    /// Any database failure.
+    pub async fn charged(&mut self, hold_id: &str) -> Result<Vec<ChargedBudget>, StoreError> {
+        Ok(sqlx::query_as(
+            "select b.id, b.owner_kind, b.owner_id, u.name as owner_name, u.time_zone,
+                    b.resource, b.span, b.cap, w.spent, w.held, w.end_ms
+             from hold_amounts h
+             join budgets b on b.id = h.budget_id
+             join budget_windows w on w.budget_id = h.budget_id and w.start_ms = h.start_ms
+             left join api_keys k on b.owner_kind = 'key' and k.id = b.owner_id
+             join users u on u.id = case b.owner_kind when 'key' then k.user_id else b.owner_id end
+             where h.hold_id = $1
+             order by b.owner_kind desc, b.id",
+        )
+        .bind(hold_id)
+        .fetch_all(&mut self.connection)
+        .await?)
+    }
+
+    /// Removes a hold that was released. Returns false when it had ended before.
+    ///
+    /// # Errors
+    /// Any database failure.
+    pub async fn forget(&mut self, hold_id: &str) -> Result<bool, StoreError> {
         sqlx::query("delete from hold_amounts where hold_id = $1")
             .bind(hold_id)
             .execute(&mut self.connection)
