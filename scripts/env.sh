@@ -12,9 +12,8 @@ CCACHE_MAXSIZE="${CCACHE_MAXSIZE:-1G}"
 export TOLLGATE_CACHE CARGO_TARGET_DIR CCACHE_DIR CCACHE_MAXSIZE
 
 # The demo model: also in proxy/src/commands/models/, from which `tollgate models pull` works.
-TOLLGATE_MODEL="$TOLLGATE_CACHE/models/SmolLM2-135M-Instruct.Q4_1.gguf"
-TOLLGATE_MODEL_SHA256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
-export TOLLGATE_MODEL TOLLGATE_MODEL_SHA256
+DEMO_MODEL="$TOLLGATE_CACHE/models/SmolLM2-135M-Instruct.Q4_1.gguf"
+DEMO_MODEL_SHA256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
 
 step() { printf '\n==> %s\n' "$*"; }
 say() { printf '    %s\n' "$*"; }

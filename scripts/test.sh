@@ -8,7 +8,7 @@ scripts/setup.sh test
 scripts/model.sh
 scripts/venv.sh
 
-export TOLLGATE_TEST_MODEL="$TOLLGATE_MODEL"
+export TOLLGATE_TEST_MODEL="$DEMO_MODEL"
 export TOLLGATE_TEST_PYTHON="$TOLLGATE_CACHE/venv/bin/python"
 export INSTA_UPDATE="${INSTA_UPDATE:-no}"
 
