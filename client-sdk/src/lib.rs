@@ -1,1 +1,41 @@
-//! Not written yet.
+//! The thin client: [`RemoteProvider`] answers the same [`Provider`](tollgate_types::Provider)
+//! trait as every model backend, over HTTP to a Tollgate server.
+//!
+//! Code that holds an `Arc<dyn Provider>` becomes remote by changing the line that builds it:
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use tollgate_types::{GenerateRequest, Message, Provider};
+//!
+//! # async fn ask() -> tollgate_types::Result<()> {
+//! let provider: Arc<dyn Provider> = Arc::new(tollgate_client::RemoteProvider::from_env()?);
+//!
+//! let request = GenerateRequest::new("openai/gpt-4o-mini", vec![Message::user("Hello")]);
+//! let answer = provider.generate(request).await?;
+//! println!("{}", answer.text());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A call is tried again where that can help, under one idempotency key, so that it never runs or
+//! bills twice. Dropping a future or a stream closes its connection, which cancels the call at the
+//! server; nothing is left running. No API key ever appears in an error or a `Debug` output.
+#![warn(missing_docs)]
+
+mod failure;
+mod retry;
+mod tls;
+mod headers;
+mod sse;
+mod events;
+mod call;
+mod address;
+mod query;
+mod builder;
+mod env;
+mod remote;
+
+pub use builder::Builder;
+pub use query::{GroupBy, UsageQuery};
+pub use remote::RemoteProvider;
+pub use retry::RetryPolicy;

@@ -226,7 +226,7 @@ mod tests {
                 origin: Origin { model: "m".into(), ..Origin::default() },
                 warnings: vec![],
                 extras: Extras::new(),
-                receipt: cost.map(|c| Receipt { cost: NanoUsd(c), ..Receipt::default() }),
+                receipt: cost.map(|c| Receipt { cost: Some(NanoUsd(c)), ..Receipt::default() }),
             };
             prop_assert_eq!(fold(events_of(response.clone())).unwrap(), response);
         }

@@ -22,9 +22,9 @@ pub struct UsageRow {
     pub disposition: String,
     /// Tokens by kind.
     pub usage: Usage,
-    /// The exact cost.
-    #[serde(rename = "cost_nano_usd")]
-    pub cost: NanoUsd,
+    /// The exact cost; absent when the model had no price.
+    #[serde(rename = "cost_nano_usd", default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<NanoUsd>,
     /// From admission to the end, milliseconds.
     pub latency_ms: i64,
     /// From admission to the first token, milliseconds; absent when none came.
@@ -46,9 +46,12 @@ pub struct UsageGroup {
     pub requests: u64,
     /// Tokens by kind, summed.
     pub usage: Usage,
-    /// Cost, summed.
+    /// Cost, summed over the requests that had a price.
     #[serde(rename = "cost_nano_usd")]
     pub cost: NanoUsd,
+    /// How many of the requests had no price.
+    #[serde(default)]
+    pub unpriced: u64,
 }
 
 /// Usage of a span of time.

@@ -107,9 +107,9 @@ pub struct Receipt {
     /// The upstream's own id, where it sent one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_request_id: Option<String>,
-    /// The exact cost.
-    #[serde(rename = "cost_nano_usd")]
-    pub cost: NanoUsd,
+    /// The exact cost; absent when the model has no price.
+    #[serde(rename = "cost_nano_usd", default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<NanoUsd>,
     /// Every budget that the call was charged to, after the charge.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub budgets: Vec<BudgetStatus>,

@@ -1,1 +1,5 @@
-//! Not written yet.
+//! What the project's own tests share: reading its source files and checking their shape.
+
+pub mod source;
+pub mod floors;
+pub mod shape;

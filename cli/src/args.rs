@@ -1,0 +1,168 @@
+//! What can be typed after `toll`.
+
+use clap::{Args as Arguments, Parser, Subcommand};
+use tollgate_client::GroupBy;
+
+/// Asks models and reads usage and budgets, through a Tollgate server.
+#[derive(Parser)]
+#[command(
+    name = "toll",
+    version,
+    arg_required_else_help = true,
+    after_help = "\
+Examples:
+  export TOLLGATE_URL=https://tollgate.example.com TOLLGATE_API_KEY=tg_...
+  toll models
+  toll chat --model local/smollm2-135m-instruct 'Why is the sky blue?'
+  toll usage --since 7d --group-by model
+  toll budgets
+
+Exit status: 0 done, 1 failed, 2 bad usage, 130 interrupted."
+)]
+pub(crate) struct Args {
+    /// Address of the server
+    #[arg(long, global = true, env = "TOLLGATE_URL", default_value = "http://127.0.0.1:8787")]
+    pub(crate) url: String,
+
+    /// Key to call it with
+    #[arg(long, global = true, env = "TOLLGATE_API_KEY", hide_env_values = true)]
+    pub(crate) api_key: Option<String>,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Chat(ChatArgs),
+    Models(ModelsArgs),
+    Usage(UsageArgs),
+    Budgets(BudgetsArgs),
+}
+
+/// Asks a model; the answer goes to stdout, its cost to stderr
+///
+/// Without PROMPT, what is piped in is asked; at a terminal, a conversation begins: one line is one
+/// turn, Ctrl-C stops an answer, Ctrl-D leaves.
+#[derive(Arguments)]
+#[command(after_help = "\
+Examples:
+  toll chat --model local/smollm2-135m-instruct 'Why is the sky blue?'
+  git diff | toll chat --system 'Write a commit message for this change'
+  toll chat --json --max-output 20 'Say hello' | jq .usage
+  toll chat")]
+pub(crate) struct ChatArgs {
+    /// What to ask
+    pub(crate) prompt: Option<String>,
+
+    /// Model to ask: <provider>/<model> or an alias (see `toll models`)
+    #[arg(long, short, env = "TOLLGATE_MODEL")]
+    pub(crate) model: Option<String>,
+
+    /// Instructions that stand above the conversation
+    #[arg(long)]
+    pub(crate) system: Option<String>,
+
+    /// The most tokens of one answer
+    #[arg(long, value_name = "TOKENS")]
+    pub(crate) max_output: Option<u32>,
+
+    /// How freely words are chosen; 0 takes the likeliest each time
+    #[arg(long)]
+    pub(crate) temperature: Option<f64>,
+
+    /// Print each whole answer as one line of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Lists the models that the key may use
+#[derive(Arguments)]
+#[command(after_help = "\
+Examples:
+  toll models
+  toll models --json | jq -r '.models[].id'")]
+pub(crate) struct ModelsArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Shows requests, tokens and cost
+#[derive(Arguments)]
+#[command(after_help = "\
+Examples:
+  toll usage --since 24h
+  toll usage --since 2026-11-01T00:00:00Z --until 2026-12-01T00:00:00Z --group-by day
+  toll usage --model gpt-4o-mini --rows 20
+  toll usage --since 30d --group-by user --csv > usage.csv")]
+pub(crate) struct UsageArgs {
+    /// Only calls since then: RFC 3339, or an age such as 24h or 7d
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+
+    /// Only calls before then: RFC 3339, or an age
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+
+    /// Only this user's calls
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
+
+    /// Only calls of this key
+    #[arg(long, value_name = "ID")]
+    pub(crate) key: Option<String>,
+
+    /// Only calls that this provider answered
+    #[arg(long, value_name = "NAME")]
+    pub(crate) provider: Option<String>,
+
+    /// Only calls that this model answered
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+
+    /// What one line stands for: user, key, provider, model or day
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) group_by: Option<GroupBy>,
+
+    /// List the newest N calls one by one
+    #[arg(long, value_name = "N")]
+    pub(crate) rows: Option<u32>,
+
+    /// Print JSON
+    #[arg(long, conflicts_with = "csv")]
+    pub(crate) json: bool,
+
+    /// Print comma-separated values: the calls if --rows is given, else the groups
+    #[arg(long)]
+    pub(crate) csv: bool,
+}
+
+/// Shows what is left of every budget that the key is charged to
+#[derive(Arguments)]
+#[command(after_help = "\
+Examples:
+  toll budgets
+  toll budgets --json | jq '.budgets[] | .cap - .spent - .held'")]
+pub(crate) struct BudgetsArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed_and_every_command_has_examples() {
+        let mut command = Args::command();
+        command.build();
+        for command in command.get_subcommands().filter(|command| command.get_name() != "help") {
+            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(after.contains("Examples:"), "{}", command.get_name());
+        }
+        command.debug_assert();
+    }
+}

@@ -1,0 +1,58 @@
+//! Amounts, times and budgets in words for people.
+
+use jiff::{Timestamp, tz::TimeZone};
+use tollgate_types::{BudgetStatus, NanoUsd, Receipt, Resource, Usage};
+
+/// An amount in the unit of what a budget counts.
+pub(crate) fn amount(resource: Resource, amount: i64) -> String {
+    match resource {
+        Resource::Cost => NanoUsd(amount).to_string(),
+        Resource::Tokens | Resource::Requests => amount.to_string(),
+    }
+}
+
+/// A cost; a model without a price has none.
+pub(crate) fn cost(cost: Option<NanoUsd>) -> String {
+    cost.map_or_else(|| "-".to_owned(), |cost| cost.to_string())
+}
+
+/// Milliseconds since 1970 as the local date and time, to the minute.
+pub(crate) fn local_time(ms: i64) -> String {
+    let Ok(time) = Timestamp::from_millisecond(ms) else { return format!("{ms} ms") };
+    time.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+/// When a budget starts again.
+pub(crate) fn reset(resets_at_ms: Option<i64>) -> String {
+    resets_at_ms.map_or_else(|| "never".to_owned(), local_time)
+}
+
+/// One budget in one line.
+pub(crate) fn budget(budget: &BudgetStatus) -> String {
+    let unit = |n| amount(budget.resource, n);
+    format!(
+        "{} of {} per {}: {} of {} left, {} spent, {} held, resets {}",
+        budget.resource,
+        budget.owner,
+        budget.window,
+        unit(budget.remaining()),
+        unit(budget.cap),
+        unit(budget.spent),
+        unit(budget.held),
+        reset(budget.resets_at_ms),
+    )
+}
+
+/// What an answer took, in one line.
+pub(crate) fn spending(usage: &Usage, receipt: Option<&Receipt>) -> String {
+    let tokens = format!("{} tokens in, {} out", usage.total_input(), usage.total_output());
+    match receipt {
+        None => tokens,
+        Some(Receipt { cost: None, request_id, .. }) => {
+            format!("{tokens}, no price set, request {request_id}")
+        }
+        Some(Receipt { cost: Some(cost), request_id, .. }) => {
+            format!("{tokens}, {cost}, request {request_id}")
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Which usage a report shall cover.
+
+use std::{fmt, str::FromStr};
+
+/// Which usage to report; everything absent means all that the key may see.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UsageQuery {
+    /// Only calls that began at or after this: RFC 3339, or an age such as `24h` or `7d`.
+    pub since: Option<String>,
+    /// Only calls that began before this: RFC 3339, or an age.
+    pub until: Option<String>,
+    /// Only this user's calls, by name.
+    pub user: Option<String>,
+    /// Only calls of this key, by id.
+    pub key: Option<String>,
+    /// Only calls that this provider answered.
+    pub provider: Option<String>,
+    /// Only calls that this model answered, as the provider calls it.
+    pub model: Option<String>,
+    /// What the lines of the report stand for; absent: one line for everything.
+    pub group_by: Option<GroupBy>,
+    /// How many of the newest calls to list one by one; absent: none.
+    pub rows: Option<u32>,
+}
+
+/// What one line of a usage report stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GroupBy {
+    /// A user.
+    User,
+    /// An API key.
+    Key,
+    /// A provider.
+    Provider,
+    /// A model.
+    Model,
+    /// A day.
+    Day,
+}
+
+impl GroupBy {
+    /// Every choice.
+    pub const ALL: [Self; 5] = [Self::User, Self::Key, Self::Provider, Self::Model, Self::Day];
+
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Key => "key",
+            Self::Provider => "provider",
+            Self::Model => "model",
+            Self::Day => "day",
+        }
+    }
+}
+
+impl fmt::Display for GroupBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for GroupBy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|choice| choice.as_str() == text).ok_or_else(|| {
+            format!("{text:?} cannot be grouped by, use one of: user, key, provider, model, day")
+        })
+    }
+}
+
+impl UsageQuery {
+    /// The query's part of the address.
+    pub(crate) fn pairs(self) -> Vec<(&'static str, String)> {
+        [
+            ("since", self.since),
+            ("until", self.until),
+            ("user", self.user),
+            ("key", self.key),
+            ("provider", self.provider),
+            ("model", self.model),
+            ("group_by", self.group_by.map(|choice| choice.to_string())),
+            ("rows", self.rows.map(|rows| rows.to_string())),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
+    }
+}

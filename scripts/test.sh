@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Every test: the whole workspace with llama.cpp and the real model, then the server and the
+# scheduler without any C++. Arguments go to the first test run: scripts/test.sh -p tollgate-types
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/env.sh
+scripts/setup.sh test
+scripts/model.sh
+scripts/venv.sh
+
+export TOLLGATE_TEST_MODEL="$DEMO_MODEL"
+export TOLLGATE_TEST_PYTHON="$TOLLGATE_CACHE/venv/bin/python"
+export INSTA_UPDATE="${INSTA_UPDATE:-no}"
+
+if have cargo-nextest; then
+    run=(cargo nextest run --locked --no-fail-fast)
+else
+    run=(cargo test --locked --no-fail-fast)
+fi
+selection=("$@")
+[ "$#" -gt 0 ] || selection=(--workspace)
+
+# Some tests start the programs themselves, and cargo builds those only when asked to.
+step "programs"
+cargo build --locked --workspace --bins --examples
+
+step "tests"
+"${run[@]}" "${selection[@]}"
+[ "$#" -eq 0 ] || exit 0
+
+if have cargo-nextest; then
+    step "tests in the documentation"
+    cargo test --locked --workspace --doc
+fi
+
+step "tests of the build without llama.cpp"
+"${run[@]}" -p tollgate -p tollgate-engine --no-default-features
