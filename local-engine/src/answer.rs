@@ -246,3 +246,69 @@ fn call_id() -> String {
     let letters = std::iter::repeat_with(fastrand::alphanumeric);
     format!("call_{}", letters.take(24).collect::<String>())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tollgate_types::Fold;
+
+    /// The kinds and texts of the parts that pieces turn into, and the reason of the end.
+    fn parts(mut parts: Parts, pieces: &[&str], end: End) -> (Vec<String>, FinishReason) {
+        let mut fold = Fold::new();
+        let origin = Origin::default();
+        fold.push(StreamEvent::Start { origin, request_id: None, warnings: vec![] }).unwrap();
+        for piece in pieces {
+            parts.piece(Piece { text: (*piece).to_owned(), logprobs: vec![] });
+        }
+        let finish = parts.finish(end);
+        for event in parts.events.drain(..) {
+            fold.push(event).unwrap();
+        }
+        let (usage, extras, receipt) = (Usage::default(), Extras::new(), None);
+        fold.push(StreamEvent::Finish { finish, usage, extras, receipt }).unwrap();
+        let answer = fold.finish().unwrap();
+        let show = |part: &Part| match part {
+            Part::Text(text) => format!("text {}", text.text),
+            Part::ToolCall(call) => format!("{} {}", call.name, call.arguments),
+            other => format!("{other:?}"),
+        };
+        (answer.content.iter().map(show).collect(), answer.finish.reason)
+    }
+
+    fn tagged(parallel: Option<bool>) -> Parts {
+        Parts::new(Reading::Tagged, vec!["add".into()], parallel)
+    }
+
+    const CALL: &str = "<tool_call>{\"name\":\"add\",\"arguments\":{\"a\":1}}</tool_call>";
+
+    #[test]
+    fn an_empty_answer_still_has_a_part() {
+        let text = Parts::new(Reading::Text, vec![], None);
+        assert_eq!(parts(text, &[], End::Stop), (vec!["text ".into()], FinishReason::Stop));
+        let found = parts(tagged(None), &["\n"], End::Length);
+        assert_eq!(found, (vec!["text \n".into()], FinishReason::Length));
+    }
+
+    #[test]
+    fn text_and_calls_become_parts_and_line_breaks_between_them_do_not() {
+        let found =
+            parts(tagged(None), &["Let me", " see.", "\n", CALL, "\n", CALL, "\n"], End::Stop);
+        let call = "add {\"a\":1}".to_owned();
+        let expected = vec!["text Let me see.".into(), call.clone(), call];
+        assert_eq!(found, (expected, FinishReason::ToolCalls));
+    }
+
+    #[test]
+    fn one_call_is_all_where_calls_may_not_be_parallel() {
+        let found = parts(tagged(Some(false)), &[CALL, CALL, " and more"], End::Stop);
+        assert_eq!(found, (vec!["add {\"a\":1}".into()], FinishReason::ToolCalls));
+    }
+
+    #[test]
+    fn a_forced_call_is_a_call() {
+        let forced = Parts::new(Reading::Forced, vec!["add".into()], None);
+        let pieces = ["{\"name\": \"add\", \"argum", "ents\": {\"a\"", ": 2}}"];
+        let expected = (vec!["add {\"a\": 2}".into()], FinishReason::ToolCalls);
+        assert_eq!(parts(forced, &pieces, End::Stop), expected);
+    }
+}

@@ -23,10 +23,10 @@ pub mod ledger;
 // upstreams
 pub mod providers;
 // which upstream
-// pub mod catalog;
-// pub mod routing;
+pub mod catalog;
+pub mod routing;
 // the path of a request
-// pub mod gateway;
+pub mod gateway;
 // ways in
 // pub mod ingress;
 // running
