@@ -9,6 +9,7 @@
 mod hold;
 mod meter;
 mod outcome;
+pub mod report;
 mod status;
 mod sweep;
 mod window;

@@ -28,7 +28,7 @@ pub mod routing;
 // the path of a request
 pub mod gateway;
 // ways in
-// pub mod ingress;
+pub mod ingress;
 // running
 // pub mod app;
 // pub mod serve;

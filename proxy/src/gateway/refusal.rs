@@ -28,5 +28,5 @@ pub enum Refusal {
     Store(#[from] StoreError),
     /// The upstream said no, or could not be reached.
     #[error(transparent)]
-    Provider(tollgate_types::Error),
+    Provider(#[from] tollgate_types::Error),
 }
