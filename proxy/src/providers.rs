@@ -1,1 +1,3 @@
 //! Upstreams: each implements `Provider`.
+
+pub mod openai;
