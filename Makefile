@@ -14,8 +14,9 @@ build: ## build the programs, optimised
 model: ## get the demo model (98 MB) into the cache folder
 	@scripts/model.sh
 
-setup: ## install what the build needs and this machine lacks (Debian packages)
-	@scripts/setup.sh
+setup: ## install what the build and the tests need and this machine lacks, and get the demo model
+	@scripts/setup.sh test
+	@scripts/model.sh
 
 test: ## set up and run every test
 	@scripts/test.sh

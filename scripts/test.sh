@@ -8,7 +8,7 @@ scripts/setup.sh test
 scripts/model.sh
 scripts/venv.sh
 
-export TOLLGATE_TEST_MODEL="$DEMO_MODEL"
+export TOLLGATE_TEST_MODEL="$DEMO_MODEL" TOLLGATE_MODEL_PATH="$DEMO_MODEL"
 export TOLLGATE_TEST_PYTHON="$TOLLGATE_CACHE/venv/bin/python"
 export INSTA_UPDATE="${INSTA_UPDATE:-no}"
 
@@ -20,9 +20,11 @@ fi
 selection=("$@")
 [ "$#" -gt 0 ] || selection=(--workspace)
 
-# Some tests start the programs themselves, and cargo builds those only when asked to.
-step "programs"
-cargo build --locked --workspace --bins --examples
+# Some tests start the programs themselves, and cargo builds those only when asked to. With all
+# targets, as in scripts/lint.sh, so that llama.cpp is built once for both: another selection of
+# packages or targets can turn on other features of its build tools, and cargo then builds it anew.
+step "building"
+cargo build --locked --workspace --all-targets
 
 step "tests"
 "${run[@]}" "${selection[@]}"

@@ -71,7 +71,7 @@ impl Chat {
             }
             match self.turn(line).await {
                 Ok(()) => {}
-                Err(Failure::Interrupted) => writeln!(stderr(), "stopped")?,
+                Err(Failure::Interrupted) => writeln!(stderr(), "\nstopped")?,
                 Err(failure @ Failure::Call(_)) => failure.write(&mut stderr())?,
                 Err(failure) => return Err(failure),
             }

@@ -31,7 +31,7 @@ pub(crate) fn reset(resets_at_ms: Option<i64>) -> String {
 pub(crate) fn budget(budget: &BudgetStatus) -> String {
     let unit = |n| amount(budget.resource, n);
     format!(
-        "{} of {} per {}: {} of {} left, {} spent, {} held, resets {}",
+        "{} of {} ({}): {} of {} left, {} spent, {} held, resets {}",
         budget.resource,
         budget.owner,
         budget.window,

@@ -36,7 +36,7 @@ fn tables(report: &UsageReport) -> String {
     lines.push(group_line("total", &report.total));
     let mut text = output::table([group_by, "requests", "tokens in", "tokens out", "cost"], lines);
     if report.total.unpriced > 0 {
-        text.push_str(&format!("{} requests had no price\n", report.total.unpriced));
+        text.push_str(&format!("requests without a price: {}\n", report.total.unpriced));
     }
     if !report.rows.is_empty() {
         let names = ["started", "user", "model", "tokens in", "tokens out", "cost", "ms", "end"];

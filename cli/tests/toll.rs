@@ -138,7 +138,7 @@ async fn usage_is_shown_in_groups_and_rows() {
     let reply = || vec![Reply::body(200, report)];
     let (code, table, _) = run(reply(), &["usage", "--group-by", "model", "--rows", "1"]).await;
     assert_eq!(code, Some(0));
-    for part in ["echo          2         10           4  $1.50", "1 requests had no price"] {
+    for part in ["echo          2         10           4  $1.50", "requests without a price: 1"] {
         assert!(table.contains(part), "{part} is missing in {table}");
     }
     let (_, csv, _) = run(reply(), &["usage", "--rows", "1", "--csv"]).await;

@@ -32,8 +32,9 @@ pub(crate) struct Limits {
 pub(crate) fn read(response: Response, limits: Limits) -> Result<EventStream> {
     let head = Head::of(&response);
     let content_type = response.headers().get(CONTENT_TYPE);
-    if !content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream")) {
-        return Err(head.protocol(format!("an event stream was expected, not {content_type:?}")));
+    let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or("nothing");
+    if !content_type.starts_with("text/event-stream") {
+        return Err(head.protocol(format!("the answer is no event stream but {content_type}")));
     }
     let reader = Reader { response, head, limits, decoder: SseDecoder::default() };
     Ok(EventStream::new(stream::unfold(reader, |mut reader| async move {

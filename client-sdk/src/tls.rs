@@ -30,7 +30,7 @@ pub(crate) fn config(trust: Trust<'_>) -> Result<ClientConfig> {
         Trust::Nobody => builder.with_root_certificates(RootCertStore::empty()),
         Trust::Bundle(pem) => builder.with_root_certificates(roots(pem)?),
         Trust::System => builder.with_platform_verifier().map_err(|error| {
-            broken("no certificates of the system can be read: install ca-certificates or give ca_bundle")
+            broken("no certificates of the system can be read: install ca-certificates, set SSL_CERT_FILE or give a CA bundle")
                 .with_source(error)
         })?,
     };

@@ -3,3 +3,4 @@
 pub mod source;
 pub mod floors;
 pub mod shape;
+pub mod supply;

@@ -4,7 +4,8 @@ use crate::{failure::Result, output, show};
 use std::{collections::BTreeSet, io::Write};
 use tollgate_client::RemoteProvider;
 use tollgate_types::{
-    FinishReason, Fold, GenerateRequest, GenerateResponse, Message, Part, Provider, StreamEvent,
+    EventStream, FinishReason, Fold, GenerateRequest, GenerateResponse, Message, Part, Provider,
+    StreamEvent,
 };
 
 pub(super) struct Answer(GenerateResponse);
@@ -22,18 +23,11 @@ impl Answer {
         remote: &RemoteProvider,
         request: GenerateRequest,
     ) -> Result<Self> {
-        let mut stream = remote.stream(request).await?;
-        let mut fold = Fold::new();
-        let mut spoken = Spoken::default();
-        while let Some(event) = stream.next().await {
-            let event = event?;
-            if let Some(text) = spoken.text_of(&event) {
-                output::text(text)?;
-            }
-            fold.push(event)?;
-        }
+        let stream = remote.stream(request).await?;
+        let spoken = speak(stream).await;
+        // What follows, an error too, begins on a line of its own.
         output::text("\n")?;
-        Ok(Self(fold.finish()?))
+        Ok(Self(spoken?))
     }
 
     /// Says what the answer cost, what is left, and what was not as asked.
@@ -56,6 +50,19 @@ impl Answer {
     pub(super) fn into_message(self) -> Message {
         self.0.into_message()
     }
+}
+
+async fn speak(mut stream: EventStream) -> Result<GenerateResponse> {
+    let mut fold = Fold::new();
+    let mut spoken = Spoken::default();
+    while let Some(event) = stream.next().await {
+        let event = event?;
+        if let Some(text) = spoken.text_of(&event) {
+            output::text(text)?;
+        }
+        fold.push(event)?;
+    }
+    Ok(fold.finish()?)
 }
 
 fn shortened(reason: FinishReason) -> Option<&'static str> {

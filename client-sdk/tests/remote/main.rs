@@ -11,6 +11,7 @@ mod retries;
 mod streams;
 mod requests;
 mod secrets;
+mod encrypted;
 
 use crate::server::Server;
 use std::time::Duration;
