@@ -94,14 +94,19 @@ impl Gateway {
         let model = candidate.target.model.clone();
         match candidate.provider.embed(EmbedRequest { model, ..request }).await {
             Ok(mut response) => {
-                let used = if response.usage.is_empty() { meter.used() } else { response.usage.clone() };
+                let used =
+                    if response.usage.is_empty() { meter.used() } else { response.usage.clone() };
                 response.usage = used.clone();
-                response.receipt = Some(meter.settle(Outcome::new(Disposition::Settled, used)).await?);
+                response.receipt =
+                    Some(meter.settle(Outcome::new(Disposition::Settled, used)).await?);
                 Ok(response)
             }
             Err(error) => {
                 let nothing = tollgate_types::Usage::default();
-                let failed = Outcome { error: Some(error.kind()), ..Outcome::new(Disposition::Failed, nothing) };
+                let failed = Outcome {
+                    error: Some(error.kind()),
+                    ..Outcome::new(Disposition::Failed, nothing)
+                };
                 meter.settle(failed).await?;
                 Err(Refusal::Provider(error))
             }

@@ -12,7 +12,10 @@ mod sse;
 
 pub use front::{Front, Readiness};
 
-use axum::{Router, middleware, routing::{any, get, post}};
+use axum::{
+    Router, middleware,
+    routing::{any, get, post},
+};
 use std::sync::Arc;
 use tollgate_types::wire::path;
 

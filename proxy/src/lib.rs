@@ -30,6 +30,6 @@ pub mod gateway;
 // ways in
 pub mod ingress;
 // running
-// pub mod app;
-// pub mod serve;
-// pub mod commands;
+pub mod app;
+pub mod serve;
+pub mod commands;

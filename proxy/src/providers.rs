@@ -78,7 +78,8 @@ fn open_openai(
     environment: &Environment,
 ) -> Result<Arc<dyn Provider>, ProviderError> {
     let client = |message: String| ProviderError::Client { provider: entry.name.clone(), message };
-    let mut options = openai::OpenAiOptions { name: entry.name.clone(), ..openai::OpenAiOptions::default() };
+    let mut options =
+        openai::OpenAiOptions { name: entry.name.clone(), ..openai::OpenAiOptions::default() };
     if let Some(url) = &entry.base_url {
         options.base_url.clone_from(url);
     }

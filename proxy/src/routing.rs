@@ -1,6 +1,10 @@
 //! Opening a call: candidates in order until one answers, never after the first event.
 
-use crate::{access::Target, catalog::{Candidate, Plan}, ledger::Meter};
+use crate::{
+    access::Target,
+    catalog::{Candidate, Plan},
+    ledger::Meter,
+};
 use tollgate_types::{Blame, Error, EventStream, GenerateRequest, Result};
 
 /// Sends the request to the permitted targets in order. A failure that another upstream might not

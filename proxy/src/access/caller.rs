@@ -51,8 +51,8 @@ impl Caller {
     /// Reads an account whose key and user are in force.
     pub(super) fn of(account: &Account) -> Result<Self, StoreError> {
         let role = |text: &str| Role::from_str(text).map_err(StoreError::Row);
-        let admin = role(&account.key.role)? == Role::Admin
-            && role(&account.user.role)? == Role::Admin;
+        let admin =
+            role(&account.key.role)? == Role::Admin && role(&account.user.role)? == Role::Admin;
         let permissions = [&account.user.permissions, &account.key.permissions]
             .into_iter()
             .map(|json| serde_json::from_str(json))

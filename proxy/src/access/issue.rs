@@ -1,7 +1,11 @@
 //! Making keys. The secret is shown once, to whoever ordered the key, and kept only as a hash.
 
 use super::{ApiKey, Permissions, Role, key};
-use crate::{clock::Clock, ids::new_id, store::{KeyRow, Store, StoreError, UserRow}};
+use crate::{
+    clock::Clock,
+    ids::new_id,
+    store::{BudgetRow, KeyRow, Store, StoreError, UserRow},
+};
 use argon2::{Argon2, password_hash::PasswordHasher};
 
 /// What a new key shall be.
@@ -17,6 +21,8 @@ pub struct KeyOrder {
     pub rate_per_minute: Option<u32>,
     /// When it stops working.
     pub expires_ms: Option<i64>,
+    /// Its own budgets; the owner's id is filled in.
+    pub budgets: Vec<BudgetRow>,
 }
 
 /// A new key.
@@ -68,7 +74,9 @@ pub async fn issue_key(
         expires_ms: order.expires_ms,
         revoked_ms: None,
     };
-    store.insert_key(&row).await?;
+    let mut budgets = order.budgets;
+    budgets.iter_mut().for_each(|budget| budget.owner_id.clone_from(&row.id));
+    store.insert_key(&row, &budgets).await?;
     let key = key::assemble(&row.id, &secret);
     Ok(IssuedKey { id: row.id, key })
 }

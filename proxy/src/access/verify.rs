@@ -5,7 +5,10 @@
 //! database is refused without hashing, hashing is bounded, and a wrong secret is remembered.
 
 use super::{Caller, KeyParts};
-use crate::{clock::Clock, store::{Account, Store, StoreError}};
+use crate::{
+    clock::Clock,
+    store::{Account, Store, StoreError},
+};
 use argon2::{
     Argon2,
     password_hash::{PasswordVerifier, phc::PasswordHash},

@@ -2,7 +2,10 @@
 
 use super::{Catalog, Upstream};
 use crate::access::Target;
-use std::{sync::{Mutex, PoisonError}, time::{Duration, Instant}};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 use tollgate_types::ModelInfo;
 
 /// How long an upstream's own list is believed.
@@ -35,7 +38,11 @@ impl Catalog {
 
     async fn list_one(&self, upstream: &Upstream) -> Vec<Listed> {
         let infos = upstream.models().await;
-        infos.into_iter().filter(|info| upstream.serves(&info.id)).map(|info| self.listed(upstream, info)).collect()
+        infos
+            .into_iter()
+            .filter(|info| upstream.serves(&info.id))
+            .map(|info| self.listed(upstream, info))
+            .collect()
     }
 
     fn listed(&self, upstream: &Upstream, info: ModelInfo) -> Listed {

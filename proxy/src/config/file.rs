@@ -65,8 +65,7 @@ impl Config {
         config.validate().map_err(invalid)?;
         let mut table: toml::Table = toml::from_str(text).map_err(|e| invalid(e.to_string()))?;
         for variable in environment.overrides() {
-            let wrong =
-                |message| ConfigError::Variable { name: variable.name.to_owned(), message };
+            let wrong = |message| ConfigError::Variable { name: variable.name.to_owned(), message };
             put(&mut table, &variable.section, &variable.key, variable.value).map_err(wrong)?;
             let read = table.clone().try_into();
             config = read.map_err(|e| wrong(with_suggestion(&e.to_string())))?;

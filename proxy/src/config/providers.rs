@@ -113,7 +113,9 @@ pub(super) fn validate(entries: &[ProviderEntry]) -> Result<(), String> {
         let name = &entry.name;
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if name.is_empty() || !name.chars().all(plain) {
-            return Err(format!("providers: the name {name:?} must be letters, digits, '-', '_' or '.'"));
+            return Err(format!(
+                "providers: the name {name:?} must be letters, digits, '-', '_' or '.'"
+            ));
         }
         if entries.iter().take(index).any(|earlier| earlier.name == *name) {
             return Err(format!("providers: the name {name:?} is there twice"));

@@ -29,7 +29,9 @@ impl StoreSettings {
         let path = self.url.strip_prefix("sqlite://").or_else(|| self.url.strip_prefix("sqlite:"));
         path.filter(|path| !path.is_empty()).ok_or_else(|| {
             let scheme = self.url.split(':').next().unwrap_or_default();
-            format!("store.url has the scheme {scheme:?}, write it like \"sqlite:data/tollgate.db\"")
+            format!(
+                "store.url has the scheme {scheme:?}, write it like \"sqlite:data/tollgate.db\""
+            )
         })
     }
 }

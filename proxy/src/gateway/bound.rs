@@ -1,6 +1,11 @@
 //! How large a call can get: counted exactly where the provider can, proven from bytes elsewhere.
 
-use crate::{access::Target, catalog::{Candidate, Plan}, prices::Bound, routing};
+use crate::{
+    access::Target,
+    catalog::{Candidate, Plan},
+    prices::Bound,
+    routing,
+};
 use tollgate_types::{EmbedRequest, Error, ErrorKind, GenerateRequest, MediaSource, Part, Result};
 
 /// Providers add tokens of their own: turn markers, tool preambles (Anthropic's is the largest
@@ -23,13 +28,8 @@ pub(super) async fn of_request(
     targets: &[Target],
     request: &GenerateRequest,
 ) -> Result<Bound> {
-    let mut bound = Bound {
-        input_tokens: 0,
-        max_output: 0,
-        min_output: 1,
-        likely_input: 0,
-        in_process: true,
-    };
+    let mut bound =
+        Bound { input_tokens: 0, max_output: 0, min_output: 1, likely_input: 0, in_process: true };
     for candidate in routing::candidates(plan, targets) {
         let (most, likely) = input(candidate, request).await?;
         bound.input_tokens = bound.input_tokens.max(most);
@@ -48,9 +48,8 @@ async fn input(candidate: &Candidate, request: &GenerateRequest) -> Result<(u64,
         let tokens = candidate.provider.count_tokens(counted).await?;
         return Ok((tokens, tokens));
     }
-    let unreadable = |error| {
-        Error::new(ErrorKind::Internal, "the request cannot be written").with_source(error)
-    };
+    let unreadable =
+        |error| Error::new(ErrorKind::Internal, "the request cannot be written").with_source(error);
     // Every token covers at least one byte of what is sent.
     let bytes = u64::try_from(serde_json::to_vec(request).map_err(unreadable)?.len());
     let bytes = bytes.unwrap_or(u64::MAX);
@@ -67,9 +66,9 @@ fn is_addressed(part: &Part) -> bool {
 
 /// The longest answer that the caller and the model allow.
 fn output(candidate: &Candidate, request: &GenerateRequest, input: u64) -> u64 {
-    let room = candidate.context_window.map_or(u64::MAX, |window| {
-        u64::from(window).saturating_sub(input).max(1)
-    });
+    let room = candidate
+        .context_window
+        .map_or(u64::MAX, |window| u64::from(window).saturating_sub(input).max(1));
     let wanted = match (request.sampling.max_output_tokens, candidate.max_output) {
         (Some(asked), _) => u64::from(asked),
         (None, Some(usual)) => u64::from(usual),

@@ -1,7 +1,10 @@
 //! A call as it enters the gateway, and the answer as it leaves.
 
 use super::metered::Running;
-use crate::{access::Target, ledger::{Hold, Order}};
+use crate::{
+    access::Target,
+    ledger::{Hold, Order},
+};
 use tollgate_types::{EventStream, Feature, GenerateRequest, Warning};
 
 /// What a way in hands over.

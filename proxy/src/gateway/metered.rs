@@ -72,7 +72,12 @@ impl Running {
     }
 
     /// The provider is done. What it did not count is estimated.
-    async fn finished(&mut self, finish: Finish, usage: Usage, extras: Extras) -> Result<StreamEvent> {
+    async fn finished(
+        &mut self,
+        finish: Finish,
+        usage: Usage,
+        extras: Extras,
+    ) -> Result<StreamEvent> {
         let estimate = self.meter.as_ref().map(Meter::used).unwrap_or_default();
         let usage = if usage.is_empty() { estimate } else { usage };
         let outcome =
@@ -90,10 +95,8 @@ impl Running {
 
     async fn interrupted(&mut self, error: Error) -> Error {
         let usage = self.stop().await;
-        let outcome = Outcome {
-            error: Some(error.kind()),
-            ..Outcome::new(Disposition::Interrupted, usage)
-        };
+        let outcome =
+            Outcome { error: Some(error.kind()), ..Outcome::new(Disposition::Interrupted, usage) };
         self.broken(outcome, error).await
     }
 
@@ -101,10 +104,8 @@ impl Running {
     async fn shut_down(&mut self) -> Result<StreamEvent> {
         let usage = self.stop().await;
         let error = Error::new(ErrorKind::Overloaded, "the server is shutting down, ask again");
-        let outcome = Outcome {
-            error: Some(error.kind()),
-            ..Outcome::new(Disposition::Cancelled, usage)
-        };
+        let outcome =
+            Outcome { error: Some(error.kind()), ..Outcome::new(Disposition::Cancelled, usage) };
         Err(self.broken(outcome, error).await)
     }
 

@@ -1,11 +1,7 @@
 //! Why a call was not made, or how it failed before its first event.
 
 use crate::{
-    access::Denied,
-    catalog::UnknownModel,
-    ledger::HoldError,
-    limits::Limited,
-    store::StoreError,
+    access::Denied, catalog::UnknownModel, ledger::HoldError, limits::Limited, store::StoreError,
 };
 
 /// A call that gave no answer.

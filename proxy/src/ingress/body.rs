@@ -2,7 +2,10 @@
 //! client that is still sending does not read an answer.
 
 use super::front::Front;
-use axum::{body::Body, http::{HeaderMap, Request, header::CONTENT_LENGTH}};
+use axum::{
+    body::Body,
+    http::{HeaderMap, Request, header::CONTENT_LENGTH},
+};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use std::collections::BTreeMap;
@@ -65,7 +68,9 @@ pub(super) fn options(headers: &HeaderMap) -> Result<CallOptions> {
         let Some(value) = value.filter(|_| tags.len() < MAX_TAGS) else {
             return Err(Error::invalid(
                 name.as_str(),
-                format!("a call carries at most {MAX_TAGS} labels of {MAX_TAG_BYTES} ASCII letters"),
+                format!(
+                    "a call carries at most {MAX_TAGS} labels of {MAX_TAG_BYTES} ASCII letters"
+                ),
             ));
         };
         tags.insert(tag.to_owned(), value.to_owned());

@@ -1,7 +1,11 @@
 //! Health for orchestrators: alive, and ready for work. No credential, no detail.
 
 use super::{front::Front, reply};
-use axum::{body::Body, extract::State, http::{Response, StatusCode}};
+use axum::{
+    body::Body,
+    extract::State,
+    http::{Response, StatusCode},
+};
 use serde_json::json;
 use std::sync::Arc;
 

@@ -47,7 +47,11 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     let value = serde_path_to_error::deserialize(&mut source).map_err(|error| {
         let path = error.path().to_string();
         let message = error.into_inner().to_string();
-        if path == "." { Error::new(ErrorKind::InvalidRequest, message) } else { Error::invalid(path.clone(), format!("{path}: {message}")) }
+        if path == "." {
+            Error::new(ErrorKind::InvalidRequest, message)
+        } else {
+            Error::invalid(path.clone(), format!("{path}: {message}"))
+        }
     })?;
     source.end().map_err(|error| Error::new(ErrorKind::InvalidRequest, error.to_string()))?;
     Ok(value)

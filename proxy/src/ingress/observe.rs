@@ -9,7 +9,10 @@ use axum::{
 };
 use futures_util::FutureExt;
 use std::{panic::AssertUnwindSafe, time::Instant};
-use tollgate_types::{Error, ErrorKind, wire::{ErrorEnvelope, header::REQUEST_ID}};
+use tollgate_types::{
+    Error, ErrorKind,
+    wire::{ErrorEnvelope, header::REQUEST_ID},
+};
 
 /// Tollgate's id of a request: made here, on every answer, and the id of its usage row.
 #[derive(Clone, Debug)]

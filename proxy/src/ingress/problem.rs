@@ -1,9 +1,11 @@
 //! The one table from failures to statuses, and from refusals to the error that crosses the wire.
 
-use crate::{access::AuthError, gateway::Refusal, ledger::HoldError, limits::Limited, store::StoreError};
+use crate::{
+    access::AuthError, gateway::Refusal, ledger::HoldError, limits::Limited, store::StoreError,
+};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header::RETRY_AFTER};
 use std::time::Duration;
-use tollgate_types::{Error, ErrorKind, wire::header::RETRY_AFTER_MS};
+use tollgate_types::{Blame, Error, ErrorKind, wire::header::RETRY_AFTER_MS};
 
 /// How long to stay away when the database or the server is busy.
 const BUSY: Duration = Duration::from_secs(1);
@@ -13,6 +15,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// The status of an error that Tollgate answers with.
 pub(super) fn status_of(error: &Error) -> StatusCode {
     match error.kind() {
+        // The operator's account at a provider is refused or used up: not the caller's.
+        ErrorKind::PermissionDenied if error.body().blame == Blame::Upstream => {
+            StatusCode::BAD_GATEWAY
+        }
         ErrorKind::InvalidRequest | ErrorKind::ContextLength => StatusCode::BAD_REQUEST,
         ErrorKind::Authentication => StatusCode::UNAUTHORIZED,
         ErrorKind::QuotaExceeded if error.body().quota.is_some() => StatusCode::PAYMENT_REQUIRED,
@@ -24,7 +30,7 @@ pub(super) fn status_of(error: &Error) -> StatusCode {
         ErrorKind::Conflict => StatusCode::CONFLICT,
         ErrorKind::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::Timeout => match error.body().blame {
-            tollgate_types::Blame::Caller => StatusCode::REQUEST_TIMEOUT,
+            Blame::Caller => StatusCode::REQUEST_TIMEOUT,
             _ => StatusCode::GATEWAY_TIMEOUT,
         },
         ErrorKind::Upstream

@@ -2,7 +2,10 @@
 
 use axum::{
     body::Body,
-    http::{HeaderValue, Response, header::{CACHE_CONTROL, CONTENT_TYPE}},
+    http::{
+        HeaderValue, Response,
+        header::{CACHE_CONTROL, CONTENT_TYPE},
+    },
 };
 use bytes::Bytes;
 use std::{convert::Infallible, time::Duration};
@@ -22,13 +25,14 @@ pub(super) trait Framing: Send + 'static {
 
 /// A streamed answer. Dropping its body drops the events, which stops the upstream.
 pub(super) fn response(events: EventStream, framing: impl Framing) -> Response<Body> {
-    let frames = futures_util::stream::unfold((events, framing), |(mut events, mut framing)| async {
-        let bytes = match tokio::time::timeout(HEARTBEAT, events.next()).await {
-            Ok(item) => framing.frame(item?),
-            Err(_) => framing.heartbeat(),
-        };
-        Some((Ok::<_, Infallible>(bytes), (events, framing)))
-    });
+    let frames =
+        futures_util::stream::unfold((events, framing), |(mut events, mut framing)| async {
+            let bytes = match tokio::time::timeout(HEARTBEAT, events.next()).await {
+                Ok(item) => framing.frame(item?),
+                Err(_) => framing.heartbeat(),
+            };
+            Some((Ok::<_, Infallible>(bytes), (events, framing)))
+        });
     let mut response = Response::new(Body::from_stream(frames));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));

@@ -1,6 +1,10 @@
 //! Money set aside for one call.
 
-use super::{Ledger, Meter, outcome::Ceiling, writer::{Close, Message, PlaceHold}};
+use super::{
+    Ledger, Meter,
+    outcome::Ceiling,
+    writer::{Close, Message, PlaceHold},
+};
 use crate::{
     access::Target,
     ids::new_id,
@@ -37,7 +41,9 @@ pub enum HoldError {
     )]
     Exhausted(Box<BudgetStatus>),
     /// A cost budget applies and the model has no price.
-    #[error("{target} has no price, and the budget {budget} limits cost: ask the operator to set a price")]
+    #[error(
+        "{target} has no price, and the budget {budget} limits cost: ask the operator to set a price"
+    )]
     Unpriced {
         /// The model.
         target: Target,
@@ -108,15 +114,13 @@ pub struct Hold {
     queue: mpsc::Sender<Message>,
 }
 
-pub(super) async fn place(
-    ledger: &Ledger,
-    quote: Quote,
-    order: Order,
-) -> Result<Hold, HoldError> {
-    let reserve = || ledger.queue.clone().try_reserve_owned().map_err(|error| match error {
-        mpsc::error::TrySendError::Full(_) => HoldError::Overloaded,
-        mpsc::error::TrySendError::Closed(_) => HoldError::Closed,
-    });
+pub(super) async fn place(ledger: &Ledger, quote: Quote, order: Order) -> Result<Hold, HoldError> {
+    let reserve = || {
+        ledger.queue.clone().try_reserve_owned().map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => HoldError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => HoldError::Closed,
+        })
+    };
     let (asking, permit) = (reserve()?, reserve()?);
     let hold_id = new_id(ledger.clock.as_ref());
     let entry = planned_entry(&quote, order, ledger.clock.now_ms());

@@ -6,7 +6,11 @@ use super::{
     outcome::{Ceiling, record},
     writer::{Close, Message},
 };
-use crate::{access::Target, prices::Quote, store::{EntryRow, StoreError}};
+use crate::{
+    access::Target,
+    prices::Quote,
+    store::{EntryRow, StoreError},
+};
 use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 use tollgate_types::{NanoUsd, Receipt, StreamEvent, Usage};
@@ -151,7 +155,8 @@ impl Meter {
     pub fn used(&self) -> Usage {
         match &self.reported {
             Some(usage) => {
-                let output = usage.output.max(self.output_estimate().saturating_sub(usage.reasoning));
+                let output =
+                    usage.output.max(self.output_estimate().saturating_sub(usage.reasoning));
                 Usage { output, estimated: true, ..usage.clone() }
             }
             None if !self.answered && self.quote.bound().in_process => Usage::default(),

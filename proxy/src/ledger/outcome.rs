@@ -1,6 +1,9 @@
 //! How a call ended, and the entry that says so.
 
-use crate::{prices::Rates, store::{Charge, EntryRow}};
+use crate::{
+    prices::Rates,
+    store::{Charge, EntryRow},
+};
 use std::sync::Arc;
 use tollgate_types::{ErrorKind, Finish, NanoUsd, Usage};
 
@@ -73,7 +76,8 @@ pub(super) fn record(
     ceiling: Ceiling,
 ) -> Charge {
     let (usage, absurd) = within(&outcome.usage, ceiling.tokens);
-    let exact = rates.map(|rates| if usage.is_empty() { NanoUsd::ZERO } else { rates.cost(&usage) });
+    let exact =
+        rates.map(|rates| if usage.is_empty() { NanoUsd::ZERO } else { rates.cost(&usage) });
     let cost = exact.map(|cost| cost.0.min(ceiling.cost));
     entry.clamped = i64::from(absurd || exact.map(|cost| cost.0) != cost);
     entry.disposition = outcome.disposition.as_str().to_owned();
@@ -128,8 +132,7 @@ mod tests {
 
     fn recorded(usage: Usage, per_million: i64) -> (EntryRow, Charge) {
         let mut entry = EntryRow::default();
-        let rates =
-            Arc::new(Rates { input: per_million, output: per_million, ..Rates::default() });
+        let rates = Arc::new(Rates { input: per_million, output: per_million, ..Rates::default() });
         let outcome = Outcome::new(Disposition::Settled, usage);
         let charge = record(&mut entry, &outcome, Some(&rates), CEILING);
         (entry, charge)

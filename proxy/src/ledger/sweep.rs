@@ -1,7 +1,14 @@
 //! Holds of a server that died: charged with what is known, never forgotten and never left open.
 
-use super::{Disposition, Outcome, outcome::{Ceiling, record}};
-use crate::{clock::Clock, prices::Rates, store::{Books, EntryRow, OpenHold, StoreError}};
+use super::{
+    Disposition, Outcome,
+    outcome::{Ceiling, record},
+};
+use crate::{
+    clock::Clock,
+    prices::Rates,
+    store::{Books, EntryRow, OpenHold, StoreError},
+};
 use std::sync::Arc;
 use tollgate_types::Usage;
 

@@ -36,7 +36,7 @@ async fn books(budgets: &[(&str, &str, i64)]) -> Books {
         created_ms: NOW,
         deleted_ms: None,
     };
-    books.store.insert_user(&user).await.unwrap();
+    books.store.insert_user(&user, &[]).await.unwrap();
     for (index, (resource, span, cap)) in budgets.iter().enumerate() {
         let row = BudgetRow {
             id: format!("b{index}"),

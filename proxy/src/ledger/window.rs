@@ -1,6 +1,6 @@
 //! Windows of budgets, aligned to the calendar of the owner's time zone.
 
-use jiff::{Timestamp, ToSpan, Unit, Zoned, ZonedRound, RoundMode, civil::Weekday, tz::TimeZone};
+use jiff::{RoundMode, Timestamp, ToSpan, Unit, Zoned, ZonedRound, civil::Weekday, tz::TimeZone};
 use tollgate_types::Window;
 
 /// A window: from `start_ms` up to, not including, `end_ms`; without end for `total`.

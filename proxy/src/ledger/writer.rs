@@ -68,7 +68,7 @@ impl Close {
 /// An answer that waits for the commit.
 enum Answer {
     Placed(oneshot::Sender<Result<Placed, HoldError>>, Result<Placed, HoldError>),
-    Closed(Close, Vec<BudgetStatus>),
+    Closed(Box<Close>, Vec<BudgetStatus>),
 }
 
 struct Writer {
@@ -142,7 +142,7 @@ impl Writer {
         for answer in answers {
             match answer {
                 Answer::Placed(reply, _) => drop(reply.send(Err(StoreError::Busy.into()))),
-                Answer::Closed(close, _) => self.unwritten.push(close),
+                Answer::Closed(close, _) => self.unwritten.push(*close),
             }
         }
     }
@@ -164,7 +164,8 @@ impl Writer {
                 };
                 self.books.mark().await?;
                 let placed = self.place(&hold, &quote).await;
-                let kept = if placed.is_ok() { self.books.keep().await } else { self.books.undo().await };
+                let kept =
+                    if placed.is_ok() { self.books.keep().await } else { self.books.undo().await };
                 answers.push(Answer::Placed(reply, placed));
                 kept
             }
@@ -176,7 +177,7 @@ impl Writer {
                 self.books.mark().await?;
                 match self.close(&close).await {
                     Ok(budgets) => {
-                        answers.push(Answer::Closed(*close, budgets));
+                        answers.push(Answer::Closed(close, budgets));
                         self.books.keep().await
                     }
                     // Writing this again would fail again: the hold stays open for the sweep.
@@ -185,7 +186,7 @@ impl Writer {
                         self.books.undo().await
                     }
                     Err(error) => {
-                        answers.push(Answer::Closed(*close, Vec::new()));
+                        answers.push(Answer::Closed(close, Vec::new()));
                         Err(error)
                     }
                 }
@@ -256,7 +257,10 @@ fn affordable(
 fn deliver(answer: Answer) {
     match answer {
         Answer::Placed(reply, placed) => drop(reply.send(placed)),
-        Answer::Closed(Close { reply: Some(reply), .. }, budgets) => drop(reply.send(budgets)),
-        Answer::Closed(..) => {}
+        Answer::Closed(close, budgets) => {
+            if let Some(reply) = close.reply {
+                drop(reply.send(budgets));
+            }
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! The upper bound of what a call can cost, as a function of how much it may answer.
 
-use super::{PriceList, Rates, rates::{round_up, to_i64}};
+use super::{
+    PriceList, Rates,
+    rates::{round_up, to_i64},
+};
 use crate::access::{Permit, Target};
 use std::sync::Arc;
 use tollgate_types::Resource;
@@ -98,7 +101,10 @@ impl Quote {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{access::{Caller, Permissions, Role, authorize}, config::PriceEntry};
+    use crate::{
+        access::{Caller, Permissions, Role, authorize},
+        config::PriceEntry,
+    };
     use proptest::prelude::*;
     use tollgate_types::Usage;
 
@@ -117,7 +123,13 @@ mod tests {
     }
 
     fn bound(input_tokens: u64, max_output: u64) -> Bound {
-        Bound { input_tokens, max_output, min_output: 1, likely_input: input_tokens, in_process: true }
+        Bound {
+            input_tokens,
+            max_output,
+            min_output: 1,
+            likely_input: input_tokens,
+            in_process: true,
+        }
     }
 
     #[test]

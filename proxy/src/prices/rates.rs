@@ -1,6 +1,9 @@
 //! Rates of a model and the list of all of them.
 
-use crate::{access::{Pattern, Target}, config::PriceEntry};
+use crate::{
+    access::{Pattern, Target},
+    config::PriceEntry,
+};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 use tollgate_types::{MoneyParseError, NanoUsd, Usage};

@@ -1,6 +1,6 @@
 //! Users and API keys.
 
-use super::{Store, StoreError};
+use super::{BudgetRow, Store, StoreError};
 use sqlx::FromRow;
 
 /// A user.
@@ -57,11 +57,16 @@ pub struct Account {
 }
 
 impl Store {
-    /// Adds a user.
+    /// Adds a user together with its budgets, or neither.
     ///
     /// # Errors
     /// `Taken` when the name is; any database failure.
-    pub async fn insert_user(&self, user: &UserRow) -> Result<(), StoreError> {
+    pub async fn insert_user(
+        &self,
+        user: &UserRow,
+        budgets: &[BudgetRow],
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin_with("begin immediate").await?;
         sqlx::query(
             "insert into users (id, name, role, time_zone, permissions, created_ms)
              values ($1, $2, $3, $4, $5, $6)",
@@ -72,9 +77,12 @@ impl Store {
         .bind(&user.time_zone)
         .bind(&user.permissions)
         .bind(user.created_ms)
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await?;
-        Ok(())
+        for budget in budgets {
+            budget.insert(&mut transaction, user.created_ms).await?;
+        }
+        Ok(transaction.commit().await?)
     }
 
     /// The living user of a name.
@@ -115,11 +123,12 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Adds a key.
+    /// Adds a key together with its budgets, or neither.
     ///
     /// # Errors
     /// Any database failure.
-    pub async fn insert_key(&self, key: &KeyRow) -> Result<(), StoreError> {
+    pub async fn insert_key(&self, key: &KeyRow, budgets: &[BudgetRow]) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin_with("begin immediate").await?;
         sqlx::query(
             "insert into api_keys (id, user_id, name, role, secret_hash, permissions,
                                    rate_per_minute, created_ms, expires_ms)
@@ -134,9 +143,12 @@ impl Store {
         .bind(key.rate_per_minute)
         .bind(key.created_ms)
         .bind(key.expires_ms)
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await?;
-        Ok(())
+        for budget in budgets {
+            budget.insert(&mut transaction, key.created_ms).await?;
+        }
+        Ok(transaction.commit().await?)
     }
 
     /// A key with its user, whatever their state.
@@ -175,13 +187,12 @@ impl Store {
     /// # Errors
     /// Any database failure.
     pub async fn revoke_key(&self, key_id: &str, now_ms: i64) -> Result<bool, StoreError> {
-        let done = sqlx::query(
-            "update api_keys set revoked_ms = $2 where id = $1 and revoked_ms is null",
-        )
-        .bind(key_id)
-        .bind(now_ms)
-        .execute(&self.pool)
-        .await?;
+        let done =
+            sqlx::query("update api_keys set revoked_ms = $2 where id = $1 and revoked_ms is null")
+                .bind(key_id)
+                .bind(now_ms)
+                .execute(&self.pool)
+                .await?;
         Ok(done.rows_affected() == 1)
     }
 }

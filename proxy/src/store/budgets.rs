@@ -1,7 +1,7 @@
 //! Budgets and the counters of their windows, read outside of the ledger's writer.
 
 use super::{Store, StoreError};
-use sqlx::FromRow;
+use sqlx::{FromRow, SqliteConnection};
 
 /// A budget.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
@@ -33,26 +33,36 @@ pub struct Counters {
     pub held: i64,
 }
 
+impl BudgetRow {
+    pub(super) async fn insert(
+        &self,
+        connection: &mut SqliteConnection,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "insert into budgets (id, owner_kind, owner_id, resource, span, cap, created_ms)
+             values ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(&self.id)
+        .bind(&self.owner_kind)
+        .bind(&self.owner_id)
+        .bind(&self.resource)
+        .bind(&self.span)
+        .bind(self.cap)
+        .bind(now_ms)
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+}
+
 impl Store {
     /// Adds a budget; the owner's name and time zone come from the owner.
     ///
     /// # Errors
     /// Any database failure.
     pub async fn insert_budget(&self, budget: &BudgetRow, now_ms: i64) -> Result<(), StoreError> {
-        sqlx::query(
-            "insert into budgets (id, owner_kind, owner_id, resource, span, cap, created_ms)
-             values ($1, $2, $3, $4, $5, $6, $7)",
-        )
-        .bind(&budget.id)
-        .bind(&budget.owner_kind)
-        .bind(&budget.owner_id)
-        .bind(&budget.resource)
-        .bind(&budget.span)
-        .bind(budget.cap)
-        .bind(now_ms)
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+        budget.insert(&mut *self.pool.acquire().await?, now_ms).await
     }
 
     /// Living budgets of a user, of a key, or, when both are absent, of everybody.

@@ -1,7 +1,11 @@
 //! Reports over usage entries: sums by group, and the newest rows themselves.
 
 use super::{EntryRow, Store, StoreError};
-use sqlx::{FromRow, query::QueryAs, sqlite::{Sqlite, SqliteArguments}};
+use sqlx::{
+    FromRow,
+    query::QueryAs,
+    sqlite::{Sqlite, SqliteArguments},
+};
 
 /// Which entries a report is about; an absent field stands for any.
 #[derive(Clone, Debug, Default)]

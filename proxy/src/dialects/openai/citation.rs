@@ -66,9 +66,9 @@ mod tests {
         let text = "größe";
         let annotation = json!({"type": "url_citation",
             "url_citation": {"url": "https://a.example", "title": "A", "start_index": 2, "end_index": 4}});
-        let mut citations = decode(&[annotation.clone()], text);
+        let mut citations = decode(std::slice::from_ref(&annotation), text);
         assert_eq!(citations[0].span, Some((2, 6)));
-        assert_eq!(encode(&citations, text), [annotation.clone()]);
+        assert_eq!(encode(&citations, text), std::slice::from_ref(&annotation));
         citations[0].extras.clear();
         assert_eq!(encode(&citations, text), [annotation]);
     }

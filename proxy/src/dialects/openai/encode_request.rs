@@ -74,7 +74,7 @@ pub fn encode_chat(
     if let Some(format) = response_format(request.output.as_ref(), honour)? {
         body.insert("response_format".to_owned(), format);
     }
-    if let Some(effort) = reasoning(request.reasoning.as_ref(), honour)? {
+    if let Some(effort) = reasoning(request.reasoning.as_ref(), target.host, honour)? {
         body.insert("reasoning_effort".to_owned(), effort);
     }
     if request.continues.is_some() {
@@ -165,11 +165,19 @@ fn response_format(output: Option<&OutputFormat>, honour: &mut Honoured) -> Resu
     })
 }
 
-fn reasoning(options: Option<&ReasoningOptions>, honour: &mut Honoured) -> Result<Option<Value>> {
+fn reasoning(
+    options: Option<&ReasoningOptions>,
+    host: Host,
+    honour: &mut Honoured,
+) -> Result<Option<Value>> {
     let Some(options) = options else { return Ok(None) };
     if options.budget_tokens.is_some() {
         let message = "chat completions take an effort, not a budget of reasoning tokens";
         honour.cannot("reasoning.budget_tokens", message)?;
+    }
+    if host == Host::OpenAi && options.include_text == Some(true) {
+        let message = "OpenAI does not show reasoning in chat completions";
+        honour.cannot("reasoning.include_text", message)?;
     }
     Ok(options.effort.as_deref().map(Value::from))
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use tollgate_types::{Extras, Media, MediaSource, Part, Result};
 
-use super::{NAMESPACE, field::Fields, field::extras_of};
+use super::{NAMESPACE, field::Fields};
 
 /// Reads `{"url": "https://..." | "data:image/png;base64,...", "detail": "low"}`.
 pub(super) fn decode_image(mut fields: Fields) -> Result<Part> {
@@ -76,14 +76,14 @@ pub(super) fn encode_reply_image(media: &Media) -> Option<Value> {
     Some(json!({"type": "image_url", "image_url": {"url": url_of(media)?}}))
 }
 
-/// The audio of an answer; OpenAI does not repeat its format.
-pub(super) fn reply_audio(encoded: &str) -> Media {
+/// The audio of an answer before any of it came; OpenAI does not repeat its format.
+pub(super) fn reply_audio() -> Media {
     Media {
         media_type: "audio/*".to_owned(),
-        source: MediaSource::Base64(encoded.to_owned()),
+        source: MediaSource::Base64(String::new()),
         filename: None,
         transcript: None,
-        extras: extras_of(Map::new()),
+        extras: Extras::new(),
     }
 }
 

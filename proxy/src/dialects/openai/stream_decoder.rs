@@ -115,11 +115,6 @@ impl StreamDecoder {
         self.complete()
     }
 
-    /// What has been used as far as the provider said.
-    pub fn usage(&self) -> &Usage {
-        &self.usage
-    }
-
     /// Takes one chunk.
     pub(super) fn take(&mut self, mut chunk: Map<String, Value>) -> Result<Vec<StreamEvent>> {
         let mut out = Vec::new();
@@ -200,8 +195,8 @@ impl StreamDecoder {
         // Perplexity sends the text so far as `message` beside each delta: reading both doubles it.
         let message = choice.shift_remove("message");
         let delta = choice.shift_remove("delta").filter(Value::is_object).or(message);
-        let mut odds = choice.shift_remove("logprobs").unwrap_or_default();
-        let odds = logprobs::decode(odds.get_mut("content").map(|list| &*list));
+        let odds = choice.shift_remove("logprobs");
+        let odds = logprobs::decode(odds.as_ref().and_then(|odds| odds.get("content")));
         if let Some(Value::Object(delta)) = delta {
             self.take_delta(delta, odds, out);
         }
@@ -353,7 +348,7 @@ impl StreamDecoder {
                 Kind::Text => Part::text(""),
                 Kind::Reasoning => Part::Reasoning(Reasoning::default()),
                 Kind::Refusal => Part::Refusal(Refusal::default()),
-                Kind::Audio => Part::Media(media::reply_audio("")),
+                Kind::Audio => Part::Media(media::reply_audio()),
             };
             out.push(StreamEvent::PartStart { index, part });
             Open {

@@ -120,7 +120,7 @@ impl StreamEncoder {
         self.calls += 1;
         let mut written = object([("index", Some(index.into()))]);
         merge(&mut written, &tools::encode_call(call));
-        let slot = Slot::Call { index, custom: tools::is_custom_call(call) };
+        let slot = Slot::Call { index, custom: tools::is_custom(call) };
         (slot, self.delta(json!({"tool_calls": [written]})))
     }
 

@@ -193,9 +193,10 @@ pub(super) fn arguments(value: Option<&Value>) -> String {
     }
 }
 
-/// Whether the call is of a custom tool, whose input is plain text.
-fn is_custom(extras: &Extras) -> bool {
-    extras.get(NAMESPACE).and_then(|own| own.get("type")).is_some_and(|kind| kind == "custom")
+/// Whether a call is of a custom tool, whose input is plain text.
+pub(super) fn is_custom(call: &ToolCall) -> bool {
+    let own = call.extras.get(NAMESPACE);
+    own.and_then(|own| own.get("type")).is_some_and(|kind| kind == "custom")
 }
 
 /// The extras that mark a call of a custom tool.
@@ -205,7 +206,7 @@ pub(super) fn custom_extras() -> Extras {
 
 /// Writes one call with the fields a message wants; a stream adds its index.
 pub(super) fn encode_call(call: &ToolCall) -> Map<String, Value> {
-    let mut written = if is_custom(&call.extras) {
+    let mut written = if is_custom(call) {
         object([
             ("id", Some(call.id.as_str().into())),
             ("type", Some("custom".into())),
@@ -231,9 +232,4 @@ pub(super) fn encode_call_delta(index: usize, custom: bool, delta: &str) -> Valu
     } else {
         json!({"index": index, "function": {"arguments": delta}})
     }
-}
-
-/// Whether a call is of a custom tool.
-pub(super) fn is_custom_call(call: &ToolCall) -> bool {
-    is_custom(&call.extras)
 }

@@ -1,8 +1,15 @@
 //! `GET /api/v1/budgets`: the budgets that the caller is charged to; an administrator sees all.
 
 use super::Problem;
-use crate::{access::Role, ingress::{front::Front, problem, reply}};
-use axum::{body::Body, extract::State, http::{HeaderMap, Response, StatusCode}};
+use crate::{
+    access::Role,
+    ingress::{front::Front, problem, reply},
+};
+use axum::{
+    body::Body,
+    extract::State,
+    http::{HeaderMap, Response, StatusCode},
+};
 use std::sync::Arc;
 use tollgate_types::wire::BudgetList;
 

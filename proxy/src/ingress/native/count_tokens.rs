@@ -2,7 +2,11 @@
 
 use super::{Problem, parse};
 use crate::ingress::{body, front::Front, reply};
-use axum::{body::Body, extract::{Request, State}, http::{Response, StatusCode}};
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    http::{Response, StatusCode},
+};
 use std::sync::Arc;
 use tollgate_types::{GenerateRequest, wire::TokenCount};
 

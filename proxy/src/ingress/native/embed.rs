@@ -5,7 +5,12 @@ use crate::{
     ingress::{body, front::Front, observe::RequestId, reply},
     ledger::Order,
 };
-use axum::{Extension, body::Body, extract::{Request, State}, http::{Response, StatusCode}};
+use axum::{
+    Extension,
+    body::Body,
+    extract::{Request, State},
+    http::{Response, StatusCode},
+};
 use std::sync::Arc;
 use tollgate_types::EmbedRequest;
 

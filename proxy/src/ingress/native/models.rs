@@ -5,7 +5,11 @@ use crate::{
     access::{Caller, Target},
     ingress::{front::Front, reply},
 };
-use axum::{body::Body, extract::State, http::{HeaderMap, Response, StatusCode}};
+use axum::{
+    body::Body,
+    extract::State,
+    http::{HeaderMap, Response, StatusCode},
+};
 use std::sync::Arc;
 use tollgate_types::{ModelInfo, ModelPrice, wire::ModelList};
 

@@ -2,7 +2,12 @@
 
 use super::{Problem, generate::begin};
 use crate::ingress::{front::Front, observe::RequestId, reply, sse};
-use axum::{Extension, body::Body, extract::{Request, State}, http::Response};
+use axum::{
+    Extension,
+    body::Body,
+    extract::{Request, State},
+    http::Response,
+};
 use bytes::Bytes;
 use std::sync::Arc;
 use tollgate_types::{Error, ErrorKind, Result, StreamEvent};

@@ -6,7 +6,11 @@ use crate::{
     ingress::{front::Front, problem, reply},
     ledger::report::{self, Query},
 };
-use axum::{body::Body, extract::{RawQuery, State}, http::{HeaderMap, Response, StatusCode}};
+use axum::{
+    body::Body,
+    extract::{RawQuery, State},
+    http::{HeaderMap, Response, StatusCode},
+};
 use std::sync::Arc;
 use tollgate_types::{Error, ErrorKind, Result};
 
@@ -18,10 +22,11 @@ pub(crate) async fn usage(
     let caller = front.caller(&headers).await?;
     let query = parse(query.as_deref().unwrap_or_default(), &caller)?;
     let now_ms = front.clock.now_ms();
-    let report = report::report(&front.store, &query, now_ms).await.map_err(|error| match error {
-        report::ReportError::Query(message) => Error::new(ErrorKind::InvalidRequest, message),
-        report::ReportError::Store(error) => problem::of_store(error),
-    })?;
+    let report =
+        report::report(&front.store, &query, now_ms).await.map_err(|error| match error {
+            report::ReportError::Query(message) => Error::new(ErrorKind::InvalidRequest, message),
+            report::ReportError::Store(error) => problem::of_store(error),
+        })?;
     Ok(reply::json(StatusCode::OK, &report))
 }
 

@@ -30,8 +30,7 @@ pub(crate) async fn chat(
         created_s: front.clock.now_ms() / 1000,
         model: chat.request.model.clone(),
     };
-    let call =
-        Call { request: chat.request, request_id, dialect: "openai", streamed: chat.stream };
+    let call = Call { request: chat.request, request_id, dialect: "openai", streamed: chat.stream };
     let answer = front.gateway.run(&caller, call).await?;
     let mut headers = HeaderMap::new();
     reply::describe(&mut headers, &answer);

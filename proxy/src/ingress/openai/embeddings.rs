@@ -6,7 +6,12 @@ use crate::{
     ingress::{body, front::Front, observe::RequestId, reply},
     ledger::Order,
 };
-use axum::{Extension, body::Body, extract::{Request, State}, http::{Response, StatusCode}};
+use axum::{
+    Extension,
+    body::Body,
+    extract::{Request, State},
+    http::{Response, StatusCode},
+};
 use std::sync::Arc;
 
 pub(crate) async fn embeddings(

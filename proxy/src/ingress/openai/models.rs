@@ -5,7 +5,11 @@ use crate::{
     dialects::openai::{encode_model, encode_models},
     ingress::{front::Front, native::models::visible, reply},
 };
-use axum::{body::Body, extract::{Path, State}, http::{HeaderMap, Response, StatusCode}};
+use axum::{
+    body::Body,
+    extract::{Path, State},
+    http::{HeaderMap, Response, StatusCode},
+};
 use std::sync::Arc;
 use tollgate_types::{Error, ErrorKind};
 
