@@ -1,0 +1,82 @@
+//! Making keys. The secret is shown once, to whoever ordered the key, and kept only as a hash.
+
+use super::{ApiKey, Permissions, Role, key};
+use crate::{
+    clock::Clock,
+    ids::new_id,
+    store::{BudgetRow, KeyRow, Store, StoreError, UserRow},
+};
+use argon2::{Argon2, password_hash::PasswordHasher};
+
+/// What a new key shall be.
+#[derive(Clone, Debug)]
+pub struct KeyOrder {
+    /// Label for people.
+    pub name: String,
+    /// What it is for.
+    pub role: Role,
+    /// What it may, within what its user may.
+    pub permissions: Permissions,
+    /// Requests a minute.
+    pub rate_per_minute: Option<u32>,
+    /// When it stops working.
+    pub expires_ms: Option<i64>,
+    /// Its own budgets; the owner's id is filled in.
+    pub budgets: Vec<BudgetRow>,
+}
+
+/// A new key.
+#[derive(Debug)]
+pub struct IssuedKey {
+    /// Its id: what lists and commands name it by.
+    pub id: String,
+    /// Its whole text, to be shown once.
+    pub key: ApiKey,
+}
+
+/// Why no key was made.
+#[derive(Debug, thiserror::Error)]
+pub enum IssueError {
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The operating system gave no random bits.
+    #[error("no random bits for a secret: {0}")]
+    Random(#[from] getrandom::Error),
+    /// The secret could not be hashed.
+    #[error("the secret could not be hashed: {0}")]
+    Hash(String),
+}
+
+/// Makes a key for a user.
+///
+/// # Errors
+/// When the database fails or there are no random bits.
+pub async fn issue_key(
+    store: &Store,
+    clock: &dyn Clock,
+    user: &UserRow,
+    order: KeyOrder,
+) -> Result<IssuedKey, IssueError> {
+    let secret = key::new_secret()?;
+    let hash = Argon2::default()
+        .hash_password(secret.expose().as_bytes())
+        .map_err(|error| IssueError::Hash(error.to_string()))?;
+    let row = KeyRow {
+        id: new_id(clock),
+        user_id: user.id.clone(),
+        name: order.name,
+        role: order.role.as_str().to_owned(),
+        secret_hash: hash.to_string(),
+        permissions: serde_json::to_string(&order.permissions).map_err(StoreError::from)?,
+        rate_per_minute: order.rate_per_minute.map(i64::from),
+        created_ms: clock.now_ms(),
+        expires_ms: order.expires_ms,
+        revoked_ms: None,
+    };
+    let mut budgets = order.budgets;
+    budgets.iter_mut().for_each(|budget| budget.owner_id.clone_from(&row.id));
+    store.insert_key(&row, &budgets).await?;
+    let key = key::assemble(&row.id, &secret);
+    Ok(IssuedKey { id: row.id, key })
+}

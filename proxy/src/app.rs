@@ -1,0 +1,86 @@
+//! Builds every floor once, in floor order.
+
+use crate::{
+    access::Access,
+    catalog::Catalog,
+    clock::{Clock, SystemClock},
+    config::{Config, Environment},
+    gateway::Gateway,
+    ingress::{Front, Readiness},
+    ledger::Ledger,
+    limits::Limits,
+    prices::PriceList,
+    providers::ProviderError,
+    store::{Patience, ServerLock, Store, StoreError},
+    tasks::Tasks,
+};
+use std::{path::Path, sync::Arc, time::Duration};
+
+/// Why the server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An upstream.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// The operating system.
+    #[error("{0}")]
+    System(String),
+}
+
+/// A server, built and not yet listening.
+#[derive(Debug)]
+pub struct App {
+    /// What the ways in need.
+    pub front: Arc<Front>,
+    /// Background work.
+    pub tasks: Tasks,
+    /// How long running requests may take to finish at shutdown.
+    pub drain: Duration,
+    /// How long a request's head may take to arrive.
+    pub read_patience: Duration,
+    _lock: ServerLock,
+}
+
+/// The database that the configuration names.
+///
+/// # Errors
+/// When it cannot be opened or migrated.
+pub async fn open_store(config: &Config, patience: Patience) -> Result<Store, StartError> {
+    let path = config.store.sqlite_path().map_err(StartError::System)?;
+    Ok(Store::open(Path::new(path), patience).await?)
+}
+
+impl App {
+    /// Builds every floor. Slow: local models are loaded.
+    ///
+    /// # Errors
+    /// When the database or an upstream cannot be used.
+    pub async fn build(config: &Config, environment: &Environment) -> Result<Self, StartError> {
+        let system = |error: &dyn std::fmt::Display| StartError::System(error.to_string());
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let tasks = Tasks::new();
+        let store = open_store(config, Patience::Server).await?;
+        let lock = store.lock()?;
+        let access = Access::new(store.clone(), Arc::clone(&clock)).map_err(|e| system(&e))?;
+        let prices = PriceList::new(&config.prices).map_err(|e| system(&e))?;
+        let ledger = Ledger::open(store.clone(), Arc::clone(&clock), &tasks).await?;
+        let catalog = Catalog::open(config, environment).await?;
+        let limits = Limits::new(config.limits.max_concurrent);
+        let gateway = Gateway { catalog, limits, prices, ledger, tasks: tasks.clone() };
+        let front = Arc::new(Front {
+            gateway,
+            access,
+            store,
+            clock,
+            max_body_bytes: config.server.max_body_bytes,
+            read_patience: Duration::from_secs(config.server.read_seconds),
+            readiness: Readiness::default(),
+        });
+        let drain = Duration::from_secs(config.server.drain_seconds);
+        let read_patience = front.read_patience;
+        Ok(Self { front, tasks, drain, read_patience, _lock: lock })
+    }
+}

@@ -1,0 +1,116 @@
+//! A model name, resolved.
+
+use super::{Catalog, Upstream};
+use crate::access::Target;
+use std::sync::Arc;
+use tollgate_types::Provider;
+
+/// An upstream that could serve the request.
+#[derive(Clone)]
+pub struct Candidate {
+    /// Provider and model.
+    pub target: Target,
+    /// The upstream.
+    pub provider: Arc<dyn Provider>,
+    /// Whether the model runs in this process.
+    pub in_process: bool,
+    /// Most tokens of prompt and answer together, where known.
+    pub context_window: Option<u32>,
+    /// Most tokens of an answer that is not limited by the caller, where known.
+    pub max_output: Option<u32>,
+}
+
+/// What a model name stands for; candidates in order of preference, at least one.
+#[derive(Clone)]
+pub struct Plan {
+    /// The upstreams.
+    pub candidates: Vec<Candidate>,
+}
+
+/// Nothing serves the name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct UnknownModel {
+    message: String,
+}
+
+impl Plan {
+    /// Provider and model of every candidate.
+    pub fn targets(&self) -> Vec<Target> {
+        self.candidates.iter().map(|candidate| candidate.target.clone()).collect()
+    }
+
+    /// The candidate of a target.
+    pub fn candidate(&self, target: &Target) -> Option<&Candidate> {
+        self.candidates.iter().find(|candidate| candidate.target == *target)
+    }
+}
+
+impl Catalog {
+    /// Resolves an alias, `provider/model`, or the bare id of a model that one upstream serves.
+    ///
+    /// # Errors
+    /// When nothing serves the name, or several do.
+    pub fn plan(&self, name: &str) -> Result<Plan, UnknownModel> {
+        if let Some(alias) = self.aliases.iter().find(|alias| alias.name == name) {
+            let candidates: Vec<_> =
+                alias.targets.iter().filter_map(|target| self.exact(target)).collect();
+            return plan_of(candidates, || {
+                format!("none of the targets of the alias {name:?} can be reached")
+            });
+        }
+        if let Some(candidate) = self.exact(name) {
+            return Ok(Plan { candidates: vec![candidate] });
+        }
+        let knowing: Vec<_> =
+            self.upstreams.iter().filter(|upstream| upstream.knows(name).is_some()).collect();
+        let serving = if knowing.is_empty() {
+            self.upstreams.iter().filter(|upstream| upstream.serves(name)).collect()
+        } else {
+            knowing
+        };
+        match serving.as_slice() {
+            [only] => Ok(Plan { candidates: vec![only.candidate(name)] }),
+            several => plan_of(Vec::new(), || unknown(name, several)),
+        }
+    }
+
+    /// `provider/model`.
+    fn exact(&self, name: &str) -> Option<Candidate> {
+        let (provider, model) = name.split_once('/')?;
+        let upstream = self.upstream(provider)?;
+        upstream.serves(model).then(|| upstream.candidate(model))
+    }
+}
+
+fn plan_of(
+    candidates: Vec<Candidate>,
+    otherwise: impl FnOnce() -> String,
+) -> Result<Plan, UnknownModel> {
+    if candidates.is_empty() {
+        return Err(UnknownModel { message: otherwise() });
+    }
+    Ok(Plan { candidates })
+}
+
+fn unknown(name: &str, several: &[&Upstream]) -> String {
+    let shown: String = name.chars().take(200).collect();
+    if several.is_empty() {
+        return format!("no model is called {shown:?}; GET /v1/models lists what there is");
+    }
+    let names: Vec<_> = several.iter().map(|up| format!("{}/{shown}", up.name)).collect();
+    format!("several providers could serve {shown:?}, ask for one of: {}", names.join(", "))
+}
+
+impl Upstream {
+    fn candidate(&self, model: &str) -> Candidate {
+        let known = self.knows(model);
+        Candidate {
+            target: Target { provider: self.name.clone(), model: model.to_owned() },
+            provider: Arc::clone(&self.provider),
+            in_process: self.in_process,
+            context_window: known.and_then(|info| info.context_window),
+            max_output: known.and_then(|info| info.max_output_tokens),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! What an operator types. Commands work on the database directly, so that a fresh install can be
+//! set up before a server runs, and beside one that does.
+
+mod amounts;
+mod budgets;
+mod config;
+mod keys;
+pub mod models;
+mod output;
+mod pull;
+mod serve;
+mod usage;
+mod users;
+
+use crate::{
+    app::open_store,
+    config::{Config, Environment},
+    store::{Patience, Store},
+    telemetry,
+};
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Why a command failed; the text is for people.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Failure(String);
+
+impl Failure {
+    fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+macro_rules! failure_of {
+    ($($error:ty),+ $(,)?) => {$(
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self(error.to_string())
+            }
+        }
+    )+};
+}
+failure_of!(
+    crate::app::StartError,
+    crate::access::IssueError,
+    crate::config::ConfigError,
+    crate::ledger::report::ReportError,
+    crate::store::StoreError,
+    models::PullError,
+    serde_json::Error,
+    std::io::Error,
+);
+
+/// The Tollgate server: real provider keys and local models behind it, Tollgate keys in front.
+#[derive(Debug, Parser)]
+#[command(name = "tollgate", version, propagate_version = true, after_help = EXAMPLES)]
+pub struct Cli {
+    /// Configuration file; without it ./tollgate.toml is read if there is one.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  tollgate users create alice
+  tollgate keys create --user alice --model 'local/*' --budget 'cost=5usd/month'
+  tollgate serve
+  tollgate usage --since 7d --group-by model
+
+Every setting of the file can be overridden: TOLLGATE_SERVER__LISTEN=0.0.0.0:8080 tollgate serve";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the server; SIGTERM or Ctrl-C stops it without breaking running requests.
+    Serve,
+    /// Create, list and delete users.
+    #[command(subcommand)]
+    Users(users::Users),
+    /// Create, list, show and revoke API keys.
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// Create, list, change and delete budgets.
+    #[command(subcommand)]
+    Budgets(budgets::Budgets),
+    /// Show what models cost.
+    #[command(subcommand)]
+    Prices(config::Prices),
+    /// Show what was used, by whom, and what it cost.
+    Usage(usage::UsageArgs),
+    /// Fetch model files.
+    #[command(subcommand)]
+    Models(pull::Models),
+    /// Check the configuration.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Bring the database's tables up to date; `serve` does this by itself.
+    Migrate,
+    /// Show the version.
+    Version,
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// Why it failed.
+pub async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
+    if matches!(cli.command, Command::Version) {
+        return output::line(concat!("tollgate ", env!("CARGO_PKG_VERSION")));
+    }
+    if let Command::Models(models) = cli.command {
+        return pull::run(models, environment).await;
+    }
+    let config = Config::load(cli.config.as_deref(), environment)?;
+    match cli.command {
+        Command::Serve => {
+            telemetry::start(environment);
+            serve::run(&config, environment).await
+        }
+        Command::Users(command) => users::run(command, &store(&config).await?).await,
+        Command::Keys(command) => keys::run(command, &store(&config).await?).await,
+        Command::Budgets(command) => budgets::run(command, &store(&config).await?).await,
+        Command::Prices(command) => config::prices(&command, &config),
+        Command::Usage(arguments) => usage::run(arguments, &store(&config).await?).await,
+        Command::Config(config::ConfigCommand::Check) => config::check(&config),
+        Command::Migrate => {
+            store(&config).await?;
+            output::line("the database is up to date")
+        }
+        Command::Models(_) | Command::Version => Ok(()),
+    }
+}
+
+async fn store(config: &Config) -> Result<Store, Failure> {
+    Ok(open_store(config, Patience::Command).await?)
+}

@@ -1,0 +1,53 @@
+//! What the operator said: file, then environment, then defaults, validated once.
+//!
+//! This floor knows no consumers: it holds values that make sense on their own.
+
+mod environment;
+mod file;
+mod limits;
+mod models;
+mod prices;
+mod providers;
+mod server;
+mod store;
+mod suggest;
+
+pub use environment::Environment;
+pub use file::ConfigError;
+pub use limits::Limits;
+pub use models::Alias;
+pub use prices::PriceEntry;
+pub use providers::{GpuLayers, LoadedModel, ProviderEntry, ProviderKind};
+pub use server::Server;
+pub use store::StoreSettings;
+
+use serde::{Deserialize, Serialize};
+
+/// The whole configuration.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Listener and bodies.
+    pub server: Server,
+    /// Where the books are kept.
+    pub store: StoreSettings,
+    /// Limits of the whole server.
+    pub limits: Limits,
+    /// Upstreams, in the order in which they are asked.
+    pub providers: Vec<ProviderEntry>,
+    /// Aliases.
+    pub models: Vec<Alias>,
+    /// What models cost.
+    pub prices: Vec<PriceEntry>,
+}
+
+impl Config {
+    /// Refuses what cannot work.
+    fn validate(&self) -> Result<(), String> {
+        self.server.validate()?;
+        self.store.validate()?;
+        providers::validate(&self.providers)?;
+        models::validate(&self.models, &self.providers)?;
+        prices::validate(&self.prices)
+    }
+}

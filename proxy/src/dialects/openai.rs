@@ -1,0 +1,46 @@
+//! OpenAI's wire format: chat completions, embeddings, models and errors, as a server speaks it to
+//! a client and as a client speaks it to OpenAI and the many hosts that are compatible with it.
+//!
+//! Pure: ids and times are parameters. What has no common meaning travels in `extras["openai"]`
+//! and in native items, both ways. Field meanings: <https://platform.openai.com/docs/api-reference/chat>.
+
+mod field;
+mod merge;
+mod mask;
+mod usage;
+mod finish;
+mod logprobs;
+mod citation;
+mod media;
+mod reasoning;
+mod tools;
+mod decode_message;
+mod decode_request;
+mod encode_message;
+mod encode_request;
+mod decode_error;
+mod encode_error;
+mod calls;
+mod stream_decoder;
+mod stream_encoder;
+mod reply;
+mod embeddings;
+mod models;
+
+pub use decode_error::decode_error;
+pub use decode_request::{ChatCall, decode_chat};
+pub use embeddings::{
+    EmbedCall, Encoding, decode_embed, decode_embed_reply, encode_embed, encode_embed_reply,
+};
+pub use encode_error::encode_error;
+pub use encode_request::{ChatTarget, Host, encode_chat};
+pub use models::{decode_models, encode_model, encode_models};
+pub use reply::{ReplyHead, decode_reply, encode_reply};
+pub use stream_decoder::StreamDecoder;
+pub use stream_encoder::StreamEncoder;
+
+/// Name of the chat completions format in [`tollgate_types::Origin::api`] and native items.
+pub const CHAT_API: &str = "openai.chat";
+
+/// The entry of `extras` that belongs to this dialect.
+pub const NAMESPACE: &str = "openai";

@@ -1,0 +1,197 @@
+//! A chat completions request, written for an upstream.
+
+use serde_json::{Map, Value, json};
+use tollgate_types::{
+    Error, ErrorKind, GenerateRequest, Modality, OnUnsupported, OutputFormat, ReasoningOptions,
+    Result, Sampling, Warning,
+};
+
+use super::{
+    NAMESPACE,
+    encode_message::encode_messages,
+    merge::{merge, object},
+    tools,
+};
+
+/// Whose chat completions these are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Host {
+    /// OpenAI itself (or Azure): refuses fields that it does not know, limits output by
+    /// `max_completion_tokens`.
+    #[default]
+    OpenAi,
+    /// vLLM, DeepSeek, Mistral, Groq, llama.cpp ...: limit output by `max_tokens` (DeepSeek ignores
+    /// the newer name, which would void the limit), take `top_k` and `min_p`.
+    Compatible,
+}
+
+/// Where a request goes.
+#[derive(Clone, Copy, Debug)]
+pub struct ChatTarget<'a> {
+    /// The model's bare id at the upstream.
+    pub model: &'a str,
+    /// Whose chat completions these are.
+    pub host: Host,
+    /// The answer shall be streamed.
+    pub stream: bool,
+}
+
+/// Fields that extras may not set: they would get past permissions, prices and limits.
+const RESERVED: [&str; 6] =
+    ["model", "messages", "stream", "n", "max_tokens", "max_completion_tokens"];
+
+/// Writes the upstream's body, and tells what it leaves out. Streams always report usage.
+///
+/// # Errors
+/// `unsupported` with the field that cannot be honoured, unless the request asks for a warning;
+/// `invalid_request` when extras set a field that the proxy has to control.
+pub fn encode_chat(
+    request: &GenerateRequest,
+    target: ChatTarget<'_>,
+) -> Result<(Value, Vec<Warning>)> {
+    let mut honoured = Honoured { mode: request.on_unsupported, warnings: Vec::new() };
+    let honour = &mut honoured;
+    let mut body = object([
+        ("model", Some(target.model.into())),
+        ("messages", Some(encode_messages(&request.messages, target.host, honour)?.into())),
+    ]);
+    let written = tools::encode(&request.tools, honour)?;
+    let choice = request.tool_choice.as_ref();
+    let modalities: Vec<_> = request.modalities.iter().map(|kind| modality(*kind)).collect();
+    merge(
+        &mut body,
+        &object([
+            ("tools", some_list(written)),
+            ("tool_choice", choice.map(|choice| tools::encode_choice(choice, &request.tools))),
+            ("parallel_tool_calls", request.parallel_tool_calls.map(Value::Bool)),
+            ("modalities", some_list(modalities)),
+            ("store", request.store.map(Value::Bool)),
+            ("stream", target.stream.then_some(Value::Bool(true))),
+            ("stream_options", target.stream.then(|| json!({"include_usage": true}))),
+        ]),
+    );
+    merge(&mut body, &sampling(&request.sampling, target.host, honour)?);
+    if let Some(format) = response_format(request.output.as_ref(), honour)? {
+        body.insert("response_format".to_owned(), format);
+    }
+    if let Some(effort) = reasoning(request.reasoning.as_ref(), target.host, honour)? {
+        body.insert("reasoning_effort".to_owned(), effort);
+    }
+    if request.continues.is_some() {
+        honour.cannot("continues", "chat completions cannot continue a stored conversation")?;
+    }
+    add_extras(&mut body, request)?;
+    Ok((Value::Object(body), honoured.warnings))
+}
+
+/// What happens to an option that the format has no place for.
+pub(super) struct Honoured {
+    mode: OnUnsupported,
+    warnings: Vec<Warning>,
+}
+
+impl Honoured {
+    /// Refuses the request, or leaves the option out with a warning if the request says so.
+    pub(super) fn cannot(
+        &mut self,
+        param: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Result<()> {
+        let (param, message) = (Some(param.into()), message.into());
+        match self.mode {
+            OnUnsupported::Fail => {
+                Err(Error::new(ErrorKind::Unsupported, message).with(|body| body.param = param))
+            }
+            OnUnsupported::Warn => {
+                self.warnings.push(Warning { code: "unsupported_option".into(), message, param });
+                Ok(())
+            }
+        }
+    }
+}
+
+fn some_list(list: Vec<Value>) -> Option<Value> {
+    (!list.is_empty()).then_some(Value::Array(list))
+}
+
+fn modality(kind: Modality) -> Value {
+    match kind {
+        Modality::Text => "text".into(),
+        Modality::Image => "image".into(),
+        Modality::Audio => "audio".into(),
+    }
+}
+
+fn sampling(sampling: &Sampling, host: Host, honour: &mut Honoured) -> Result<Map<String, Value>> {
+    let (limit, extended) = match host {
+        Host::OpenAi => ("max_completion_tokens", false),
+        Host::Compatible => ("max_tokens", true),
+    };
+    if !extended && sampling.top_k.is_some() {
+        honour.cannot("sampling.top_k", "OpenAI does not offer top_k")?;
+    }
+    if !extended && sampling.min_p.is_some() {
+        honour.cannot("sampling.min_p", "OpenAI does not offer min_p")?;
+    }
+    let stop = sampling.stop.iter().map(|text| text.as_str().into()).collect();
+    Ok(object([
+        (limit, sampling.max_output_tokens.map(Value::from)),
+        ("temperature", sampling.temperature.map(Value::from)),
+        ("top_p", sampling.top_p.map(Value::from)),
+        ("top_k", sampling.top_k.filter(|_| extended).map(Value::from)),
+        ("min_p", sampling.min_p.filter(|_| extended).map(Value::from)),
+        ("presence_penalty", sampling.presence_penalty.map(Value::from)),
+        ("frequency_penalty", sampling.frequency_penalty.map(Value::from)),
+        ("seed", sampling.seed.map(Value::from)),
+        ("stop", some_list(stop)),
+        ("logprobs", sampling.logprobs.map(|_| Value::Bool(true))),
+        ("top_logprobs", sampling.logprobs.filter(|top| *top > 0).map(Value::from)),
+    ]))
+}
+
+fn response_format(output: Option<&OutputFormat>, honour: &mut Honoured) -> Result<Option<Value>> {
+    Ok(match output {
+        None => None,
+        Some(OutputFormat::Text) => Some(json!({"type": "text"})),
+        Some(OutputFormat::Json) => Some(json!({"type": "json_object"})),
+        Some(OutputFormat::JsonSchema { name, schema, strict }) => {
+            let schema = json!({"name": name, "schema": schema, "strict": strict});
+            Some(json!({"type": "json_schema", "json_schema": schema}))
+        }
+        Some(OutputFormat::Grammar { .. }) => {
+            honour.cannot("output", "chat completions do not take a grammar")?;
+            None
+        }
+    })
+}
+
+fn reasoning(
+    options: Option<&ReasoningOptions>,
+    host: Host,
+    honour: &mut Honoured,
+) -> Result<Option<Value>> {
+    let Some(options) = options else { return Ok(None) };
+    if options.budget_tokens.is_some() {
+        let message = "chat completions take an effort, not a budget of reasoning tokens";
+        honour.cannot("reasoning.budget_tokens", message)?;
+    }
+    if host == Host::OpenAi && options.include_text == Some(true) {
+        let message = "OpenAI does not show reasoning in chat completions";
+        honour.cannot("reasoning.include_text", message)?;
+    }
+    Ok(options.effort.as_deref().map(Value::from))
+}
+
+fn add_extras(body: &mut Map<String, Value>, request: &GenerateRequest) -> Result<()> {
+    let Some(extras) = request.extras.get(NAMESPACE) else { return Ok(()) };
+    if let Some(key) = RESERVED.into_iter().find(|key| extras.contains_key(*key)) {
+        let message = format!("{key} cannot be set through extras");
+        return Err(Error::invalid(format!("extras.{NAMESPACE}.{key}"), message));
+    }
+    merge(body, extras);
+    if let Some(Value::Object(options)) = body.get_mut("stream_options") {
+        // Without the usage chunk there would be no bill.
+        options.insert("include_usage".to_owned(), Value::Bool(true));
+    }
+    Ok(())
+}

@@ -1,0 +1,202 @@
+//! Usage: OpenAI's overlapping counts to the disjoint kinds and back.
+//!
+//! `prompt_tokens` includes cached, written and audio tokens, `completion_tokens` includes reasoning
+//! and audio. Compatible hosts differ, and their totals tell: xAI counts reasoning beside
+//! `completion_tokens`, Mistral audio beside `prompt_tokens`, Gemini's compatible endpoint shows
+//! hidden thinking in the total alone. The kinds always sum to the provider's total.
+
+use serde_json::{Map, Value, json};
+use tollgate_types::Usage;
+
+/// Reads a usage object. Numbers that are negative or unreadable count as zero and stay in the
+/// rest, as does every field that has no kind.
+pub(super) fn decode(raw: &Value) -> Option<(Usage, Map<String, Value>)> {
+    let mut counts = Counts(raw.as_object()?.clone());
+    let prompt = counts.take(&[&["prompt_tokens"]]);
+    let completion = counts.take(&[&["completion_tokens"]]);
+    let total = counts.take(&[&["total_tokens"]]).unwrap_or_default();
+    let cached = counts.take(&[
+        &["prompt_tokens_details", "cached_tokens"],
+        &["prompt_cache_hit_tokens"],
+        &["num_cached_tokens"],
+        &["cached_tokens"],
+    ]);
+    counts.take(&[&["prompt_cache_miss_tokens"]]);
+    let written = counts.take(&[&["prompt_tokens_details", "cache_write_tokens"]]);
+    let heard = counts.take(&[&["prompt_tokens_details", "audio_tokens"]]).unwrap_or_default();
+    let seen = counts.take(&[&["prompt_tokens_details", "image_tokens"]]);
+    let thought = counts
+        .take(&[&["completion_tokens_details", "reasoning_tokens"], &["reasoning_tokens"]])
+        .unwrap_or_default();
+    let spoken = counts.take(&[&["completion_tokens_details", "audio_tokens"]]);
+
+    let (mut prompt, mut completion) = (prompt.unwrap_or_default(), completion.unwrap_or_default());
+    let beyond = total.saturating_sub(prompt.saturating_add(completion));
+    let mut hidden = 0;
+    if beyond > 0 && beyond == heard {
+        prompt = prompt.saturating_add(heard);
+    } else if beyond > 0 {
+        completion = completion.saturating_add(beyond);
+        hidden = beyond;
+    }
+
+    let mut input = Share(prompt);
+    let mut output = Share(completion);
+    let usage = Usage {
+        cache_read: input.part(cached.unwrap_or_default()),
+        cache_write_5m: input.part(written.unwrap_or_default()),
+        audio_in: input.part(heard),
+        image_in: input.part(seen.unwrap_or_default()),
+        input: input.0,
+        reasoning: output.part(thought.max(hidden)),
+        audio_out: output.part(spoken.unwrap_or_default()),
+        output: output.0,
+        ..Usage::default()
+    };
+    Some((usage, counts.rest()))
+}
+
+/// Writes the usage object of an answer.
+pub(super) fn encode(usage: &Usage) -> Value {
+    json!({
+        "prompt_tokens": usage.total_input(),
+        "completion_tokens": usage.total_output(),
+        "total_tokens": usage.total(),
+        "prompt_tokens_details": {
+            "cached_tokens": usage.cache_read,
+            "cache_write_tokens": usage.cache_write_5m.saturating_add(usage.cache_write_1h),
+            "audio_tokens": usage.audio_in,
+        },
+        "completion_tokens_details": {
+            "reasoning_tokens": usage.reasoning,
+            "audio_tokens": usage.audio_out,
+        },
+    })
+}
+
+/// What is left of a count after its parts are taken out; a part is never larger than the rest.
+struct Share(u64);
+
+impl Share {
+    fn part(&mut self, stated: u64) -> u64 {
+        let part = stated.min(self.0);
+        self.0 -= part;
+        part
+    }
+}
+
+struct Counts(Map<String, Value>);
+
+impl Counts {
+    /// Takes the first of several spellings that is there. A number that cannot be a count is
+    /// left where it is, so that it is not lost.
+    fn take(&mut self, spellings: &[&[&str]]) -> Option<u64> {
+        let mut found = None;
+        for path in spellings {
+            let Some((last, parents)) = path.split_last() else { continue };
+            let mut object = Some(&mut self.0);
+            for parent in parents {
+                object = object.and_then(|map| map.get_mut(*parent)?.as_object_mut());
+            }
+            let Some(object) = object else { continue };
+            match object.get(*last).map(count) {
+                Some(Some(n)) => {
+                    object.shift_remove(*last);
+                    found = found.or(Some(n));
+                }
+                Some(None) if object.get(*last).is_some_and(Value::is_null) => {
+                    object.shift_remove(*last);
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+
+    fn rest(mut self) -> Map<String, Value> {
+        self.0.retain(|_, value| match value {
+            Value::Null => false,
+            Value::Object(details) => !details.is_empty(),
+            _ => true,
+        });
+        self.0
+    }
+}
+
+/// A token count; some hosts write `12.0`.
+fn count(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| {
+        let text = value.as_f64()?.to_string();
+        text.parse().ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(raw: &Value) -> Usage {
+        decode(raw).unwrap().0
+    }
+
+    #[test]
+    fn overlapping_counts_become_disjoint_and_go_back() {
+        let raw = json!({
+            "prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150,
+            "prompt_tokens_details": {"cached_tokens": 60, "cache_write_tokens": 0, "audio_tokens": 10},
+            "completion_tokens_details": {"reasoning_tokens": 30, "audio_tokens": 5},
+        });
+        let usage = read(&raw);
+        let expected = Usage {
+            input: 30,
+            cache_read: 60,
+            audio_in: 10,
+            output: 15,
+            reasoning: 30,
+            audio_out: 5,
+            ..Usage::default()
+        };
+        assert_eq!(usage, expected);
+        assert_eq!(usage.total(), 150);
+        assert_eq!(encode(&usage), raw);
+    }
+
+    #[test]
+    fn hosts_that_count_beside_are_told_by_their_total() {
+        let xai = json!({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 35,
+            "completion_tokens_details": {"reasoning_tokens": 20}});
+        assert_eq!((read(&xai).output, read(&xai).reasoning), (5, 20));
+        let mistral = json!({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 390,
+            "prompt_tokens_details": {"audio_tokens": 375}});
+        assert_eq!((read(&mistral).input, read(&mistral).audio_in), (10, 375));
+        let gemini = json!({"prompt_tokens": 35, "completion_tokens": 12, "total_tokens": 109});
+        assert_eq!((read(&gemini).output, read(&gemini).reasoning), (12, 62));
+        let deepseek = json!({"prompt_tokens": 9, "completion_tokens": 1, "total_tokens": 10,
+            "prompt_cache_hit_tokens": 4, "prompt_cache_miss_tokens": 5});
+        assert_eq!((read(&deepseek).input, read(&deepseek).cache_read), (5, 4));
+    }
+
+    #[test]
+    fn impossible_numbers_never_become_credit_and_are_kept() {
+        let raw = json!({"prompt_tokens": -5, "completion_tokens": 1e300, "total_tokens": "many",
+            "completion_tokens_details": {"reasoning_tokens": 7}});
+        let (usage, rest) = decode(&raw).unwrap();
+        assert_eq!(usage.total(), 0);
+        assert_eq!(rest.get("prompt_tokens"), Some(&json!(-5)));
+        let more_cached_than_sent = json!({"prompt_tokens": 347, "completion_tokens": 1,
+            "prompt_tokens_details": {"cached_tokens": 403}});
+        assert_eq!(read(&more_cached_than_sent).total_input(), 347);
+        let huge = json!({"prompt_tokens": u64::MAX, "completion_tokens": u64::MAX});
+        assert_eq!(read(&huge).total(), u64::MAX);
+    }
+
+    #[test]
+    fn what_has_no_kind_is_kept() {
+        let raw = json!({"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3, "cost": 0.5,
+            "completion_tokens_details": {"accepted_prediction_tokens": 1, "reasoning_tokens": 0}});
+        let rest = decode(&raw).unwrap().1;
+        let kept =
+            json!({"cost": 0.5, "completion_tokens_details": {"accepted_prediction_tokens": 1}});
+        assert_eq!(Value::Object(rest), kept);
+    }
+}

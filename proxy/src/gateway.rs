@@ -1,0 +1,134 @@
+//! The path of a request, start to end: this is the product.
+//!
+//! Each step returns the proof that the next one needs. Whatever way in a request came, from here
+//! on it looks the same.
+
+mod bound;
+mod call;
+mod metered;
+mod refusal;
+
+pub use call::{Answer, Call};
+pub use refusal::Refusal;
+
+use crate::{
+    access::{self, Caller},
+    catalog::Catalog,
+    ledger::{Disposition, Ledger, Outcome},
+    limits::Limits,
+    prices::{self, PriceList},
+    routing,
+    tasks::Tasks,
+};
+use call::Imposed;
+use metered::Running;
+use std::sync::Arc;
+use tollgate_types::{EmbedRequest, EmbedResponse, Error, Feature, GenerateRequest};
+
+/// Everything between the ways in and the upstreams.
+#[derive(Debug)]
+pub struct Gateway {
+    /// Upstreams and aliases.
+    pub catalog: Catalog,
+    /// Rates and places.
+    pub limits: Limits,
+    /// What models cost.
+    pub prices: PriceList,
+    /// Budgets and entries.
+    pub ledger: Ledger,
+    /// Where calls end that their callers left.
+    pub tasks: Tasks,
+}
+
+impl Gateway {
+    /// Asks a model on behalf of a caller.
+    ///
+    /// # Errors
+    /// Why the call was not made, or how the upstream failed before its first event.
+    pub async fn run(&self, caller: &Arc<Caller>, call: Call) -> Result<Answer, Refusal> {
+        let plan = self.catalog.plan(&call.request.model)?;
+        let permit = access::authorize(caller, plan.targets(), &call.features())?;
+        let slot = self.limits.admit(&permit)?;
+        let targets = permit.targets().to_vec();
+        let bound = bound::of_request(&plan, &targets, &call.request).await?;
+        let quote = prices::quote(&self.prices, permit, bound);
+        let hold = self.ledger.hold(quote, call.order()).await?;
+        let (request, imposed) = Imposed::by(&hold, call.request);
+        let mut meter = hold.sent();
+        match routing::open(&plan, &targets, &mut meter, &request).await {
+            Ok((events, target)) => {
+                let running = Running::new(events, meter, slot, self.tasks.clone());
+                Ok(Answer::new(target, imposed, running))
+            }
+            Err(error) => {
+                let failed = Outcome {
+                    error: Some(error.kind()),
+                    ..Outcome::new(Disposition::Failed, tollgate_types::Usage::default())
+                };
+                meter.settle(failed).await?;
+                Err(Refusal::Provider(error))
+            }
+        }
+    }
+
+    /// Turns texts into vectors on behalf of a caller: the same path without a stream.
+    ///
+    /// # Errors
+    /// Why the call was not made, or how the upstream failed.
+    pub async fn embed(
+        &self,
+        caller: &Arc<Caller>,
+        order: crate::ledger::Order,
+        request: EmbedRequest,
+    ) -> Result<EmbedResponse, Refusal> {
+        let plan = self.catalog.plan(&request.model)?;
+        let permit = access::authorize(caller, plan.targets(), &[Feature::Embeddings])?;
+        let _slot = self.limits.admit(&permit)?;
+        let targets = permit.targets().to_vec();
+        let quote = prices::quote(&self.prices, permit, bound::of_texts(&request));
+        let mut meter = self.ledger.hold(quote, order).await?.sent();
+        let Some(candidate) = routing::candidates(&plan, &targets).next() else {
+            return Err(Refusal::Provider(Error::unsupported("embeddings")));
+        };
+        meter.reaches(&candidate.target, 1);
+        let model = candidate.target.model.clone();
+        match candidate.provider.embed(EmbedRequest { model, ..request }).await {
+            Ok(mut response) => {
+                let used =
+                    if response.usage.is_empty() { meter.used() } else { response.usage.clone() };
+                response.usage = used.clone();
+                response.receipt =
+                    Some(meter.settle(Outcome::new(Disposition::Settled, used)).await?);
+                Ok(response)
+            }
+            Err(error) => {
+                let nothing = tollgate_types::Usage::default();
+                let failed = Outcome {
+                    error: Some(error.kind()),
+                    ..Outcome::new(Disposition::Failed, nothing)
+                };
+                meter.settle(failed).await?;
+                Err(Refusal::Provider(error))
+            }
+        }
+    }
+
+    /// Counts the prompt tokens of a request, for a caller who may chat with the model.
+    ///
+    /// # Errors
+    /// Why it was not counted.
+    pub async fn count_tokens(
+        &self,
+        caller: &Arc<Caller>,
+        mut request: GenerateRequest,
+    ) -> Result<u64, Refusal> {
+        let plan = self.catalog.plan(&request.model)?;
+        let permit = access::authorize(caller, plan.targets(), &[Feature::Chat])?;
+        let _slot = self.limits.admit(&permit)?;
+        let Some(candidate) = routing::candidates(&plan, permit.targets()).next() else {
+            return Err(Refusal::Provider(Error::unsupported("token counting")));
+        };
+        request.model.clone_from(&candidate.target.model);
+        candidate.provider.count_tokens(request).await.map_err(Refusal::Provider)
+    }
+}

@@ -1,0 +1,93 @@
+//! How large a call can get: counted exactly where the provider can, proven from bytes elsewhere.
+
+use crate::{
+    access::Target,
+    catalog::{Candidate, Plan},
+    prices::Bound,
+    routing,
+};
+use tollgate_types::{EmbedRequest, Error, ErrorKind, GenerateRequest, MediaSource, Part, Result};
+
+/// Providers add tokens of their own: turn markers, tool preambles (Anthropic's is the largest
+/// published, below 700 tokens: docs.anthropic.com, "Tool use", pricing).
+const PREAMBLE_TOKENS: u64 = 1024;
+/// An image or file that is given by address: the dearest published image is 48,169 tokens
+/// (gpt-4o-mini, 2048 x 2048 in high detail: platform.openai.com, "Images and vision").
+const ADDRESSED_MEDIA_TOKENS: u64 = 50_000;
+/// English text has about four bytes a token.
+const BYTES_PER_TOKEN_USUALLY: u64 = 4;
+/// The longest answer that is assumed where neither the caller nor the model sets a limit.
+const ASSUMED_MAX_OUTPUT: u64 = 16_384;
+
+/// Bounds a request over all permitted targets.
+///
+/// # Errors
+/// When a provider that counts exactly finds the request at fault.
+pub(super) async fn of_request(
+    plan: &Plan,
+    targets: &[Target],
+    request: &GenerateRequest,
+) -> Result<Bound> {
+    let mut bound =
+        Bound { input_tokens: 0, max_output: 0, min_output: 1, likely_input: 0, in_process: true };
+    for candidate in routing::candidates(plan, targets) {
+        let (most, likely) = input(candidate, request).await?;
+        bound.input_tokens = bound.input_tokens.max(most);
+        bound.likely_input = bound.likely_input.max(likely);
+        bound.max_output = bound.max_output.max(output(candidate, request, likely));
+        bound.in_process &= candidate.in_process;
+    }
+    Ok(bound)
+}
+
+/// Most and likely prompt tokens.
+async fn input(candidate: &Candidate, request: &GenerateRequest) -> Result<(u64, u64)> {
+    if candidate.in_process {
+        let mut counted = request.clone();
+        counted.model.clone_from(&candidate.target.model);
+        let tokens = candidate.provider.count_tokens(counted).await?;
+        return Ok((tokens, tokens));
+    }
+    let unreadable =
+        |error| Error::new(ErrorKind::Internal, "the request cannot be written").with_source(error);
+    // Every token covers at least one byte of what is sent.
+    let bytes = u64::try_from(serde_json::to_vec(request).map_err(unreadable)?.len());
+    let bytes = bytes.unwrap_or(u64::MAX);
+    let addressed = request.messages.iter().flat_map(|message| &message.content);
+    let addressed = u64::try_from(addressed.filter(|part| is_addressed(part)).count());
+    let media = addressed.unwrap_or(u64::MAX).saturating_mul(ADDRESSED_MEDIA_TOKENS);
+    let most = bytes.saturating_add(PREAMBLE_TOKENS).saturating_add(media);
+    Ok((most, bytes.div_ceil(BYTES_PER_TOKEN_USUALLY)))
+}
+
+fn is_addressed(part: &Part) -> bool {
+    matches!(part, Part::Media(media) if !matches!(media.source, MediaSource::Base64(_)))
+}
+
+/// The longest answer that the caller and the model allow.
+fn output(candidate: &Candidate, request: &GenerateRequest, input: u64) -> u64 {
+    let room = candidate
+        .context_window
+        .map_or(u64::MAX, |window| u64::from(window).saturating_sub(input).max(1));
+    let wanted = match (request.sampling.max_output_tokens, candidate.max_output) {
+        (Some(asked), _) => u64::from(asked),
+        (None, Some(usual)) => u64::from(usual),
+        (None, None) => ASSUMED_MAX_OUTPUT,
+    };
+    wanted.min(room).max(1)
+}
+
+/// Bounds a request for vectors: it has no output.
+pub(super) fn of_texts(request: &EmbedRequest) -> Bound {
+    let bytes: usize = request.input.iter().map(String::len).sum();
+    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+    // Each text may gain a begin and an end marker.
+    let markers = u64::try_from(request.input.len()).unwrap_or(u64::MAX).saturating_mul(4);
+    Bound {
+        input_tokens: bytes.saturating_add(markers),
+        max_output: 0,
+        min_output: 0,
+        likely_input: bytes.div_ceil(BYTES_PER_TOKEN_USUALLY).max(1),
+        in_process: false,
+    }
+}

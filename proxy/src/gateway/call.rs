@@ -1,0 +1,90 @@
+//! A call as it enters the gateway, and the answer as it leaves.
+
+use super::metered::Running;
+use crate::{
+    access::Target,
+    ledger::{Hold, Order},
+};
+use tollgate_types::{EventStream, Feature, GenerateRequest, Warning};
+
+/// What a way in hands over.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// What is asked.
+    pub request: GenerateRequest,
+    /// Tollgate's id of the request.
+    pub request_id: String,
+    /// Wire format of the caller.
+    pub dialect: &'static str,
+    /// Whether the answer goes to the caller as a stream.
+    pub streamed: bool,
+}
+
+impl Call {
+    /// What the caller must be permitted to do.
+    pub(super) fn features(&self) -> Vec<Feature> {
+        let mut features = vec![Feature::Chat];
+        if self.streamed {
+            features.push(Feature::Stream);
+        }
+        if !self.request.tools.is_empty() {
+            features.push(Feature::Tools);
+        }
+        features
+    }
+
+    pub(super) fn order(&self) -> Order {
+        Order {
+            request_id: self.request_id.clone(),
+            asked_model: self.request.model.clone(),
+            dialect: self.dialect,
+            streamed: self.streamed,
+            tags: self.request.options.tags.clone(),
+        }
+    }
+}
+
+/// The limit that budgets imposed on an answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Imposed {
+    max_output: Option<u32>,
+}
+
+impl Imposed {
+    /// Puts the hold's limit into the request: what a budget cannot pay for is not asked for.
+    pub(super) fn by(hold: &Hold, mut request: GenerateRequest) -> (GenerateRequest, Self) {
+        let limit = u32::try_from(hold.max_output()).unwrap_or(u32::MAX);
+        if hold.is_limited() {
+            request.sampling.max_output_tokens = Some(limit);
+        }
+        (request, Self { max_output: hold.is_clamped().then_some(limit) })
+    }
+
+    fn warning(self) -> Option<Warning> {
+        let limit = self.max_output?;
+        Some(Warning {
+            code: "max_output_clamped".to_owned(),
+            message: format!("a budget can pay for no more than {limit} output tokens"),
+            param: Some("sampling.max_output_tokens".to_owned()),
+        })
+    }
+}
+
+/// An answer that has begun.
+#[derive(Debug)]
+pub struct Answer {
+    /// Who answers.
+    pub target: Target,
+    /// The output limit that budgets imposed, if they did.
+    pub clamped_to: Option<u32>,
+    /// The events. Dropping them stops the upstream and settles the call.
+    pub events: EventStream,
+}
+
+impl Answer {
+    pub(super) fn new(target: Target, imposed: Imposed, running: Running) -> Self {
+        let clamped_to = imposed.max_output;
+        let events = running.with_warning(imposed.warning()).into_events();
+        Self { target, clamped_to, events }
+    }
+}

@@ -1,0 +1,81 @@
+//! Request bodies: bounded in size and time, and read to the end even when refused, because a
+//! client that is still sending does not read an answer.
+
+use super::front::Front;
+use axum::{
+    body::Body,
+    http::{HeaderMap, Request, header::CONTENT_LENGTH},
+};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use std::collections::BTreeMap;
+use tollgate_types::{Blame, CallOptions, Error, ErrorKind, Result, wire::header};
+
+/// How much of a body that is too large is read and thrown away before the connection is given up.
+const DISCARD_AT_MOST: usize = 128 * 1024 * 1024;
+/// Labels that a call can carry, and the longest value of one.
+const MAX_TAGS: usize = 16;
+const MAX_TAG_BYTES: usize = 256;
+
+/// Reads a whole body.
+///
+/// # Errors
+/// `too_large` over the limit, `timeout` when it takes too long, `invalid_request` when it breaks.
+pub(super) async fn read(front: &Front, request: Request<Body>) -> Result<Bytes> {
+    let patience = front.read_patience;
+    let reading = read_bounded(front.max_body_bytes, request);
+    tokio::time::timeout(patience, reading).await.unwrap_or_else(|_| {
+        let message = format!("the body did not arrive within {} s", patience.as_secs());
+        Err(Error::new(ErrorKind::Timeout, message).with(|body| body.blame = Blame::Caller))
+    })
+}
+
+async fn read_bounded(limit: usize, request: Request<Body>) -> Result<Bytes> {
+    let announced = request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok());
+    let announced = announced.and_then(|length| length.parse::<usize>().ok());
+    let mut too_large = announced.is_some_and(|length| length > limit);
+    let mut chunks = request.into_body().into_data_stream();
+    let mut whole = BytesMut::new();
+    let mut seen = 0usize;
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| {
+            Error::new(ErrorKind::InvalidRequest, "the body broke off").with_source(error)
+        })?;
+        seen = seen.saturating_add(chunk.len());
+        too_large |= seen > limit;
+        if !too_large {
+            whole.extend_from_slice(&chunk);
+        } else if seen > DISCARD_AT_MOST {
+            break;
+        }
+    }
+    if too_large {
+        let message = format!("the body is larger than the {limit} bytes that are accepted");
+        return Err(Error::new(ErrorKind::TooLarge, message));
+    }
+    Ok(whole.freeze())
+}
+
+/// Options of a call that travel as headers.
+///
+/// # Errors
+/// `invalid_request` when a label is not text or there are too many.
+pub(super) fn options(headers: &HeaderMap) -> Result<CallOptions> {
+    let mut tags = BTreeMap::new();
+    for (name, value) in headers {
+        let Some(tag) = name.as_str().strip_prefix(header::TAG_PREFIX) else { continue };
+        let value = value.to_str().ok().filter(|value| value.len() <= MAX_TAG_BYTES);
+        let Some(value) = value.filter(|_| tags.len() < MAX_TAGS) else {
+            return Err(Error::invalid(
+                name.as_str(),
+                format!(
+                    "a call carries at most {MAX_TAGS} labels of {MAX_TAG_BYTES} ASCII letters"
+                ),
+            ));
+        };
+        tags.insert(tag.to_owned(), value.to_owned());
+    }
+    let mut options = CallOptions::default();
+    options.tags = tags;
+    Ok(options)
+}

@@ -1,0 +1,77 @@
+//! What the ways in need from the floors below.
+
+use super::problem;
+use crate::{
+    access::{Access, Caller},
+    clock::Clock,
+    gateway::Gateway,
+    store::Store,
+};
+use axum::http::{HeaderMap, header::AUTHORIZATION};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tollgate_types::Result;
+
+/// Whether new work is welcome.
+#[derive(Debug, Default)]
+pub struct Readiness(AtomicBool);
+
+impl Readiness {
+    /// From now on it is not.
+    pub fn close(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether it is.
+    pub fn is_open(&self) -> bool {
+        !self.0.load(Ordering::Acquire)
+    }
+}
+
+/// What the ways in need from the floors below.
+#[derive(Debug)]
+pub struct Front {
+    /// The path of a request.
+    pub gateway: Gateway,
+    /// Who asks.
+    pub access: Access,
+    /// Reports.
+    pub store: Store,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Largest request body, bytes.
+    pub max_body_bytes: usize,
+    /// How long a body may take.
+    pub read_patience: Duration,
+    /// Whether new work is welcome.
+    pub readiness: Readiness,
+}
+
+impl Front {
+    /// Who sent these headers: `Authorization: Bearer`, or the headers that other vendors' clients
+    /// send.
+    ///
+    /// # Errors
+    /// Why the credential is not accepted.
+    pub async fn caller(&self, headers: &HeaderMap) -> Result<Arc<Caller>> {
+        let credential = credential_of(headers);
+        self.access.authenticate(credential).await.map_err(problem::of_auth)
+    }
+}
+
+fn credential_of(headers: &HeaderMap) -> Option<&str> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let bearer = text(AUTHORIZATION.as_str()).and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    bearer
+        .or_else(|| text("x-api-key"))
+        .or_else(|| text("api-key"))
+        .or_else(|| text("x-goog-api-key"))
+}

@@ -1,0 +1,39 @@
+//! `GET /api/v1/models`: the models that the caller may use.
+
+use super::Problem;
+use crate::{
+    access::{Caller, Target},
+    ingress::{front::Front, reply},
+};
+use axum::{
+    body::Body,
+    extract::State,
+    http::{HeaderMap, Response, StatusCode},
+};
+use std::sync::Arc;
+use tollgate_types::{ModelInfo, ModelPrice, wire::ModelList};
+
+pub(crate) async fn models(
+    State(front): State<Arc<Front>>,
+    headers: HeaderMap,
+) -> Result<Response<Body>, Problem> {
+    let caller = front.caller(&headers).await?;
+    Ok(reply::json(StatusCode::OK, &ModelList { models: visible(&front, &caller).await }))
+}
+
+/// The models that a caller may use, with their prices.
+pub(crate) async fn visible(front: &Front, caller: &Caller) -> Vec<ModelInfo> {
+    let listed = front.gateway.catalog.list().await;
+    let permitted = listed.into_iter().filter(|model| caller.may_see(&model.target));
+    permitted
+        .map(|model| ModelInfo { price: price_of(front, &model.target), ..model.info })
+        .collect()
+}
+
+fn price_of(front: &Front, target: &Target) -> Option<ModelPrice> {
+    front.gateway.prices.text_of(target).map(|entry| ModelPrice {
+        input: entry.input.clone(),
+        cache_read: entry.cache_read.clone(),
+        output: entry.output.clone(),
+    })
+}

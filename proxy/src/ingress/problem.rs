@@ -1,0 +1,179 @@
+//! The one table from failures to statuses, and from refusals to the error that crosses the wire.
+
+use crate::{
+    access::AuthError, gateway::Refusal, ledger::HoldError, limits::Limited, store::StoreError,
+};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header::RETRY_AFTER};
+use std::time::Duration;
+use tollgate_types::{Blame, Error, ErrorKind, wire::header::RETRY_AFTER_MS};
+
+/// How long to stay away when the database or the server is busy.
+const BUSY: Duration = Duration::from_secs(1);
+/// No client is told to wait longer than this: SDKs sleep as long as they are told.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// The status of an error that Tollgate answers with.
+pub(super) fn status_of(error: &Error) -> StatusCode {
+    match error.kind() {
+        // The operator's account at a provider is refused or used up: not the caller's.
+        ErrorKind::PermissionDenied if error.body().blame == Blame::Upstream => {
+            StatusCode::BAD_GATEWAY
+        }
+        ErrorKind::InvalidRequest | ErrorKind::ContextLength => StatusCode::BAD_REQUEST,
+        ErrorKind::Authentication => StatusCode::UNAUTHORIZED,
+        ErrorKind::QuotaExceeded if error.body().quota.is_some() => StatusCode::PAYMENT_REQUIRED,
+        ErrorKind::PermissionDenied | ErrorKind::ContentFiltered => StatusCode::FORBIDDEN,
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorKind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        ErrorKind::Unsupported => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorKind::Conflict => StatusCode::CONFLICT,
+        ErrorKind::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Timeout => match error.body().blame {
+            Blame::Caller => StatusCode::REQUEST_TIMEOUT,
+            _ => StatusCode::GATEWAY_TIMEOUT,
+        },
+        ErrorKind::Upstream
+        | ErrorKind::QuotaExceeded
+        | ErrorKind::Connection
+        | ErrorKind::StreamInterrupted
+        | ErrorKind::Protocol => StatusCode::BAD_GATEWAY,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// Headers that tell a client when to come back.
+pub(super) fn retry_headers(error: &Error) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if let Some(wait) = error.retry_after() {
+        let seconds = wait.as_millis().div_ceil(1000).max(1);
+        put(&mut headers, RETRY_AFTER.as_str(), &seconds.to_string());
+        put(&mut headers, RETRY_AFTER_MS, &wait.as_millis().to_string());
+    }
+    if !error.is_retryable() {
+        // Read by the SDKs of OpenAI and Anthropic.
+        put(&mut headers, "x-should-retry", "false");
+    }
+    headers
+}
+
+fn put(headers: &mut HeaderMap, name: &str, value: &str) {
+    let name = axum::http::HeaderName::from_bytes(name.as_bytes());
+    if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
+        headers.insert(name, value);
+    }
+}
+
+fn later(error: Error, wait: Duration) -> Error {
+    let wait = u64::try_from(wait.min(LONGEST_WAIT).as_millis()).unwrap_or(u64::MAX);
+    error.with(|body| {
+        body.retryable = true;
+        body.retry_after_ms = Some(wait);
+    })
+}
+
+/// A credential that was not accepted. A database that does not answer is never the caller's fault.
+pub(super) fn of_auth(error: AuthError) -> Error {
+    match error {
+        AuthError::Store(error) => of_store(error),
+        AuthError::Busy => later(Error::new(ErrorKind::Overloaded, error.to_string()), BUSY),
+        _ => {
+            let code = match error {
+                AuthError::Missing => "missing_api_key",
+                AuthError::Revoked => "revoked_api_key",
+                AuthError::Expired => "expired_api_key",
+                AuthError::UserDeleted => "deleted_user",
+                _ => "invalid_api_key",
+            };
+            Error::new(ErrorKind::Authentication, error.to_string())
+                .with(|body| body.code = Some(code.to_owned()))
+        }
+    }
+}
+
+/// The database failed: logged here, where it becomes an answer.
+pub(super) fn of_store(error: StoreError) -> Error {
+    tracing::error!(%error, "the database failed");
+    later(Error::new(ErrorKind::Overloaded, "the database does not answer, try again"), BUSY)
+}
+
+/// A call that gave no answer.
+pub(super) fn of_refusal(refusal: Refusal) -> Error {
+    let text = refusal.to_string();
+    match refusal {
+        Refusal::UnknownModel(_) => Error::new(ErrorKind::NotFound, text).with(|body| {
+            body.param = Some("model".to_owned());
+            body.code = Some("model_not_found".to_owned());
+        }),
+        Refusal::Denied(denied) => Error::new(ErrorKind::PermissionDenied, text)
+            .with(|body| body.permission = Some(denied.permission)),
+        Refusal::Limited(Limited::Rate { retry_after, .. }) => {
+            later(Error::new(ErrorKind::RateLimited, text), retry_after)
+        }
+        Refusal::Limited(Limited::Full { .. }) => {
+            later(Error::new(ErrorKind::Overloaded, text), BUSY)
+        }
+        Refusal::Hold(error) => of_hold(error, text),
+        Refusal::Store(error) => of_store(error),
+        Refusal::Provider(error) => error,
+    }
+}
+
+fn of_hold(error: HoldError, text: String) -> Error {
+    match error {
+        HoldError::Exhausted(budget) => {
+            let text = match budget.resets_at_ms.and_then(date) {
+                Some(date) => format!("{text}; it starts again at {date}"),
+                None => format!("{text}; it does not start again by itself"),
+            };
+            // No Retry-After: a client would sleep until the window ends.
+            Error::new(ErrorKind::QuotaExceeded, text).with(|body| {
+                body.code = Some("budget_exhausted".to_owned());
+                body.quota = Some(*budget);
+            })
+        }
+        HoldError::Unpriced { .. } => Error::new(ErrorKind::PermissionDenied, text).with(|body| {
+            body.code = Some("unpriced_model".to_owned());
+        }),
+        HoldError::Store(error) => of_store(error),
+        HoldError::Overloaded | HoldError::Closed => {
+            later(Error::new(ErrorKind::Overloaded, text), BUSY)
+        }
+    }
+}
+
+fn date(ms: i64) -> Option<String> {
+    jiff::Timestamp::from_millisecond(ms).ok().map(|moment| moment.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_status() {
+        for (kind, status) in [
+            (ErrorKind::InvalidRequest, 400),
+            (ErrorKind::ContextLength, 400),
+            (ErrorKind::Authentication, 401),
+            (ErrorKind::PermissionDenied, 403),
+            (ErrorKind::NotFound, 404),
+            (ErrorKind::TooLarge, 413),
+            (ErrorKind::Unsupported, 422),
+            (ErrorKind::RateLimited, 429),
+            (ErrorKind::Internal, 500),
+            (ErrorKind::Upstream, 502),
+            (ErrorKind::Overloaded, 503),
+            (ErrorKind::Timeout, 504),
+        ] {
+            assert_eq!(status_of(&Error::new(kind, "x")).as_u16(), status, "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_database_failure_is_503_with_retry_after_and_never_401() {
+        let error = of_auth(AuthError::Store(StoreError::Busy));
+        assert_eq!(status_of(&error), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(retry_headers(&error).get("retry-after").unwrap(), "1");
+    }
+}

@@ -1,0 +1,205 @@
+//! Money set aside for one call.
+
+use super::{
+    Ledger, Meter,
+    outcome::Ceiling,
+    writer::{Close, Message, PlaceHold},
+};
+use crate::{
+    access::Target,
+    ids::new_id,
+    prices::Quote,
+    store::{EntryRow, StoreError},
+};
+use std::{collections::BTreeMap, time::Instant};
+use tokio::sync::{mpsc, oneshot};
+use tollgate_types::{BudgetStatus, Resource};
+
+/// What is known about a call before it is made, for its entry.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// Tollgate's id of the request.
+    pub request_id: String,
+    /// Model as the caller named it.
+    pub asked_model: String,
+    /// Wire format of the caller.
+    pub dialect: &'static str,
+    /// Whether the answer goes to the caller as a stream.
+    pub streamed: bool,
+    /// The caller's labels.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// Why nothing was set aside.
+#[derive(Debug, thiserror::Error)]
+pub enum HoldError {
+    /// A budget cannot pay for the shortest answer.
+    #[error(
+        "the {resource} budget {budget} of {owner} is used up: of {cap} in this {window}, {spent} is spent and {held} is held by running requests",
+        resource = .0.resource, budget = .0.budget, owner = .0.owner, cap = .0.cap,
+        window = .0.window, spent = .0.spent, held = .0.held
+    )]
+    Exhausted(Box<BudgetStatus>),
+    /// A cost budget applies and the model has no price.
+    #[error(
+        "{target} has no price, and the budget {budget} limits cost: ask the operator to set a price"
+    )]
+    Unpriced {
+        /// The model.
+        target: Target,
+        /// The budget.
+        budget: String,
+    },
+    /// The database does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Too many calls are open.
+    #[error("the ledger has too many open calls")]
+    Overloaded,
+    /// The server is shutting down.
+    #[error("the ledger is closed: the server is shutting down")]
+    Closed,
+}
+
+/// The reserved message that ends a hold: dropped unused, it releases everything.
+#[derive(Debug)]
+pub(super) struct Ending {
+    permit: Option<mpsc::OwnedPermit<Message>>,
+    hold_id: String,
+}
+
+impl Ending {
+    /// Sends the end; what the writer answers comes through `close.reply`.
+    pub(super) fn send(mut self, close: Close) {
+        if let Some(permit) = self.permit.take() {
+            permit.send(Message::Close(Box::new(close)));
+        }
+    }
+
+    pub(super) fn hold_id(&self) -> &str {
+        &self.hold_id
+    }
+
+    fn disarm(mut self) {
+        self.permit = None;
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            let hold_id = std::mem::take(&mut self.hold_id);
+            permit.send(Message::Close(Box::new(Close::release(hold_id))));
+        }
+    }
+}
+
+/// What the writer set aside.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Placed {
+    /// The longest answer that every budget can pay for.
+    pub max_output: u64,
+    /// Whether any budget limits how long the answer can be.
+    pub limited: bool,
+}
+
+/// Money set aside for one call, durably. Dropping it releases everything.
+#[derive(Debug)]
+pub struct Hold {
+    ending: Ending,
+    quote: Quote,
+    placed: Placed,
+    entry: EntryRow,
+    admitted: Instant,
+    queue: mpsc::Sender<Message>,
+}
+
+pub(super) async fn place(ledger: &Ledger, quote: Quote, order: Order) -> Result<Hold, HoldError> {
+    let reserve = || {
+        ledger.queue.clone().try_reserve_owned().map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => HoldError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => HoldError::Closed,
+        })
+    };
+    let (asking, permit) = (reserve()?, reserve()?);
+    let hold_id = new_id(ledger.clock.as_ref());
+    let entry = planned_entry(&quote, order, ledger.clock.now_ms());
+    let (reply, answer) = oneshot::channel();
+    // From here on a dropped future releases the hold, whether or not it was placed by then: the
+    // writer reads its messages in order.
+    let ending = Ending { permit: Some(permit), hold_id: hold_id.clone() };
+    let node = ledger.node.to_string();
+    let message = PlaceHold { hold_id, node, quote: quote.clone(), entry: entry.clone(), reply };
+    asking.send(Message::Place(Box::new(message)));
+    match answer.await.unwrap_or(Err(HoldError::Closed)) {
+        Ok(placed) => {
+            let queue = ledger.queue.clone();
+            Ok(Hold { ending, quote, placed, entry, admitted: Instant::now(), queue })
+        }
+        Err(error) => {
+            ending.disarm();
+            Err(error)
+        }
+    }
+}
+
+/// The entry as it would be if nobody ever heard of the call again.
+fn planned_entry(quote: &Quote, order: Order, now_ms: i64) -> EntryRow {
+    let caller = quote.permit().caller();
+    let target = quote.permit().targets().first();
+    let rates = target.and_then(|target| quote.rates_of(target));
+    EntryRow {
+        request_id: order.request_id,
+        attempt: 1,
+        user_id: caller.user_id().to_owned(),
+        key_id: caller.key_id().to_owned(),
+        provider: target.map(|target| target.provider.clone()).unwrap_or_default(),
+        model: target.map(|target| target.model.clone()).unwrap_or_default(),
+        asked_model: order.asked_model,
+        dialect: order.dialect.to_owned(),
+        streamed: i64::from(order.streamed),
+        input: i64::try_from(quote.bound().likely_input).unwrap_or(i64::MAX),
+        price: rates.and_then(|rates| serde_json::to_string(rates.as_ref()).ok()),
+        tool_fees: "{}".to_owned(),
+        started_ms: now_ms,
+        tags: serde_json::to_string(&order.tags).unwrap_or_else(|_| "{}".to_owned()),
+        ..EntryRow::default()
+    }
+}
+
+impl Hold {
+    /// The longest answer that every budget can pay for.
+    pub fn max_output(&self) -> u64 {
+        self.placed.max_output
+    }
+
+    /// Whether any budget limits how long the answer can be. If none does, the provider's own
+    /// limit counts.
+    pub fn is_limited(&self) -> bool {
+        self.placed.limited
+    }
+
+    /// Whether a budget shortened the answer that the caller and the model would allow.
+    pub fn is_clamped(&self) -> bool {
+        self.placed.max_output < self.quote.bound().max_output
+    }
+
+    /// The call is about to be sent: from here on it has an entry, however it ends.
+    pub fn sent(self) -> Meter {
+        let output = self.placed.max_output;
+        let ceiling = Ceiling {
+            tokens: self.quote.bound().input_tokens.saturating_add(if self.placed.limited {
+                output
+            } else {
+                u64::from(u32::MAX)
+            }),
+            cost: if self.placed.limited {
+                self.quote.amount(Resource::Cost, output)
+            } else {
+                i64::MAX
+            },
+        };
+        Meter::new(self.ending, self.quote, self.entry, ceiling, (self.admitted, self.queue))
+            .limited_to(self.placed.limited.then_some(output))
+    }
+}

@@ -1,0 +1,227 @@
+//! Counts what a call uses, and settles it, however it ends.
+
+use super::{
+    Disposition, Outcome,
+    hold::Ending,
+    outcome::{Ceiling, record},
+    writer::{Close, Message},
+};
+use crate::{
+    access::Target,
+    prices::Quote,
+    store::{EntryRow, StoreError},
+};
+use std::time::Instant;
+use tokio::sync::{mpsc, oneshot};
+use tollgate_types::{NanoUsd, Receipt, StreamEvent, Usage};
+
+/// The longest token of any vocabulary in use is far below this many bytes, so that many bytes are
+/// more than one token for certain.
+const BYTES_PER_TOKEN_AT_MOST: u64 = 128;
+/// English text has about four bytes a token: the estimate when nobody counted.
+const BYTES_PER_TOKEN_USUALLY: u64 = 4;
+/// How many tokens may pass before the open hold's row is told.
+const NOTE_EVERY: u64 = 16;
+
+/// Whether an answer may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// It may.
+    Open,
+    /// The hold is used up.
+    Cut,
+}
+
+/// Counts one call. Dropping it settles the call as cancelled, with what is known by then.
+#[derive(Debug)]
+pub struct Meter {
+    /// Absent once the end was sent.
+    ending: Option<Ending>,
+    quote: Quote,
+    target: Option<Target>,
+    entry: EntryRow,
+    ceiling: Ceiling,
+    output_limit: Option<u64>,
+    admitted: Instant,
+    queue: mpsc::Sender<Message>,
+    answered: bool,
+    reported: Option<Usage>,
+    deltas: u64,
+    bytes: u64,
+    noted: u64,
+}
+
+impl Meter {
+    pub(super) fn new(
+        ending: Ending,
+        quote: Quote,
+        entry: EntryRow,
+        ceiling: Ceiling,
+        (admitted, queue): (Instant, mpsc::Sender<Message>),
+    ) -> Self {
+        let target = quote.permit().targets().first().cloned();
+        Self {
+            ending: Some(ending),
+            quote,
+            target,
+            entry,
+            ceiling,
+            output_limit: None,
+            admitted,
+            queue,
+            answered: false,
+            reported: None,
+            deltas: 0,
+            bytes: 0,
+            noted: 0,
+        }
+    }
+
+    pub(super) fn limited_to(mut self, output: Option<u64>) -> Self {
+        self.output_limit = output;
+        self
+    }
+
+    /// The call goes to this target, for the `attempt`th time of asking.
+    pub fn reaches(&mut self, target: &Target, attempt: i64) {
+        self.entry.provider.clone_from(&target.provider);
+        self.entry.model.clone_from(&target.model);
+        self.entry.attempt = attempt;
+        self.target = Some(target.clone());
+    }
+
+    /// Tollgate's id of the request.
+    pub fn request_id(&self) -> &str {
+        &self.entry.request_id
+    }
+
+    /// Notes an event of the answer; says whether the answer may go on.
+    pub fn note(&mut self, event: &StreamEvent) -> Flow {
+        self.answered = true;
+        match event {
+            StreamEvent::Start { origin, .. } => {
+                self.entry.upstream_request_id.clone_from(&origin.response_id);
+            }
+            StreamEvent::PartDelta { delta, .. } if !delta.is_empty() => self.count(delta.len()),
+            StreamEvent::PartStart { part, .. } => {
+                let length = part.clone().growing().map_or(0, |text| text.len());
+                if length > 0 {
+                    self.count(length);
+                }
+            }
+            StreamEvent::Usage { usage } | StreamEvent::Finish { usage, .. } => {
+                self.reported = Some(usage.clone());
+            }
+            _ => {}
+        }
+        match self.output_limit {
+            Some(limit) if self.output_at_least() > limit => Flow::Cut,
+            _ => Flow::Open,
+        }
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.deltas += 1;
+        self.bytes = self.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        let elapsed = self.elapsed_ms();
+        self.entry.first_token_ms.get_or_insert(elapsed);
+        let delivered = self.output_estimate();
+        if delivered >= self.noted.saturating_add(NOTE_EVERY)
+            && let Some(ending) = &self.ending
+        {
+            // Best effort: the queue may be full, and a later note says more.
+            let hold_id = ending.hold_id().to_owned();
+            if self.queue.try_send(Message::Note { hold_id, delivered }).is_ok() {
+                self.noted = delivered;
+            }
+        }
+    }
+
+    fn elapsed_ms(&self) -> i64 {
+        i64::try_from(self.admitted.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// No honest provider delivers fewer tokens than this: every delta is at least one.
+    fn output_at_least(&self) -> u64 {
+        self.deltas.max(self.bytes / BYTES_PER_TOKEN_AT_MOST)
+    }
+
+    fn output_estimate(&self) -> u64 {
+        self.deltas.max(self.bytes.div_ceil(BYTES_PER_TOKEN_USUALLY))
+    }
+
+    /// What the call has used, as far as is known: what the provider reported, raised to what was
+    /// delivered; an estimate when it reported nothing.
+    pub fn used(&self) -> Usage {
+        match &self.reported {
+            Some(usage) => {
+                let output =
+                    usage.output.max(self.output_estimate().saturating_sub(usage.reasoning));
+                Usage { output, estimated: true, ..usage.clone() }
+            }
+            None if !self.answered && self.quote.bound().in_process => Usage::default(),
+            None => Usage {
+                estimated: true,
+                ..Usage::tokens(self.quote.bound().likely_input, self.output_estimate())
+            },
+        }
+    }
+
+    /// Ends the call; returns when its entry is durable.
+    ///
+    /// # Errors
+    /// When the database does not answer. The writer goes on trying.
+    pub async fn settle(mut self, outcome: Outcome) -> Result<Receipt, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let cost = self.close(&outcome, Some(reply));
+        let budgets = answer.await.map_err(|_| StoreError::Busy)?;
+        Ok(Receipt {
+            request_id: std::mem::take(&mut self.entry.request_id),
+            upstream_request_id: self.entry.upstream_request_id.take(),
+            cost,
+            budgets,
+        })
+    }
+
+    fn close(
+        &mut self,
+        outcome: &Outcome,
+        reply: Option<oneshot::Sender<Vec<tollgate_types::BudgetStatus>>>,
+    ) -> Option<NanoUsd> {
+        let ending = self.ending.take()?;
+        let rates = self.target.as_ref().and_then(|target| self.quote.rates_of(target));
+        let charge = record(&mut self.entry, outcome, rates, self.ceiling);
+        self.entry.latency_ms = self.elapsed_ms();
+        log_end(&self.entry);
+        let cost = self.entry.cost_nano_usd.map(NanoUsd);
+        let hold_id = ending.hold_id().to_owned();
+        ending.send(Close { hold_id, charge, entry: Some(self.entry.clone()), reply });
+        cost
+    }
+}
+
+impl Drop for Meter {
+    fn drop(&mut self) {
+        if self.ending.is_some() {
+            let outcome = Outcome::new(Disposition::Cancelled, self.used());
+            self.close(&outcome, None);
+        }
+    }
+}
+
+/// The one line per call.
+fn log_end(entry: &EntryRow) {
+    tracing::info!(
+        request_id = %entry.request_id,
+        key_id = %entry.key_id,
+        provider = %entry.provider,
+        model = %entry.model,
+        disposition = %entry.disposition,
+        error = entry.error.as_deref(),
+        input_tokens = entry.input,
+        output_tokens = entry.output,
+        cost_nano_usd = entry.cost_nano_usd,
+        latency_ms = entry.latency_ms,
+        "call ended"
+    );
+}

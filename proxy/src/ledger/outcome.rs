@@ -1,0 +1,164 @@
+//! How a call ended, and the entry that says so.
+
+use crate::{
+    prices::Rates,
+    store::{Charge, EntryRow},
+};
+use std::sync::Arc;
+use tollgate_types::{ErrorKind, Finish, NanoUsd, Usage};
+
+/// What ended a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// The provider finished and said what was used.
+    Settled,
+    /// The caller left; the provider was stopped.
+    Cancelled,
+    /// The provider broke in the middle.
+    Interrupted,
+    /// The provider refused before it produced anything.
+    Failed,
+    /// The hold was used up.
+    Cut,
+    /// The server died.
+    Unknown,
+}
+
+impl Disposition {
+    /// The one word for this in SQL, JSON and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Settled => "settled",
+            Self::Cancelled => "cancelled",
+            Self::Interrupted => "interrupted",
+            Self::Failed => "failed",
+            Self::Cut => "cut",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// How a call ended.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What ended it.
+    pub disposition: Disposition,
+    /// What it used.
+    pub usage: Usage,
+    /// Why the model stopped, if it did.
+    pub finish: Option<Finish>,
+    /// The error that ended it, if one did.
+    pub error: Option<ErrorKind>,
+}
+
+impl Outcome {
+    /// An end that is neither a finish nor an error.
+    pub fn new(disposition: Disposition, usage: Usage) -> Self {
+        Self { disposition, usage, finish: None, error: None }
+    }
+}
+
+/// The most that a call was allowed to use: what its hold covers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ceiling {
+    /// All tokens.
+    pub tokens: u64,
+    /// Nano-dollars.
+    pub cost: i64,
+}
+
+/// Writes the outcome into the entry that was planned, never above the ceiling: what a provider
+/// reports beyond it is cut and flagged. Returns what the budgets are charged.
+pub(super) fn record(
+    entry: &mut EntryRow,
+    outcome: &Outcome,
+    rates: Option<&Arc<Rates>>,
+    ceiling: Ceiling,
+) -> Charge {
+    let (usage, absurd) = within(&outcome.usage, ceiling.tokens);
+    let exact =
+        rates.map(|rates| if usage.is_empty() { NanoUsd::ZERO } else { rates.cost(&usage) });
+    let cost = exact.map(|cost| cost.0.min(ceiling.cost));
+    entry.clamped = i64::from(absurd || exact.map(|cost| cost.0) != cost);
+    entry.disposition = outcome.disposition.as_str().to_owned();
+    entry.finish = outcome.finish.as_ref().map(finish_word);
+    entry.error = outcome.error.map(|kind| kind.as_str().to_owned());
+    entry.cost_nano_usd = cost;
+    entry.price = rates.and_then(|rates| serde_json::to_string(rates).ok());
+    put_usage(entry, &usage);
+    let counts = outcome.disposition != Disposition::Failed || !usage.is_empty();
+    Charge {
+        cost: cost.unwrap_or_default(),
+        tokens: i64::try_from(usage.total()).unwrap_or(i64::MAX),
+        requests: i64::from(counts),
+    }
+}
+
+fn finish_word(finish: &Finish) -> String {
+    let word = serde_json::to_value(finish.reason).ok();
+    word.as_ref().and_then(|word| word.as_str()).unwrap_or("other").to_owned()
+}
+
+/// Usage as reported, or the whole hold when a provider reports more than that.
+fn within(usage: &Usage, tokens: u64) -> (Usage, bool) {
+    if usage.total() <= tokens {
+        return (usage.clone(), false);
+    }
+    let input = usage.input.min(tokens);
+    let whole = Usage { estimated: true, ..Usage::tokens(input, tokens - input) };
+    (whole, true)
+}
+
+pub(super) fn put_usage(entry: &mut EntryRow, usage: &Usage) {
+    let whole = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
+    entry.input = whole(usage.input);
+    entry.cache_read = whole(usage.cache_read);
+    entry.cache_write_5m = whole(usage.cache_write_5m);
+    entry.cache_write_1h = whole(usage.cache_write_1h);
+    entry.audio_in = whole(usage.audio_in);
+    entry.image_in = whole(usage.image_in);
+    entry.output = whole(usage.output);
+    entry.reasoning = whole(usage.reasoning);
+    entry.audio_out = whole(usage.audio_out);
+    entry.tool_fees = serde_json::to_string(&usage.tool_fees).unwrap_or_else(|_| "{}".to_owned());
+    entry.estimated = i64::from(usage.estimated);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CEILING: Ceiling = Ceiling { tokens: 100, cost: 1_000 };
+
+    fn recorded(usage: Usage, per_million: i64) -> (EntryRow, Charge) {
+        let mut entry = EntryRow::default();
+        let rates = Arc::new(Rates { input: per_million, output: per_million, ..Rates::default() });
+        let outcome = Outcome::new(Disposition::Settled, usage);
+        let charge = record(&mut entry, &outcome, Some(&rates), CEILING);
+        (entry, charge)
+    }
+
+    #[test]
+    fn what_a_provider_reports_within_the_hold_is_charged_exactly() {
+        let (entry, charge) = recorded(Usage::tokens(30, 20), 2_000_000);
+        assert_eq!(charge, Charge { cost: 100, tokens: 50, requests: 1 });
+        assert_eq!((entry.input, entry.output, entry.clamped), (30, 20, 0));
+    }
+
+    #[test]
+    fn absurd_usage_is_cut_to_the_hold_and_flagged() {
+        let (entry, charge) = recorded(Usage::tokens(u64::MAX, u64::MAX), 1_000_000_000);
+        assert_eq!((charge.tokens, charge.cost), (100, 1_000));
+        assert_eq!((entry.clamped, entry.estimated), (1, 1));
+    }
+
+    #[test]
+    fn a_call_that_failed_before_it_produced_anything_costs_nothing() {
+        let mut entry = EntryRow::default();
+        let outcome = Outcome::new(Disposition::Failed, Usage::default());
+        let rates = Arc::new(Rates { per_request: 7, ..Rates::default() });
+        let charge = record(&mut entry, &outcome, Some(&rates), CEILING);
+        assert_eq!(charge, Charge::default());
+        assert_eq!(entry.cost_nano_usd, Some(0));
+    }
+}

@@ -1,0 +1,58 @@
+//! Budgets as their owners see them.
+
+use super::window::bounds;
+use crate::store::{BudgetRow, ChargedBudget, Counters, Store, StoreError};
+use tollgate_types::{BudgetStatus, Resource, Window};
+
+/// Resource and window of a budget row.
+pub(super) fn terms(row: &BudgetRow) -> Result<(Resource, Window), StoreError> {
+    let resource = row.resource.parse().map_err(StoreError::Row)?;
+    let window = row.span.parse().map_err(StoreError::Row)?;
+    Ok((resource, window))
+}
+
+/// One budget with its counters.
+pub(super) fn of_row(
+    row: &BudgetRow,
+    counters: Counters,
+    resets_at_ms: Option<i64>,
+) -> Result<BudgetStatus, StoreError> {
+    let (resource, window) = terms(row)?;
+    let owner = match row.owner_kind.as_str() {
+        "user" => format!("user:{}", row.owner_name),
+        kind => format!("{kind}:{}", row.owner_id),
+    };
+    Ok(BudgetStatus {
+        budget: row.id.clone(),
+        owner,
+        resource,
+        window,
+        cap: row.cap,
+        spent: counters.spent,
+        held: counters.held,
+        resets_at_ms,
+    })
+}
+
+pub(super) fn of_charged(charged: &ChargedBudget) -> Result<BudgetStatus, StoreError> {
+    of_row(&charged.budget, charged.counters, charged.end_ms)
+}
+
+/// Budgets with the counters of the windows that `now_ms` belongs to.
+///
+/// # Errors
+/// Any database failure.
+pub async fn of_rows(
+    store: &Store,
+    rows: Vec<BudgetRow>,
+    now_ms: i64,
+) -> Result<Vec<BudgetStatus>, StoreError> {
+    let mut statuses = Vec::with_capacity(rows.len());
+    for row in rows {
+        let (_, window) = terms(&row)?;
+        let window = bounds(window, now_ms, &row.time_zone);
+        let counters = store.counters(&row.id, window.start_ms).await?;
+        statuses.push(of_row(&row, counters, window.end_ms)?);
+    }
+    Ok(statuses)
+}

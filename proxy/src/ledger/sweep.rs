@@ -1,0 +1,56 @@
+//! Holds of a server that died: charged with what is known, never forgotten and never left open.
+
+use super::{
+    Disposition, Outcome,
+    outcome::{Ceiling, record},
+};
+use crate::{
+    clock::Clock,
+    prices::Rates,
+    store::{Books, EntryRow, OpenHold, StoreError},
+};
+use std::sync::Arc;
+use tollgate_types::Usage;
+
+/// Settles every hold that is open before the writer starts. Returns how many there were.
+///
+/// One server owns a SQLite database (see `ServerLock`), so at its start every open hold belongs
+/// to one that died.
+pub(super) async fn sweep(books: &mut Books, clock: &dyn Clock) -> Result<usize, StoreError> {
+    let open = books.open_holds().await?;
+    if open.is_empty() {
+        return Ok(0);
+    }
+    books.begin().await?;
+    for hold in &open {
+        settle(books, hold, clock.now_ms()).await?;
+    }
+    books.commit().await?;
+    Ok(open.len())
+}
+
+async fn settle(books: &mut Books, hold: &OpenHold, now_ms: i64) -> Result<(), StoreError> {
+    // A draft that cannot be read still must not keep money: a degraded row, never none.
+    let mut entry = serde_json::from_str::<EntryRow>(&hold.draft).unwrap_or_else(|_| EntryRow {
+        request_id: hold.id.clone(),
+        tool_fees: "{}".to_owned(),
+        tags: "{}".to_owned(),
+        started_ms: now_ms,
+        ..EntryRow::default()
+    });
+    let tokens = |n: i64| u64::try_from(n).unwrap_or_default();
+    let usage = Usage {
+        estimated: true,
+        ..Usage::tokens(tokens(entry.input), tokens(hold.delivered_tokens))
+    };
+    let rates = entry.price.as_deref().and_then(|json| serde_json::from_str::<Rates>(json).ok());
+    let outcome = Outcome::new(Disposition::Unknown, usage);
+    // The budgets' own amounts bound the charge.
+    let ceiling = Ceiling { tokens: u64::MAX, cost: i64::MAX };
+    let charge = record(&mut entry, &outcome, rates.map(Arc::new).as_ref(), ceiling);
+    entry.latency_ms = now_ms.saturating_sub(entry.started_ms).max(0);
+    books.insert_entry(&entry).await?;
+    books.release(&hold.id, charge).await?;
+    books.forget(&hold.id).await?;
+    Ok(())
+}

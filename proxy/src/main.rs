@@ -1,0 +1,18 @@
+//! The server's program: arguments in, exit code out.
+#![expect(clippy::print_stderr, reason = "a program tells its user what went wrong")]
+
+use clap::Parser;
+use std::process::ExitCode;
+use tollgate::{commands, config::Environment};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = commands::Cli::parse();
+    match commands::run(cli, &Environment::of_process()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("tollgate: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

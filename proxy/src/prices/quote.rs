@@ -1,0 +1,167 @@
+//! The upper bound of what a call can cost, as a function of how much it may answer.
+
+use super::{
+    PriceList, Rates,
+    rates::{round_up, to_i64},
+};
+use crate::access::{Permit, Target};
+use std::sync::Arc;
+use tollgate_types::Resource;
+
+/// How large a call can get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// No prompt can have more tokens than this.
+    pub input_tokens: u64,
+    /// The most output tokens that the caller and the model allow.
+    pub max_output: u64,
+    /// The least number of output tokens that makes sense: 1, or 0 for embeddings.
+    pub min_output: u64,
+    /// The likely number of prompt tokens: what is charged when nobody ever says.
+    pub likely_input: u64,
+    /// The provider runs in this process and counts every token itself: until it answers, it has
+    /// used nothing.
+    pub in_process: bool,
+}
+
+/// What a permitted call can cost at most.
+#[derive(Clone, Debug)]
+pub struct Quote {
+    permit: Permit,
+    bound: Bound,
+    rates: Vec<Option<Arc<Rates>>>,
+}
+
+/// Quotes a permitted call over all targets that it may be sent to.
+pub fn quote(prices: &PriceList, permit: Permit, bound: Bound) -> Quote {
+    let rates = permit.targets().iter().map(|target| prices.of(target)).collect();
+    Quote { permit, bound, rates }
+}
+
+impl Quote {
+    /// The proof that the call is permitted.
+    pub fn permit(&self) -> &Permit {
+        &self.permit
+    }
+
+    /// How large the call can get.
+    pub fn bound(&self) -> Bound {
+        self.bound
+    }
+
+    /// Rates of a target, if it has a price.
+    pub fn rates_of(&self, target: &Target) -> Option<&Arc<Rates>> {
+        let index = self.permit.targets().iter().position(|t| t == target)?;
+        self.rates.get(index)?.as_ref()
+    }
+
+    /// The first target without a price: such a call cannot be charged to a cost budget.
+    pub fn unpriced(&self) -> Option<&Target> {
+        let index = self.rates.iter().position(Option::is_none)?;
+        self.permit.targets().get(index)
+    }
+
+    fn dearest(&self, rate: fn(&Rates) -> i64) -> i128 {
+        let rates = self.rates.iter().flatten();
+        i128::from(rates.map(|r| rate(r)).max().unwrap_or_default())
+    }
+
+    /// What must be set aside for an answer of at most `output` tokens.
+    pub fn amount(&self, resource: Resource, output: u64) -> i64 {
+        let input = i128::from(self.bound.input_tokens);
+        let output = i128::from(output);
+        match resource {
+            Resource::Requests => 1,
+            Resource::Tokens => to_i64(input.saturating_add(output)),
+            Resource::Cost => {
+                let input = input.saturating_mul(self.dearest(Rates::dearest_input));
+                let output = output.saturating_mul(self.dearest(Rates::dearest_output));
+                let fee = self.dearest(|rates| rates.per_request);
+                to_i64(round_up(input.saturating_add(output)).saturating_add(fee))
+            }
+        }
+    }
+
+    /// The longest answer that fits an amount; `None` when not even the shortest does.
+    pub fn affordable_output(&self, resource: Resource, available: i64) -> Option<u64> {
+        let fits = |output: u64| self.amount(resource, output) <= available;
+        if !fits(self.bound.min_output) {
+            return None;
+        }
+        // The amount grows with the answer, so the longest is found by halving.
+        let (mut low, mut high) = (self.bound.min_output, self.bound.max_output);
+        while low < high {
+            let middle = low + (high - low).div_ceil(2);
+            if fits(middle) { low = middle } else { high = middle - 1 }
+        }
+        Some(low)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        access::{Caller, Permissions, Role, authorize},
+        config::PriceEntry,
+    };
+    use proptest::prelude::*;
+    use tollgate_types::Usage;
+
+    fn quoted(input: &str, output: &str, bound: Bound) -> (Quote, Arc<Rates>) {
+        let target = Target { provider: "p".into(), model: "m".into() };
+        let list = PriceList::new(&[PriceEntry {
+            model: "p/m".into(),
+            input: input.into(),
+            output: output.into(),
+            ..PriceEntry::default()
+        }])
+        .unwrap();
+        let caller = Arc::new(Caller::for_tests(Role::Member, [Permissions::default()]));
+        let permit = authorize(&caller, vec![target.clone()], &[]).unwrap();
+        (quote(&list, permit, bound), list.of(&target).unwrap())
+    }
+
+    fn bound(input_tokens: u64, max_output: u64) -> Bound {
+        Bound {
+            input_tokens,
+            max_output,
+            min_output: 1,
+            likely_input: input_tokens,
+            in_process: true,
+        }
+    }
+
+    #[test]
+    fn the_longest_affordable_answer_is_found() {
+        let (quote, _) = quoted("1", "1", bound(10, 100));
+        // One dollar a million: 1000 nano-dollars a token.
+        assert_eq!(quote.affordable_output(Resource::Cost, 60_000), Some(50));
+        assert_eq!(quote.affordable_output(Resource::Cost, 10_999), None);
+        assert_eq!(quote.affordable_output(Resource::Tokens, 1000), Some(100));
+        assert_eq!(quote.affordable_output(Resource::Tokens, 11), Some(1));
+        assert_eq!(quote.affordable_output(Resource::Tokens, 10), None);
+        assert_eq!(quote.affordable_output(Resource::Requests, 0), None);
+        assert_eq!(quote.affordable_output(Resource::Requests, 1), Some(100));
+    }
+
+    #[test]
+    fn a_free_model_fits_an_empty_budget() {
+        let (quote, _) = quoted("0", "0", bound(10, 100));
+        assert_eq!(quote.affordable_output(Resource::Cost, 0), Some(100));
+    }
+
+    proptest! {
+        #[test]
+        fn no_call_within_its_bound_costs_more_than_its_quote(
+            input in 0u64..1_000_000, output in 1u64..100_000,
+            used_in in 0u64..1_000_000, used_out in 0u64..100_000,
+            nanos in 0u32..1_000_000_000,
+        ) {
+            let price = format!("3.{nanos:09}");
+            let (quote, rates) = quoted(&price, &price, bound(input, output));
+            let usage = Usage::tokens(used_in.min(input), used_out.min(output));
+            prop_assert!(rates.cost(&usage).0 <= quote.amount(Resource::Cost, output));
+        }
+    }
+}

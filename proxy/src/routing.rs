@@ -1,0 +1,44 @@
+//! Opening a call: candidates in order until one answers, never after the first event.
+
+use crate::{
+    access::Target,
+    catalog::{Candidate, Plan},
+    ledger::Meter,
+};
+use tollgate_types::{Blame, Error, EventStream, GenerateRequest, Result};
+
+/// Sends the request to the permitted targets in order. A failure that another upstream might not
+/// have moves on to the next; a request that is at fault itself does not.
+///
+/// # Errors
+/// The last failure.
+pub async fn open(
+    plan: &Plan,
+    targets: &[Target],
+    meter: &mut Meter,
+    request: &GenerateRequest,
+) -> Result<(EventStream, Target)> {
+    let mut last = Error::new(tollgate_types::ErrorKind::Internal, "no upstream is left to ask");
+    for (attempt, candidate) in (1..).zip(candidates(plan, targets)) {
+        meter.reaches(&candidate.target, attempt);
+        let mut sent = request.clone();
+        sent.model.clone_from(&candidate.target.model);
+        match candidate.provider.stream(sent).await {
+            Ok(events) => return Ok((events, candidate.target.clone())),
+            Err(error) if error.body().blame == Blame::Caller => return Err(error),
+            Err(error) => {
+                tracing::warn!(target = %candidate.target, kind = %error.kind(), "an upstream failed");
+                last = error;
+            }
+        }
+    }
+    Err(last)
+}
+
+/// Candidates of the permitted targets.
+pub fn candidates<'p>(
+    plan: &'p Plan,
+    targets: &'p [Target],
+) -> impl Iterator<Item = &'p Candidate> {
+    targets.iter().filter_map(|target| plan.candidate(target))
+}

@@ -1,0 +1,76 @@
+//! What can go wrong with the database, by what can be done about it.
+
+use std::path::PathBuf;
+
+/// The database failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process holds the write lock.
+    #[error("the database is locked by another process")]
+    Busy,
+    /// The file or its folder cannot be written.
+    #[error("the database cannot be written: {0}")]
+    ReadOnly(String),
+    /// The file is no database, or is damaged.
+    #[error("the database is damaged or not a database: {0}")]
+    Damaged(String),
+    /// A folder cannot be made.
+    #[error("cannot make the folder {path}: {source}")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Another server uses the database.
+    #[error("another tollgate server uses {path}; stop it first, or choose another store.url")]
+    InUse {
+        /// The database.
+        path: PathBuf,
+    },
+    /// A name that must be unique is taken.
+    #[error("the name is taken already")]
+    Taken,
+    /// The tables cannot be brought up to date.
+    #[error("the database cannot be migrated: {0}")]
+    Migration(String),
+    /// A row holds something that this version cannot read.
+    #[error("the database has a row that cannot be read: {0}")]
+    Row(String),
+    /// Anything else.
+    #[error("the database failed: {0}")]
+    Other(sqlx::Error),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        let sqlx::Error::Database(inner) = &error else { return Self::Other(error) };
+        if inner.is_unique_violation() {
+            return Self::Taken;
+        }
+        // Extended result codes keep SQLite's primary code in the low byte (sqlite.org/rescode.html).
+        let code = inner.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or_default();
+        match code & 0xff {
+            5 | 6 => Self::Busy,
+            8 | 13 | 14 | 23 => Self::ReadOnly(inner.message().to_owned()),
+            11 | 26 => Self::Damaged(inner.message().to_owned()),
+            _ => Self::Other(error),
+        }
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for StoreError {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        match error {
+            sqlx::migrate::MigrateError::Execute(inner)
+            | sqlx::migrate::MigrateError::ExecuteMigration(inner, _) => inner.into(),
+            other => Self::Migration(other.to_string()),
+        }
+    }
+}
+
+impl From<serde_json::Error> for StoreError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Row(error.to_string())
+    }
+}
