@@ -6,7 +6,7 @@ mod sampling;
 
 pub(crate) use offer::{Offer, Reading};
 
-use crate::{backend::GrammarSource, grammar, sampler::Choice};
+use crate::{Grammars, backend::GrammarSource, grammar, sampler::Choice};
 use tollgate_types::{
     Error, ErrorKind, GenerateRequest, Message, Modality, OnUnsupported, OutputFormat, Part, Tool,
     Warning,
@@ -27,16 +27,26 @@ pub(crate) struct Asked {
     pub(crate) warnings: Vec<Warning>,
 }
 
-/// Checks a request for a model whose prompts may have `limit` tokens.
-pub(crate) fn check(request: &GenerateRequest, limit: usize) -> Result<Asked, Error> {
+/// What a model offers to its callers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// The most tokens of prompt and answer together.
+    pub(crate) limit: u32,
+    /// Output limit of a request that names none.
+    pub(crate) default_output: u32,
+    pub(crate) grammars: Grammars,
+}
+
+/// Checks a request for a model.
+pub(crate) fn check(request: &GenerateRequest, terms: Terms) -> Result<Asked, Error> {
     let mut cannot = Cannot { how: request.on_unsupported, warnings: Vec::new() };
     check_tools(&request.tools)?;
-    check_size(request, limit)?;
+    check_size(request, terms.limit as usize)?;
     check_messages(&request.messages, &mut cannot)?;
     check_extent(request, &mut cannot)?;
     let choice = sampling::choice(&request.sampling)?;
     let offer = Offer::of(request, &mut cannot)?;
-    let (grammar, grammar_param) = held_to(request, &offer, &mut cannot)?;
+    let (grammar, grammar_param) = held_to(request, &offer, terms.grammars, &mut cannot)?;
     Ok(Asked {
         choice,
         stop: sampling::stop(&request.sampling)?,
@@ -161,9 +171,10 @@ fn check_extent(request: &GenerateRequest, cannot: &mut Cannot) -> Result<(), Er
 fn held_to(
     request: &GenerateRequest,
     offer: &Offer,
+    grammars: Grammars,
     cannot: &mut Cannot,
 ) -> Result<(Option<GrammarSource>, String), Error> {
-    let forced = offer.forced_schema()?;
+    let forced = offer.forced_schema(cannot)?;
     let shaped = request.output.as_ref().filter(|output| **output != OutputFormat::Text);
     if let (Some(_), true) = (shaped, offer.reading != Reading::Text) {
         cannot.honour("output", "a shape of the answer together with tools")?;
@@ -171,7 +182,7 @@ fn held_to(
     match (forced, shaped) {
         (Some(schema), _) => Ok((Some(GrammarSource::Schema(schema)), "tools".into())),
         (None, Some(output)) if offer.reading == Reading::Text => {
-            grammar::of_output(output, cannot)
+            grammar::of_output(output, grammars, cannot)
         }
         _ => Ok((None, String::new())),
     }

@@ -3,7 +3,7 @@
 //! llama.cpp reads both with recursive C++ code: one that is nested deeply enough overflows the
 //! stack and ends the process. Nothing here goes there unchecked.
 
-use crate::{ask::Cannot, backend::GrammarSource};
+use crate::{Grammars, ask::Cannot, backend::GrammarSource};
 use serde_json::{Map, Value, json};
 use tollgate_types::{Error, FunctionTool, OutputFormat};
 
@@ -15,10 +15,15 @@ const LONGEST_WORD: usize = 2048;
 const LARGEST_GRAMMAR: usize = 16 * 1024;
 /// The most repetitions: llama.cpp writes each of them out.
 const MOST_TIMES: u64 = 1000;
+/// The largest bound of a number: near the ends of 64 bits llama.cpp's arithmetic overflows.
+const FARTHEST: f64 = 1e15;
+/// Ways to read one place: nested, they multiply.
+const MOST_CHOICES: usize = 16;
 
 /// The grammar of an output format, and the field that asked for it.
 pub(crate) fn of_output(
     output: &OutputFormat,
+    grammars: Grammars,
     cannot: &mut Cannot,
 ) -> Result<(Option<GrammarSource>, String), Error> {
     match output {
@@ -27,8 +32,12 @@ pub(crate) fn of_output(
             Ok((Some(GrammarSource::Schema(json!({"type": "object"}))), "output".into()))
         }
         OutputFormat::JsonSchema { schema, .. } => {
-            check_schema(schema, "output.schema")?;
-            Ok((Some(GrammarSource::Schema(schema.clone())), "output.schema".into()))
+            let schema = checked_schema(schema, "output.schema", cannot)?;
+            Ok((Some(GrammarSource::Schema(schema)), "output.schema".into()))
+        }
+        OutputFormat::Grammar { .. } if grammars == Grammars::Refused => {
+            cannot.honour("output", "grammars written by clients")?;
+            Ok((None, String::new()))
         }
         OutputFormat::Grammar { syntax, grammar } if syntax == "gbnf" => {
             check_gbnf(grammar)?;
@@ -42,7 +51,7 @@ pub(crate) fn of_output(
 }
 
 /// Whether a schema is small enough to be read.
-pub(crate) fn check_schema(schema: &Value, param: &str) -> Result<(), Error> {
+fn check_schema(schema: &Value, param: &str) -> Result<(), Error> {
     let refuse = |why: String| Err(Error::invalid(param, format!("the JSON schema {why}")));
     check_depth(schema, param)?;
     if schema.to_string().len() > LARGEST_SCHEMA {
@@ -76,24 +85,84 @@ fn first_excess(value: &Value) -> Option<String> {
             Some(format!("has a text of more than {LONGEST_WORD} bytes"))
         }
         Value::Array(items) => items.iter().find_map(first_excess),
-        Value::Object(map) => map.iter().find_map(|(name, value)| {
-            let counts = ["minLength", "maxLength", "minItems", "maxItems"];
-            if name.len() > LONGEST_WORD {
-                Some(format!("has a name of more than {LONGEST_WORD} bytes"))
-            } else if counts.contains(&name.as_str())
-                && value.as_u64().is_some_and(|n| n > MOST_TIMES)
-            {
-                Some(format!("has a {name} of more than {MOST_TIMES}"))
-            } else if ["description", "title", "$comment", "examples", "default"]
-                .contains(&name.as_str())
-            {
-                None
-            } else {
-                first_excess(value)
-            }
-        }),
+        Value::Object(map) => upside_down(map)
+            .or_else(|| map.iter().find_map(|(name, value)| excess_of_field(name, value))),
         _ => None,
     }
+}
+
+/// The words of a schema may be names of properties too; those have objects as values.
+fn excess_of_field(name: &str, value: &Value) -> Option<String> {
+    let choices = value.as_array().map_or(0, Vec::len);
+    match name {
+        "description" | "title" | "$comment" | "examples" | "default" => None,
+        "anyOf" | "oneOf" | "allOf" | "type" if choices > MOST_CHOICES => {
+            Some(format!("has a {name} of more than {MOST_CHOICES} choices"))
+        }
+        "minLength" | "maxLength" | "minItems" | "maxItems"
+            if value.is_number() && value.as_u64().is_none_or(|times| times > MOST_TIMES) =>
+        {
+            Some(format!("has a {name} that is not between 0 and {MOST_TIMES}"))
+        }
+        "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum"
+            if value.as_f64().is_some_and(|bound| bound.abs() > FARTHEST) =>
+        {
+            Some(format!("has a {name} beyond {FARTHEST:e}"))
+        }
+        _ if name.len() > LONGEST_WORD => {
+            Some(format!("has a name of more than {LONGEST_WORD} bytes"))
+        }
+        _ => first_excess(value),
+    }
+}
+
+/// A minimum above its maximum makes llama.cpp count down from zero, without end.
+fn upside_down(map: &Map<String, Value>) -> Option<String> {
+    let number = |name: &str| map.get(name).and_then(Value::as_f64);
+    let pairs = [
+        ("minLength", "maxLength"),
+        ("minItems", "maxItems"),
+        ("minimum", "maximum"),
+        ("exclusiveMinimum", "exclusiveMaximum"),
+        ("minimum", "exclusiveMaximum"),
+        ("exclusiveMinimum", "maximum"),
+    ];
+    let found = pairs
+        .into_iter()
+        .find(|(low, high)| number(low).zip(number(high)).is_some_and(|(low, high)| low > high));
+    found.map(|(low, high)| format!("has a {low} above its {high}"))
+}
+
+/// Takes the patterns out of a schema; `true` when there were any.
+///
+/// A pattern like `(a|a|a)*` makes llama.cpp try every way to read a token: one token can then
+/// take longer than a day, and nothing can interrupt it.
+fn take_patterns(value: &mut Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter_mut().fold(false, |any, item| take_patterns(item) | any),
+        Value::Object(map) => {
+            let own = map.get("pattern").is_some_and(Value::is_string);
+            if own {
+                map.shift_remove("pattern");
+            }
+            map.values_mut().fold(own, |any, value| take_patterns(value) | any)
+        }
+        _ => false,
+    }
+}
+
+/// A schema that llama.cpp may read.
+pub(crate) fn checked_schema(
+    schema: &Value,
+    param: &str,
+    cannot: &mut Cannot,
+) -> Result<Value, Error> {
+    check_schema(schema, param)?;
+    let mut schema = schema.clone();
+    if take_patterns(&mut schema) {
+        cannot.honour(param, "patterns in a JSON schema")?;
+    }
+    Ok(schema)
 }
 
 fn check_gbnf(grammar: &str) -> Result<(), Error> {
@@ -188,11 +257,24 @@ mod tests {
             json!({"enum": ["x".repeat(LONGEST_WORD + 1)]}),
             json!({"properties": {"x".repeat(LONGEST_WORD + 1): {}}}),
             json!({"maxLength": 100_000}),
+            json!({"maxLength": -1}),
+            json!({"type": "integer", "exclusiveMaximum": i64::MIN}),
+            json!({"minLength": 3, "maxLength": 2}),
+            json!({"properties": {"a": {"minimum": 3, "exclusiveMaximum": 2.5}}}),
+            json!({"anyOf": vec![json!({}); MOST_CHOICES + 1]}),
             json!({"description": "x".repeat(LARGEST_SCHEMA)}),
         ] {
             assert_eq!(refused(&schema), named);
         }
         assert_eq!(refused(&json!({"description": "x".repeat(LONGEST_WORD + 1)})), None);
+    }
+
+    #[test]
+    fn patterns_are_taken_out_but_properties_of_that_name_stay() {
+        let mut schema = json!({"properties": {"pattern": {"type": "string", "pattern": "a*"}}});
+        assert!(take_patterns(&mut schema));
+        assert_eq!(schema, json!({"properties": {"pattern": {"type": "string"}}}));
+        assert!(!take_patterns(&mut schema));
     }
 
     #[test]

@@ -33,5 +33,5 @@ mod load;
 
 pub use engine::EngineStats;
 pub use error::LoadError;
-pub use options::{GpuLayers, LoadOptions};
+pub use options::{GpuLayers, Grammars, LoadOptions};
 pub use provider::LocalProvider;

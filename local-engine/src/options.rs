@@ -23,6 +23,20 @@ pub struct LoadOptions {
     pub max_output: Option<u32>,
     /// Requests that may wait for a place; one more is refused as overloaded.
     pub queue: u32,
+    /// Whether clients may send grammars of their own.
+    pub grammars: Grammars,
+}
+
+/// Whether clients may send grammars in llama.cpp's notation (GBNF). JSON schemas are always
+/// possible.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Grammars {
+    /// They are answered as unsupported.
+    #[default]
+    Refused,
+    /// They are used, within limits of size and depth. Only for callers you trust: an ambiguous
+    /// grammar of one line keeps the model busy for days, for everybody.
+    Trusted,
 }
 
 /// How many layers of a model go to a GPU.
@@ -47,6 +61,7 @@ impl LoadOptions {
             gpu_layers: GpuLayers::Auto,
             max_output: None,
             queue: 64,
+            grammars: Grammars::Refused,
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::{
     LoadError, LoadOptions,
     answer::{Answer, Parts, gone},
-    ask::{self, Asked},
+    ask::{self, Asked, Terms},
     backend::{GrammarSource, Model, Token},
     chat::Chat,
     engine::{Engine, EngineStats, Job, Refused},
@@ -39,9 +39,7 @@ struct Inner {
 /// A model that is ready to answer.
 pub(crate) struct Loaded {
     pub(crate) id: String,
-    /// The most tokens of prompt and answer together.
-    pub(crate) limit: u32,
-    pub(crate) default_output: u32,
+    pub(crate) terms: Terms,
     pub(crate) speaker: Arc<Speaker>,
     pub(crate) engine: Engine,
 }
@@ -146,8 +144,8 @@ impl Provider for LocalProvider {
         let list = self.0.models.iter().map(|model| ModelInfo {
             id: model.id.clone(),
             provider: Some(self.0.name.clone()),
-            context_window: Some(model.limit),
-            max_output_tokens: Some(model.limit),
+            context_window: Some(model.terms.limit),
+            max_output_tokens: Some(model.terms.limit),
             features: vec![Feature::Chat, Feature::Stream, Feature::Tools],
             ..ModelInfo::default()
         });
@@ -167,11 +165,11 @@ impl Provider for LocalProvider {
 
 impl Loaded {
     async fn prepare(&self, request: GenerateRequest) -> Result<Prepared> {
-        let (speaker, limit, default) = (self.speaker.clone(), self.limit, self.default_output);
+        let (speaker, terms) = (self.speaker.clone(), self.terms);
         blocking(move || {
-            let mut asked = ask::check(&request, limit as usize)?;
+            let mut asked = ask::check(&request, terms)?;
             let prompt = speaker.prompt(&request, &asked)?;
-            let max_output = fit(&mut asked, prompt.len(), limit, default)?;
+            let max_output = fit(&mut asked, prompt.len(), terms)?;
             let grammar = asked.grammar.as_ref().map(|source| speaker.grammar(source, &asked));
             let sampler = Sampler::new(asked.choice, grammar.transpose()?);
             Ok(Prepared { prompt, max_output, sampler, asked })
@@ -180,9 +178,9 @@ impl Loaded {
     }
 
     async fn count(&self, request: GenerateRequest) -> Result<u64> {
-        let (speaker, limit) = (self.speaker.clone(), self.limit as usize);
+        let (speaker, terms) = (self.speaker.clone(), self.terms);
         blocking(move || {
-            let asked = ask::check(&request, limit)?;
+            let asked = ask::check(&request, terms)?;
             Ok(speaker.prompt(&request, &asked)?.len() as u64)
         })
         .await
@@ -215,7 +213,8 @@ impl Speaker {
 }
 
 /// The output limit: what was asked for, as far as it fits behind the prompt.
-fn fit(asked: &mut Asked, prompt: usize, limit: u32, default: u32) -> Result<usize> {
+fn fit(asked: &mut Asked, prompt: usize, terms: Terms) -> Result<usize> {
+    let Terms { limit, default_output, .. } = terms;
     let room = (limit as usize).saturating_sub(prompt);
     if room == 0 {
         let message = format!(
@@ -225,7 +224,7 @@ fn fit(asked: &mut Asked, prompt: usize, limit: u32, default: u32) -> Result<usi
         return Err(Error::new(ErrorKind::ContextLength, message)
             .with(|body| body.param = Some("messages".into())));
     }
-    let Some(wanted) = asked.max_output else { return Ok(room.min(default as usize)) };
+    let Some(wanted) = asked.max_output else { return Ok(room.min(default_output as usize)) };
     if wanted as usize > room {
         asked.warnings.push(Warning {
             code: "max_output_clamped".into(),
@@ -253,3 +252,6 @@ async fn blocking<T: Send + 'static>(
     };
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(broken(error)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use tollgate_engine::{LoadError, LoadOptions, LocalProvider};
+use tollgate_engine::{Grammars, LoadError, LoadOptions, LocalProvider};
 use tollgate_types::{
     Error, ErrorKind, FinishReason, GenerateRequest, GenerateResponse, Message, OutputFormat, Part,
     Provider, Sampling, StreamEvent, Tool, ToolChoice, Usage,
@@ -26,6 +26,7 @@ fn options() -> LoadOptions {
     let mut options = LoadOptions::new(ID, model_path());
     options.context = 1024;
     options.threads = Some(1);
+    options.grammars = Grammars::Trusted;
     options
 }
 
@@ -310,6 +311,12 @@ async fn hostile_requests_are_refused_and_the_engine_lives() {
         (shaped("root ::= root \"a\"".into()), ErrorKind::InvalidRequest),
         (forced(json!({"$ref": "#/nowhere"})), ErrorKind::InvalidRequest),
         (forced(json!({"type": "array", "maxItems": 1_000_000})), ErrorKind::InvalidRequest),
+        (forced(json!({"minLength": 818, "maxLength": 783})), ErrorKind::InvalidRequest),
+        (
+            forced(json!({"type": "integer", "exclusiveMaximum": i64::MIN})),
+            ErrorKind::InvalidRequest,
+        ),
+        (forced(json!({"type": "string", "pattern": "^(a|a|a|a)*$"})), ErrorKind::Unsupported),
         (nan, ErrorKind::InvalidRequest),
         (ask(&"a".repeat(5_000_000), 5), ErrorKind::ContextLength),
         (GenerateRequest::new(ID, vec![]), ErrorKind::InvalidRequest),

@@ -63,14 +63,17 @@ impl Offer {
     }
 
     /// The schema of the call that the model must make, when it must.
-    pub(super) fn forced_schema(&self) -> Result<Option<Value>, Error> {
+    pub(super) fn forced_schema(&self, cannot: &mut Cannot) -> Result<Option<Value>, Error> {
         if self.reading != Reading::Forced {
             return Ok(None);
         }
-        for (at, tool) in &self.tools {
-            grammar::check_schema(&tool.parameters, &format!("tools[{at}].parameters"))?;
+        let mut forced = self.tools.clone();
+        for (at, tool) in &mut forced {
+            let param = format!("tools[{at}].parameters");
+            tool.parameters = grammar::checked_schema(&tool.parameters, &param, cannot)?;
         }
-        Ok(Some(grammar::call_schema(&self.tools())))
+        let tools: Vec<&FunctionTool> = forced.iter().map(|(_, tool)| tool).collect();
+        Ok(Some(grammar::call_schema(&tools)))
     }
 
     /// Each tool's own schema and the field it came from, to find which one cannot be forced.

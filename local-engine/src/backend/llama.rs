@@ -7,6 +7,7 @@ mod model;
 
 use crate::{
     LoadError, LoadOptions,
+    ask::Terms,
     backend::BackendError,
     chat::{
         Chat,
@@ -51,8 +52,11 @@ pub(crate) fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
     let engine = start(backend, &words, shape, options)?;
     Ok(Loaded {
         id: options.model.clone(),
-        limit: shape.cells.min(trained),
-        default_output: options.default_output(),
+        terms: Terms {
+            limit: shape.cells.min(trained),
+            default_output: options.default_output(),
+            grammars: options.grammars,
+        },
         speaker: Arc::new(Speaker { model: words, chat }),
         engine,
     })

@@ -38,12 +38,12 @@ impl<'a, B: Backend> Scheduler<'a, B> {
     /// with it, and the backend must be made anew.
     pub(super) fn run(mut self) -> Result<(), BackendError> {
         loop {
-            self.reap();
             if !self.admit() {
                 let gone = Error::new(ErrorKind::Internal, "the local model was unloaded");
                 self.fail_all(&gone);
                 return Ok(());
             }
+            self.reap();
             if let Err(error) = self.step() {
                 let broken = Error::new(ErrorKind::Internal, "the local model failed to compute");
                 self.fail_all(&broken.with_source(error.clone()));

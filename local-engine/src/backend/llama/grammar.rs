@@ -6,12 +6,19 @@ use llama_cpp_2::{
     sampling::LlamaSampler,
     token::{LlamaToken, data::LlamaTokenData, data_array::LlamaTokenDataArray},
 };
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// A check takes milliseconds. One that takes this long belongs to an ambiguous grammar, which
+/// would hold up everybody at every token: its request ends with this one.
+const SLOWEST: Duration = Duration::from_secs(1);
 
 /// The state of one grammar. Field order matters: the sampler points into the model.
 pub(super) struct LlamaGrammar {
     sampler: LlamaSampler,
-    /// After an error llama.cpp must not be asked again: it would end the process.
+    /// It was too slow, or llama.cpp reported an error and would end the process if asked again.
     broken: bool,
     _model: Arc<LlamaModel>,
 }
@@ -33,7 +40,9 @@ impl Grammar for LlamaGrammar {
         let candidates =
             tokens.iter().map(|token| LlamaTokenData::new(LlamaToken(*token), 0.0, 0.0));
         let mut array = LlamaTokenDataArray::new(candidates.collect(), false);
+        let start = Instant::now();
         self.sampler.apply(&mut array);
+        self.broken = start.elapsed() > SLOWEST;
         array.data.iter().map(|candidate| candidate.logit() == 0.0).collect()
     }
 
