@@ -70,9 +70,15 @@ issue() { # issue FILE ARGUMENT...: makes a key once and keeps it, readable by i
     mv "$file.new" "$file"
 }
 
+user() { # user NAME ARGUMENT...: adds a user that is not there yet
+    tollgate users list --json | grep -q "\"$1\"" || tollgate users create "$@" >/dev/null
+}
+
 keys() {
-    [ -s "$demo/admin.key" ] || tollgate users create operator --role admin >/dev/null
-    [ -s "$demo/alice.key" ] || tollgate users create alice >/dev/null
+    # Keys without the database that knows them are worth nothing.
+    [ -s "$demo/tollgate.db" ] || rm -f "$demo"/*.key
+    user operator --role admin
+    user alice
     issue admin.key --user operator --role admin
     issue alice.key --user alice --model 'local/*' --feature chat --feature stream --feature tools \
         --budget 'cost=5usd/month' --budget 'tokens=100000/month' --budget 'requests=1000/day' \
