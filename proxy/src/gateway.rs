@@ -6,9 +6,11 @@
 mod bound;
 mod call;
 mod metered;
+mod once;
 mod refusal;
 
 pub use call::{Answer, Call};
+pub use once::{CallKey, Once, Repeated};
 pub use refusal::Refusal;
 
 use crate::{
@@ -22,6 +24,7 @@ use crate::{
 };
 use call::Imposed;
 use metered::Running;
+use once::Turn;
 use std::sync::Arc;
 use tollgate_types::{EmbedRequest, EmbedResponse, Error, Feature, GenerateRequest};
 
@@ -36,6 +39,8 @@ pub struct Gateway {
     pub prices: PriceList,
     /// Budgets and entries.
     pub ledger: Ledger,
+    /// Calls that may be retried.
+    pub once: Arc<Once>,
     /// Where calls end that their callers left.
     pub tasks: Tasks,
 }
@@ -68,6 +73,27 @@ impl Gateway {
                 meter.settle(failed).await?;
                 Err(Refusal::Provider(error))
             }
+        }
+    }
+
+    /// As [`Gateway::run`], but at most once per idempotency key: a retry of a finished call gets
+    /// its answer again, and is neither run nor charged.
+    ///
+    /// # Errors
+    /// As [`Gateway::run`], and when the key is in use.
+    pub async fn run_once(
+        &self,
+        caller: &Arc<Caller>,
+        call: Call,
+        (key, fingerprint): (String, [u8; 32]),
+    ) -> Result<Answer, Refusal> {
+        let key = CallKey { key_id: caller.key_id().to_owned(), idempotency_key: key };
+        match self.once.claim(key, fingerprint)? {
+            Turn::First(claim) => {
+                let answer = self.run(caller, call).await?;
+                Ok(Answer { events: claim.record(answer.events), ..answer })
+            }
+            Turn::Again(answer) => Ok(Answer::again(&answer)),
         }
     }
 

@@ -1,11 +1,11 @@
 //! A call as it enters the gateway, and the answer as it leaves.
 
-use super::metered::Running;
+use super::{metered::Running, once};
 use crate::{
     access::Target,
     ledger::{Hold, Order},
 };
-use tollgate_types::{EventStream, Feature, GenerateRequest, Warning};
+use tollgate_types::{EventStream, Feature, GenerateRequest, GenerateResponse, Warning};
 
 /// What a way in hands over.
 #[derive(Clone, Debug)]
@@ -86,5 +86,12 @@ impl Answer {
         let clamped_to = imposed.max_output;
         let events = running.with_warning(imposed.warning()).into_events();
         Self { target, clamped_to, events }
+    }
+
+    /// An answer that was given before.
+    pub(super) fn again(answer: &GenerateResponse) -> Self {
+        let target =
+            Target { provider: answer.origin.provider.clone(), model: answer.origin.model.clone() };
+        Self { target, clamped_to: None, events: once::again(answer) }
     }
 }

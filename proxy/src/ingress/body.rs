@@ -16,6 +16,8 @@ const DISCARD_AT_MOST: usize = 128 * 1024 * 1024;
 /// Labels that a call can carry, and the longest value of one.
 const MAX_TAGS: usize = 16;
 const MAX_TAG_BYTES: usize = 256;
+/// The longest idempotency key.
+const MAX_KEY_BYTES: usize = 255;
 
 /// Reads a whole body.
 ///
@@ -78,4 +80,18 @@ pub(super) fn options(headers: &HeaderMap) -> Result<CallOptions> {
     let mut options = CallOptions::default();
     options.tags = tags;
     Ok(options)
+}
+
+/// The caller's key for a call that must not run twice.
+///
+/// # Errors
+/// `invalid_request` when it is empty, long or not ASCII.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
+    let Some(value) = headers.get(header::IDEMPOTENCY_KEY) else { return Ok(None) };
+    let key = value.to_str().ok().filter(|key| !key.is_empty() && key.len() <= MAX_KEY_BYTES);
+    let wrong = || {
+        let message = format!("the key must be 1 to {MAX_KEY_BYTES} ASCII letters");
+        Error::invalid(header::IDEMPOTENCY_KEY, message)
+    };
+    key.map(|key| Some(key.to_owned())).ok_or_else(wrong)
 }

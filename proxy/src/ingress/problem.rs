@@ -1,7 +1,11 @@
 //! The one table from failures to statuses, and from refusals to the error that crosses the wire.
 
 use crate::{
-    access::AuthError, gateway::Refusal, ledger::HoldError, limits::Limited, store::StoreError,
+    access::AuthError,
+    gateway::{Refusal, Repeated},
+    ledger::HoldError,
+    limits::Limited,
+    store::StoreError,
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header::RETRY_AFTER};
 use std::time::Duration;
@@ -114,6 +118,8 @@ pub(super) fn of_refusal(refusal: Refusal) -> Error {
             later(Error::new(ErrorKind::Overloaded, text), BUSY)
         }
         Refusal::Hold(error) => of_hold(error, text),
+        Refusal::Repeated(Repeated::Running) => later(Error::new(ErrorKind::Conflict, text), BUSY),
+        Refusal::Repeated(_) => Error::new(ErrorKind::Conflict, text),
         Refusal::Store(error) => of_store(error),
         Refusal::Provider(error) => error,
     }

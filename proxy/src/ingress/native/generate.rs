@@ -38,8 +38,17 @@ pub(super) async fn begin(
 ) -> Result<Answer, Problem> {
     let caller = front.caller(request.headers()).await?;
     let options = body::options(request.headers())?;
-    let mut asked: GenerateRequest = parse(&body::read(front, request).await?)?;
+    let key = body::idempotency_key(request.headers())?;
+    let bytes = body::read(front, request).await?;
+    let mut asked: GenerateRequest = parse(&bytes)?;
     asked.options = options;
     let call = Call { request: asked, request_id, dialect: "native", streamed };
-    Ok(front.gateway.run(&caller, call).await?)
+    let answer = match key {
+        Some(key) => {
+            let fingerprint = *blake3::hash(&bytes).as_bytes();
+            front.gateway.run_once(&caller, call, (key, fingerprint)).await
+        }
+        None => front.gateway.run(&caller, call).await,
+    };
+    Ok(answer?)
 }

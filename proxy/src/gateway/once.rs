@@ -1,0 +1,230 @@
+//! One answer per idempotency key: a retry of a finished call gets the same answer, and is neither
+//! run nor charged again.
+//!
+//! Answers are kept in memory, for ten minutes, if they are not too large. A call that broke off
+//! is forgotten: what it produced was charged, and a retry is a new call.
+
+use lru::LruCache;
+use std::{
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+use tollgate_types::{EventStream, Fold, GenerateResponse, Result, StreamEvent, events_of};
+
+/// Calls remembered; together with `LARGEST` this bounds the memory to 256 MiB.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(2048).unwrap();
+/// Text of the largest answer that is kept, bytes.
+const LARGEST: usize = 128 * 1024;
+/// How long an answer is kept.
+const WINDOW: Duration = Duration::from_secs(600);
+
+/// Why a call with a key that was used before is not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Repeated {
+    /// The first call still runs.
+    #[error("a call with this idempotency key is still running")]
+    Running,
+    /// The key belongs to another request.
+    #[error("this idempotency key was used for a different request; use a new key")]
+    OtherRequest,
+    /// The answer was too large to keep.
+    #[error("a call with this idempotency key has finished, but its answer was too large to keep")]
+    TooLarge,
+}
+
+/// The caller's name for a call: the API key and the idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CallKey {
+    /// Id of the API key.
+    pub key_id: String,
+    /// The idempotency key.
+    pub idempotency_key: String,
+}
+
+#[derive(Debug)]
+struct Known {
+    fingerprint: [u8; 32],
+    since: Instant,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Running,
+    Finished(Arc<GenerateResponse>),
+    TooLarge,
+}
+
+/// The calls that are remembered.
+#[derive(Debug)]
+pub struct Once(Mutex<LruCache<CallKey, Known>>);
+
+impl Default for Once {
+    fn default() -> Self {
+        Self(Mutex::new(LruCache::new(REMEMBERED)))
+    }
+}
+
+/// What to do with a call.
+#[derive(Debug)]
+pub enum Turn {
+    /// Run it, and record its events with the claim.
+    First(Claim),
+    /// Give this answer again.
+    Again(Arc<GenerateResponse>),
+}
+
+/// The right to run a call. Dropping it without a recorded end forgets the call.
+#[derive(Debug)]
+pub struct Claim {
+    once: Arc<Once>,
+    key: CallKey,
+    /// Absent once it is clear that the answer is too large.
+    fold: Option<Box<Fold>>,
+    bytes: usize,
+    ended: bool,
+}
+
+impl Once {
+    /// Claims a key for a request, or finds what became of it.
+    ///
+    /// # Errors
+    /// Why the call is not to be run.
+    pub fn claim(self: &Arc<Self>, key: CallKey, fingerprint: [u8; 32]) -> Result<Turn, Repeated> {
+        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = calls.get(&key) {
+            let current = known.since.elapsed() < WINDOW;
+            match &known.state {
+                _ if current && known.fingerprint != fingerprint => {
+                    return Err(Repeated::OtherRequest);
+                }
+                State::Running => return Err(Repeated::Running),
+                State::TooLarge if current => return Err(Repeated::TooLarge),
+                State::Finished(response) if current => {
+                    return Ok(Turn::Again(Arc::clone(response)));
+                }
+                State::Finished(_) | State::TooLarge => {}
+            }
+        }
+        calls.put(key.clone(), Known { fingerprint, since: Instant::now(), state: State::Running });
+        drop(calls);
+        let (once, fold) = (Arc::clone(self), Some(Box::default()));
+        Ok(Turn::First(Claim { once, key, fold, bytes: 0, ended: false }))
+    }
+
+    fn end(&self, key: &CallKey, state: State) {
+        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = calls.get_mut(key) {
+            known.since = Instant::now();
+            known.state = state;
+        }
+    }
+}
+
+impl Claim {
+    /// Remembers the answer while it passes.
+    pub fn record(self, events: EventStream) -> EventStream {
+        let passing =
+            futures_util::stream::unfold((self, events), |(mut claim, mut events)| async {
+                let item = events.next().await?;
+                if let Ok(event) = &item {
+                    claim.note(event);
+                }
+                Some((item, (claim, events)))
+            });
+        EventStream::new(passing)
+    }
+
+    fn note(&mut self, event: &StreamEvent) {
+        self.bytes = self.bytes.saturating_add(match event {
+            StreamEvent::PartDelta { delta, .. } => delta.len(),
+            StreamEvent::PartStart { part, .. } => serde_json::to_vec(part).map_or(0, |v| v.len()),
+            _ => 0,
+        });
+        let kept = self.fold.as_mut().is_some_and(|fold| fold.push(event.clone()).is_ok());
+        if !kept || self.bytes > LARGEST {
+            self.fold = None;
+        }
+        if matches!(event, StreamEvent::Finish { .. }) {
+            self.ended = true;
+            let answer = self.fold.take().and_then(|fold| fold.finish().ok());
+            let state = answer.map_or(State::TooLarge, |answer| State::Finished(Arc::new(answer)));
+            self.once.end(&self.key, state);
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if !self.ended {
+            let mut calls = self.once.0.lock().unwrap_or_else(PoisonError::into_inner);
+            calls.pop(&self.key);
+        }
+    }
+}
+
+/// The events of an answer that is given again.
+pub(super) fn again(answer: &GenerateResponse) -> EventStream {
+    EventStream::of_events(events_of(answer.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tollgate_types::{Extras, FinishReason, Origin, Part, Usage};
+
+    fn key(name: &str) -> CallKey {
+        CallKey { key_id: "k".into(), idempotency_key: name.into() }
+    }
+
+    fn answer(text: &str) -> EventStream {
+        EventStream::of_events(events_of(GenerateResponse {
+            content: vec![Part::text(text)],
+            finish: FinishReason::Stop.into(),
+            usage: Usage::tokens(1, 1),
+            origin: Origin::default(),
+            warnings: vec![],
+            extras: Extras::new(),
+            receipt: None,
+        }))
+    }
+
+    fn first(once: &Arc<Once>, name: &str) -> Claim {
+        match once.claim(key(name), [0; 32]).unwrap() {
+            Turn::First(claim) => claim,
+            Turn::Again(_) => panic!("the call was known already"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_retry_of_a_finished_call_gets_the_same_answer() {
+        let once = Arc::new(Once::default());
+        let claim = first(&once, "a");
+        assert_eq!(once.claim(key("a"), [0; 32]).unwrap_err(), Repeated::Running);
+        assert_eq!(once.claim(key("a"), [1; 32]).unwrap_err(), Repeated::OtherRequest);
+        let given = claim.record(answer("hello")).collect().await.unwrap();
+        let Turn::Again(again) = once.claim(key("a"), [0; 32]).unwrap() else {
+            panic!("a finished call would run again");
+        };
+        assert_eq!(*again, given);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_broke_off_is_forgotten() {
+        let once = Arc::new(Once::default());
+        drop(first(&once, "a"));
+        let mut events = first(&once, "a").record(answer("hello"));
+        events.next().await.unwrap().unwrap();
+        drop(events);
+        first(&once, "a");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_too_large_is_not_kept_and_not_run_again() {
+        let once = Arc::new(Once::default());
+        let large = answer(&"x".repeat(LARGEST + 1));
+        first(&once, "a").record(large).collect().await.unwrap();
+        assert_eq!(once.claim(key("a"), [0; 32]).unwrap_err(), Repeated::TooLarge);
+    }
+}
