@@ -59,6 +59,18 @@ impl App {
     /// # Errors
     /// When the database or an upstream cannot be used.
     pub async fn build(config: &Config, environment: &Environment) -> Result<Self, StartError> {
+        Self::around(config, Catalog::open(config, environment)).await
+    }
+
+    /// As [`App::build`], with upstreams that the caller makes. They are waited for once the
+    /// database is known to work.
+    ///
+    /// # Errors
+    /// As [`App::build`].
+    pub async fn around(
+        config: &Config,
+        catalog: impl Future<Output = Result<Catalog, ProviderError>>,
+    ) -> Result<Self, StartError> {
         let system = |error: &dyn std::fmt::Display| StartError::System(error.to_string());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let tasks = Tasks::new();
@@ -67,9 +79,10 @@ impl App {
         let access = Access::new(store.clone(), Arc::clone(&clock)).map_err(|e| system(&e))?;
         let prices = PriceList::new(&config.prices).map_err(|e| system(&e))?;
         let ledger = Ledger::open(store.clone(), Arc::clone(&clock), &tasks).await?;
-        let catalog = Catalog::open(config, environment).await?;
+        let catalog = catalog.await?;
         let limits = Limits::new(config.limits.max_concurrent);
-        let gateway = Gateway { catalog, limits, prices, ledger, tasks: tasks.clone() };
+        let once = Arc::default();
+        let gateway = Gateway { catalog, limits, prices, ledger, once, tasks: tasks.clone() };
         let front = Arc::new(Front {
             gateway,
             access,

@@ -45,12 +45,20 @@ impl Catalog {
     /// # Errors
     /// When an upstream cannot be made.
     pub async fn open(config: &Config, environment: &Environment) -> Result<Self, ProviderError> {
-        let mut upstreams = Vec::with_capacity(config.providers.len());
+        let mut providers = Vec::with_capacity(config.providers.len());
         for entry in &config.providers {
-            let provider = providers::open(entry, environment).await?;
+            providers.push(providers::open(entry, environment).await?);
+        }
+        Ok(Self::of(config, providers).await)
+    }
+
+    /// Over upstreams that are made already: one for each configured provider, in its order.
+    pub async fn of(config: &Config, providers: Vec<Arc<dyn Provider>>) -> Self {
+        let mut upstreams = Vec::with_capacity(providers.len());
+        for (entry, provider) in config.providers.iter().zip(providers) {
             upstreams.push(Upstream::new(entry, provider).await);
         }
-        Ok(Self { upstreams, aliases: config.models.clone() })
+        Self { upstreams, aliases: config.models.clone() }
     }
 
     fn upstream(&self, name: &str) -> Option<&Upstream> {
