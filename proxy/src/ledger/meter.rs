@@ -109,7 +109,10 @@ impl Meter {
                     self.count(length);
                 }
             }
-            StreamEvent::Usage { usage } | StreamEvent::Finish { usage, .. } => {
+            // Nothing reported is not a report of nothing.
+            StreamEvent::Usage { usage } | StreamEvent::Finish { usage, .. }
+                if !usage.is_empty() =>
+            {
                 self.reported = Some(usage.clone());
             }
             _ => {}
