@@ -30,6 +30,7 @@ taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 configure() {
     mkdir -p "$demo"
+    chmod 700 "$demo"
     cat >"$config" <<TOML
 # Written by make run at every start.
 [server]
