@@ -4,3 +4,4 @@ pub mod source;
 pub mod floors;
 pub mod shape;
 pub mod supply;
+pub mod server;

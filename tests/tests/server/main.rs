@@ -1,0 +1,9 @@
+//! The server in this process, over real sockets: what it promises to those who pay, to those who
+//! attack and to those who only mistype.
+#![cfg(test)]
+
+mod ask;
+mod permissions;
+mod refusals;
+mod concurrency;
+mod lies;
