@@ -16,7 +16,7 @@ pub use refusal::Refusal;
 use crate::{
     access::{self, Caller},
     catalog::Catalog,
-    ledger::{Disposition, Ledger, Outcome},
+    ledger::{Disposition, Ledger, Order, Outcome},
     limits::Limits,
     prices::{self, PriceList},
     routing,
@@ -66,12 +66,8 @@ impl Gateway {
                 Ok(Answer::new(target, imposed, running))
             }
             Err(error) => {
-                let failed = Outcome {
-                    error: Some(error.kind()),
-                    ..Outcome::new(Disposition::Failed, tollgate_types::Usage::default())
-                };
-                meter.settle(failed).await?;
-                Err(Refusal::Provider(error))
+                meter.fail(error.kind());
+                Err(error.into())
             }
         }
     }
@@ -104,7 +100,7 @@ impl Gateway {
     pub async fn embed(
         &self,
         caller: &Arc<Caller>,
-        order: crate::ledger::Order,
+        order: Order,
         request: EmbedRequest,
     ) -> Result<EmbedResponse, Refusal> {
         let plan = self.catalog.plan(&request.model)?;
@@ -114,27 +110,22 @@ impl Gateway {
         let quote = prices::quote(&self.prices, permit, bound::of_texts(&request));
         let mut meter = self.ledger.hold(quote, order).await?.sent();
         let Some(candidate) = routing::candidates(&plan, &targets).next() else {
-            return Err(Refusal::Provider(Error::unsupported("embeddings")));
+            return Err(Error::unsupported("embeddings").into());
         };
         meter.reaches(&candidate.target, 1);
         let model = candidate.target.model.clone();
         match candidate.provider.embed(EmbedRequest { model, ..request }).await {
             Ok(mut response) => {
-                let used =
-                    if response.usage.is_empty() { meter.used() } else { response.usage.clone() };
-                response.usage = used.clone();
-                response.receipt =
-                    Some(meter.settle(Outcome::new(Disposition::Settled, used)).await?);
+                if response.usage.is_empty() {
+                    response.usage = meter.used();
+                }
+                let settled = Outcome::new(Disposition::Settled, response.usage.clone());
+                response.receipt = Some(meter.settle(settled).await?);
                 Ok(response)
             }
             Err(error) => {
-                let nothing = tollgate_types::Usage::default();
-                let failed = Outcome {
-                    error: Some(error.kind()),
-                    ..Outcome::new(Disposition::Failed, nothing)
-                };
-                meter.settle(failed).await?;
-                Err(Refusal::Provider(error))
+                meter.fail(error.kind());
+                Err(error.into())
             }
         }
     }
@@ -152,7 +143,7 @@ impl Gateway {
         let permit = access::authorize(caller, plan.targets(), &[Feature::Chat])?;
         let _slot = self.limits.admit(&permit)?;
         let Some(candidate) = routing::candidates(&plan, permit.targets()).next() else {
-            return Err(Refusal::Provider(Error::unsupported("token counting")));
+            return Err(Error::unsupported("token counting").into());
         };
         request.model.clone_from(&candidate.target.model);
         candidate.provider.count_tokens(request).await.map_err(Refusal::Provider)

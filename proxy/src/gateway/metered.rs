@@ -104,8 +104,7 @@ impl Running {
     async fn shut_down(&mut self) -> Result<StreamEvent> {
         let usage = self.stop().await;
         let error = Error::new(ErrorKind::Overloaded, "the server is shutting down, ask again");
-        let outcome =
-            Outcome { error: Some(error.kind()), ..Outcome::new(Disposition::Cancelled, usage) };
+        let outcome = Outcome::broken(Disposition::Cancelled, usage, error.kind());
         Err(self.broken(outcome, error).await)
     }
 

@@ -103,15 +103,41 @@ pub(super) struct Placed {
     pub limited: bool,
 }
 
+/// What was set aside, for which call.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub quote: Quote,
+    pub placed: Placed,
+    /// The entry as it would be if nobody ever heard of the call again.
+    pub entry: EntryRow,
+    pub admitted: Instant,
+    pub queue: mpsc::Sender<Message>,
+}
+
+impl Held {
+    /// The longest answer, where a budget limits it.
+    pub(super) fn output_limit(&self) -> Option<u64> {
+        self.placed.limited.then_some(self.placed.max_output)
+    }
+
+    /// The most that the call may be charged.
+    pub(super) fn ceiling(&self) -> Ceiling {
+        let input = self.quote.bound().input_tokens;
+        match self.output_limit() {
+            Some(output) => Ceiling {
+                tokens: input.saturating_add(output),
+                cost: self.quote.amount(Resource::Cost, output),
+            },
+            None => Ceiling { tokens: input.saturating_add(u64::from(u32::MAX)), cost: i64::MAX },
+        }
+    }
+}
+
 /// Money set aside for one call, durably. Dropping it releases everything.
 #[derive(Debug)]
 pub struct Hold {
     ending: Ending,
-    quote: Quote,
-    placed: Placed,
-    entry: EntryRow,
-    admitted: Instant,
-    queue: mpsc::Sender<Message>,
+    held: Held,
 }
 
 pub(super) async fn place(ledger: &Ledger, quote: Quote, order: Order) -> Result<Hold, HoldError> {
@@ -133,8 +159,8 @@ pub(super) async fn place(ledger: &Ledger, quote: Quote, order: Order) -> Result
     asking.send(Message::Place(Box::new(message)));
     match answer.await.unwrap_or(Err(HoldError::Closed)) {
         Ok(placed) => {
-            let queue = ledger.queue.clone();
-            Ok(Hold { ending, quote, placed, entry, admitted: Instant::now(), queue })
+            let (admitted, queue) = (Instant::now(), ledger.queue.clone());
+            Ok(Hold { ending, held: Held { quote, placed, entry, admitted, queue } })
         }
         Err(error) => {
             ending.disarm();
@@ -170,36 +196,22 @@ fn planned_entry(quote: &Quote, order: Order, now_ms: i64) -> EntryRow {
 impl Hold {
     /// The longest answer that every budget can pay for.
     pub fn max_output(&self) -> u64 {
-        self.placed.max_output
+        self.held.placed.max_output
     }
 
     /// Whether any budget limits how long the answer can be. If none does, the provider's own
     /// limit counts.
     pub fn is_limited(&self) -> bool {
-        self.placed.limited
+        self.held.placed.limited
     }
 
     /// Whether a budget shortened the answer that the caller and the model would allow.
     pub fn is_clamped(&self) -> bool {
-        self.placed.max_output < self.quote.bound().max_output
+        self.held.placed.max_output < self.held.quote.bound().max_output
     }
 
     /// The call is about to be sent: from here on it has an entry, however it ends.
     pub fn sent(self) -> Meter {
-        let output = self.placed.max_output;
-        let ceiling = Ceiling {
-            tokens: self.quote.bound().input_tokens.saturating_add(if self.placed.limited {
-                output
-            } else {
-                u64::from(u32::MAX)
-            }),
-            cost: if self.placed.limited {
-                self.quote.amount(Resource::Cost, output)
-            } else {
-                i64::MAX
-            },
-        };
-        Meter::new(self.ending, self.quote, self.entry, ceiling, (self.admitted, self.queue))
-            .limited_to(self.placed.limited.then_some(output))
+        Meter::new(self.ending, self.held)
     }
 }

@@ -2,18 +2,16 @@
 
 use super::{
     Disposition, Outcome,
-    hold::Ending,
-    outcome::{Ceiling, record},
+    hold::{Ending, Held},
+    outcome::record,
     writer::{Close, Message},
 };
 use crate::{
     access::Target,
-    prices::Quote,
     store::{EntryRow, StoreError},
 };
-use std::time::Instant;
-use tokio::sync::{mpsc, oneshot};
-use tollgate_types::{NanoUsd, Receipt, StreamEvent, Usage};
+use tokio::sync::oneshot;
+use tollgate_types::{BudgetStatus, ErrorKind, NanoUsd, Receipt, StreamEvent, Usage};
 
 /// The longest token of any vocabulary in use is far below this many bytes, so that many bytes are
 /// more than one token for certain.
@@ -37,13 +35,8 @@ pub enum Flow {
 pub struct Meter {
     /// Absent once the end was sent.
     ending: Option<Ending>,
-    quote: Quote,
+    held: Held,
     target: Option<Target>,
-    entry: EntryRow,
-    ceiling: Ceiling,
-    output_limit: Option<u64>,
-    admitted: Instant,
-    queue: mpsc::Sender<Message>,
     answered: bool,
     reported: Option<Usage>,
     deltas: u64,
@@ -52,23 +45,11 @@ pub struct Meter {
 }
 
 impl Meter {
-    pub(super) fn new(
-        ending: Ending,
-        quote: Quote,
-        entry: EntryRow,
-        ceiling: Ceiling,
-        (admitted, queue): (Instant, mpsc::Sender<Message>),
-    ) -> Self {
-        let target = quote.permit().targets().first().cloned();
+    pub(super) fn new(ending: Ending, held: Held) -> Self {
         Self {
             ending: Some(ending),
-            quote,
-            target,
-            entry,
-            ceiling,
-            output_limit: None,
-            admitted,
-            queue,
+            target: held.quote.permit().targets().first().cloned(),
+            held,
             answered: false,
             reported: None,
             deltas: 0,
@@ -77,22 +58,17 @@ impl Meter {
         }
     }
 
-    pub(super) fn limited_to(mut self, output: Option<u64>) -> Self {
-        self.output_limit = output;
-        self
-    }
-
     /// The call goes to this target, for the `attempt`th time of asking.
     pub fn reaches(&mut self, target: &Target, attempt: i64) {
-        self.entry.provider.clone_from(&target.provider);
-        self.entry.model.clone_from(&target.model);
-        self.entry.attempt = attempt;
+        self.held.entry.provider.clone_from(&target.provider);
+        self.held.entry.model.clone_from(&target.model);
+        self.held.entry.attempt = attempt;
         self.target = Some(target.clone());
     }
 
     /// Tollgate's id of the request.
     pub fn request_id(&self) -> &str {
-        &self.entry.request_id
+        &self.held.entry.request_id
     }
 
     /// Notes an event of the answer; says whether the answer may go on.
@@ -100,7 +76,7 @@ impl Meter {
         self.answered = true;
         match event {
             StreamEvent::Start { origin, .. } => {
-                self.entry.upstream_request_id.clone_from(&origin.response_id);
+                self.held.entry.upstream_request_id.clone_from(&origin.response_id);
             }
             StreamEvent::PartDelta { delta, .. } if !delta.is_empty() => self.count(delta.len()),
             StreamEvent::PartStart { part, .. } => {
@@ -117,7 +93,7 @@ impl Meter {
             }
             _ => {}
         }
-        match self.output_limit {
+        match self.held.output_limit() {
             Some(limit) if self.output_at_least() > limit => Flow::Cut,
             _ => Flow::Open,
         }
@@ -127,21 +103,21 @@ impl Meter {
         self.deltas += 1;
         self.bytes = self.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
         let elapsed = self.elapsed_ms();
-        self.entry.first_token_ms.get_or_insert(elapsed);
+        self.held.entry.first_token_ms.get_or_insert(elapsed);
         let delivered = self.output_estimate();
         if delivered >= self.noted.saturating_add(NOTE_EVERY)
             && let Some(ending) = &self.ending
         {
             // Best effort: the queue may be full, and a later note says more.
             let hold_id = ending.hold_id().to_owned();
-            if self.queue.try_send(Message::Note { hold_id, delivered }).is_ok() {
+            if self.held.queue.try_send(Message::Note { hold_id, delivered }).is_ok() {
                 self.noted = delivered;
             }
         }
     }
 
     fn elapsed_ms(&self) -> i64 {
-        i64::try_from(self.admitted.elapsed().as_millis()).unwrap_or(i64::MAX)
+        i64::try_from(self.held.admitted.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 
     /// No honest provider delivers fewer tokens than this: every delta is at least one.
@@ -162,10 +138,10 @@ impl Meter {
                     usage.output.max(self.output_estimate().saturating_sub(usage.reasoning));
                 Usage { output, estimated: true, ..usage.clone() }
             }
-            None if !self.answered && self.quote.bound().in_process => Usage::default(),
+            None if !self.answered && self.held.quote.bound().in_process => Usage::default(),
             None => Usage {
                 estimated: true,
-                ..Usage::tokens(self.quote.bound().likely_input, self.output_estimate())
+                ..Usage::tokens(self.held.quote.bound().likely_input, self.output_estimate())
             },
         }
     }
@@ -179,26 +155,34 @@ impl Meter {
         let cost = self.close(&outcome, Some(reply));
         let budgets = answer.await.map_err(|_| StoreError::Busy)?;
         Ok(Receipt {
-            request_id: std::mem::take(&mut self.entry.request_id),
-            upstream_request_id: self.entry.upstream_request_id.take(),
+            request_id: std::mem::take(&mut self.held.entry.request_id),
+            upstream_request_id: self.held.entry.upstream_request_id.take(),
             cost,
             budgets,
         })
     }
 
+    /// Ends a call whose upstream refused before it produced anything: an entry, and no charge.
+    pub fn fail(mut self, error: ErrorKind) {
+        let outcome = Outcome::broken(Disposition::Failed, Usage::default(), error);
+        self.close(&outcome, None);
+    }
+
     fn close(
         &mut self,
         outcome: &Outcome,
-        reply: Option<oneshot::Sender<Vec<tollgate_types::BudgetStatus>>>,
+        reply: Option<oneshot::Sender<Vec<BudgetStatus>>>,
     ) -> Option<NanoUsd> {
         let ending = self.ending.take()?;
-        let rates = self.target.as_ref().and_then(|target| self.quote.rates_of(target));
-        let charge = record(&mut self.entry, outcome, rates, self.ceiling);
-        self.entry.latency_ms = self.elapsed_ms();
-        log_end(&self.entry);
-        let cost = self.entry.cost_nano_usd.map(NanoUsd);
+        let rates =
+            self.target.as_ref().and_then(|target| self.held.quote.rates_of(target)).cloned();
+        let ceiling = self.held.ceiling();
+        let charge = record(&mut self.held.entry, outcome, rates.as_ref(), ceiling);
+        self.held.entry.latency_ms = self.elapsed_ms();
+        log_end(&self.held.entry);
+        let cost = self.held.entry.cost_nano_usd.map(NanoUsd);
         let hold_id = ending.hold_id().to_owned();
-        ending.send(Close { hold_id, charge, entry: Some(self.entry.clone()), reply });
+        ending.send(Close { hold_id, charge, entry: Some(self.held.entry.clone()), reply });
         cost
     }
 }

@@ -56,6 +56,11 @@ impl Outcome {
     pub fn new(disposition: Disposition, usage: Usage) -> Self {
         Self { disposition, usage, finish: None, error: None }
     }
+
+    /// An end that comes with an error.
+    pub fn broken(disposition: Disposition, usage: Usage, error: ErrorKind) -> Self {
+        Self { error: Some(error), ..Self::new(disposition, usage) }
+    }
 }
 
 /// The most that a call was allowed to use: what its hold covers.
