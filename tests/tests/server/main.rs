@@ -7,3 +7,4 @@ mod permissions;
 mod refusals;
 mod concurrency;
 mod lies;
+mod dispositions;
