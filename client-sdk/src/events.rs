@@ -3,14 +3,13 @@
 use crate::{
     failure::{self, Head},
     retry::before,
-    sse::SseDecoder,
 };
 use futures_util::stream;
 use reqwest::{Response, header::CONTENT_TYPE};
 use serde_json::Value;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
-use tollgate_types::{EventStream, Result, StreamEvent};
+use tollgate_types::{EventStream, Result, SseDecoder, StreamEvent};
 
 /// The API of a [`StreamEvent::Raw`] that a newer server sent.
 const NATIVE_API: &str = "tollgate";
@@ -54,7 +53,7 @@ impl Reader {
     /// The next event, or what broke the stream. Not asked again after `finish` or an error.
     async fn next(&mut self) -> Result<StreamEvent> {
         loop {
-            if let Some(event) = self.decoder.next_event() {
+            if let Some(event) = self.decoder.next_data() {
                 return decode(&event).unwrap_or_else(|error| {
                     Err(self.head.protocol("an event cannot be read").with_source(error))
                 });

@@ -26,7 +26,6 @@ mod failure;
 mod retry;
 mod tls;
 mod headers;
-mod sse;
 mod events;
 mod call;
 mod address;

@@ -26,6 +26,7 @@ mod embed;
 mod model;
 mod provider;
 mod report;
+mod sse;
 pub mod wire;
 
 pub use budget::{BudgetStatus, Resource, Window};
@@ -49,6 +50,7 @@ pub use request::{
 };
 pub use response::{Finish, FinishReason, GenerateResponse, Receipt, Warning};
 pub use secret::Secret;
+pub use sse::{EventTooLarge, SseDecoder};
 pub use stream::{EventSource, EventStream};
 pub use tool::{FunctionTool, HostedTool, Tool, ToolChoice};
 pub use usage::Usage;

@@ -4,7 +4,6 @@
 //! closes the connection, which stops the upstream.
 
 mod answer;
-mod sse;
 mod tls;
 mod transport;
 

@@ -3,12 +3,9 @@
 use futures_util::stream;
 use reqwest::Response;
 use std::collections::VecDeque;
-use tollgate_types::{Error, ErrorKind, EventStream, Result, StreamEvent, Warning};
+use tollgate_types::{Error, ErrorKind, EventStream, Result, SseDecoder, StreamEvent, Warning};
 
-use super::{
-    sse::Sse,
-    transport::{Deadline, Transport},
-};
+use super::transport::{Deadline, Transport};
 use crate::dialects::openai::StreamDecoder;
 
 /// Bytes in, events out. Dropping it closes the connection.
@@ -16,7 +13,7 @@ pub(super) struct Answer {
     transport: Transport,
     response: Response,
     deadline: Deadline,
-    sse: Sse,
+    sse: SseDecoder,
     decoder: StreamDecoder,
     ready: VecDeque<Result<StreamEvent>>,
     upstream_request_id: Option<String>,
@@ -37,7 +34,7 @@ impl Answer {
             upstream_request_id: id.map(str::to_owned),
             response,
             deadline,
-            sse: Sse::default(),
+            sse: SseDecoder::default(),
             decoder: StreamDecoder::new(name),
             ready: VecDeque::new(),
             any_bytes: false,
@@ -90,9 +87,9 @@ impl Answer {
 
     fn decode(&mut self) {
         while !self.ended
-            && let Some(payload) = self.sse.next()
+            && let Some(payload) = self.sse.next_data()
         {
-            match self.decoder.push(&payload) {
+            match self.decoder.push(&String::from_utf8_lossy(&payload)) {
                 Ok(events) => self.ready.extend(events.into_iter().map(Ok)),
                 Err(error) => self.fail(error),
             }
@@ -104,9 +101,9 @@ impl Answer {
     fn take_last(&mut self) {
         self.sse.end();
         while !self.ended
-            && let Some(payload) = self.sse.next()
+            && let Some(payload) = self.sse.next_data()
         {
-            match self.decoder.push(&payload) {
+            match self.decoder.push(&String::from_utf8_lossy(&payload)) {
                 Ok(events) => self.ready.extend(events.into_iter().map(Ok)),
                 Err(cut_off) if cut_off.kind() == ErrorKind::Protocol => {}
                 Err(error) => self.fail(error),

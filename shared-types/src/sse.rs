@@ -1,0 +1,158 @@
+//! Server-sent events out of bytes that arrive in any pieces: no I/O, only `data` is kept, because
+//! on every wire that Tollgate speaks the data names the event.
+//!
+//! Written here because eventsource-stream 0.2.3 slices a string at byte 1 after a byte-order mark,
+//! which panics, and keeps an endless event in memory: a peer could use either.
+//! The format: <https://html.spec.whatwg.org/multipage/server-sent-events.html>.
+
+use std::{collections::VecDeque, fmt};
+
+/// An event longer than this is refused, so that a broken peer cannot fill the memory.
+const MAX_EVENT_BYTES: usize = 64 << 20;
+
+/// Cuts bytes into lines and lines into payloads.
+#[derive(Debug, Default)]
+pub struct SseDecoder {
+    line: Vec<u8>,
+    payload: Option<Vec<u8>>,
+    after_cr: bool,
+    any_line: bool,
+    ready: VecDeque<Vec<u8>>,
+}
+
+/// An event grew beyond 64 MiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventTooLarge;
+
+impl fmt::Display for EventTooLarge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an event is larger than 64 MiB")
+    }
+}
+
+impl std::error::Error for EventTooLarge {}
+
+impl SseDecoder {
+    /// Takes bytes in; a character or a line may be cut anywhere.
+    ///
+    /// # Errors
+    /// When an event grows beyond 64 MiB.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), EventTooLarge> {
+        for piece in bytes.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
+            let (text, end) = match piece.split_last() {
+                Some((end @ (b'\n' | b'\r'), text)) => (text, Some(*end)),
+                _ => (piece, None),
+            };
+            // CR LF is one line end, also when it is cut in two.
+            let second_half = self.after_cr && end == Some(b'\n') && text.is_empty();
+            self.after_cr = end == Some(b'\r');
+            self.line.extend_from_slice(text);
+            if end.is_some() && !second_half {
+                self.end_line();
+            }
+            if self.line.len() + self.payload.as_ref().map_or(0, Vec::len) > MAX_EVENT_BYTES {
+                return Err(EventTooLarge);
+            }
+        }
+        Ok(())
+    }
+
+    /// The bytes have ended: what is left counts as an event, because some hosts leave out the
+    /// last blank line. Not for a peer that may have been cut off.
+    pub fn end(&mut self) {
+        if !self.line.is_empty() {
+            self.end_line();
+        }
+        self.dispatch();
+    }
+
+    /// The `data` of the next complete event.
+    pub fn next_data(&mut self) -> Option<Vec<u8>> {
+        self.ready.pop_front()
+    }
+
+    fn end_line(&mut self) {
+        let mut line = std::mem::take(&mut self.line);
+        if !std::mem::replace(&mut self.any_line, true) && line.starts_with(b"\xEF\xBB\xBF") {
+            line.drain(..3);
+        }
+        if line.is_empty() {
+            return self.dispatch();
+        }
+        let Some(value) = line.strip_prefix(b"data") else { return };
+        let value = match value.strip_prefix(b":") {
+            Some(value) => value.strip_prefix(b" ").unwrap_or(value),
+            None if value.is_empty() => value,
+            None => return,
+        };
+        match &mut self.payload {
+            Some(payload) => {
+                payload.push(b'\n');
+                payload.extend_from_slice(value);
+            }
+            None => self.payload = Some(value.to_vec()),
+        }
+    }
+
+    fn dispatch(&mut self) {
+        if let Some(payload) = self.payload.take() {
+            self.ready.push_back(payload);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn events(pieces: &[&[u8]]) -> Vec<String> {
+        let mut decoder = SseDecoder::default();
+        pieces.iter().for_each(|piece| decoder.push(piece).unwrap());
+        std::iter::from_fn(|| decoder.next_data())
+            .map(|data| String::from_utf8(data).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn every_line_end_comment_and_field_of_the_format_is_read() {
+        for (bytes, expected) in [
+            ("data: a\n\ndata:b\n\n", vec!["a", "b"]),
+            ("data: a\r\n\r\ndata: b\r\r", vec!["a", "b"]),
+            ("\u{FEFF}data: a\n\n", vec!["a"]),
+            (": ping\n\nid: 3\nevent: x\nretry: 5\ndata: a\ndata\ndata:  b\n\n", vec!["a\n\n b"]),
+            ("event: only\n\ndata\n\n", vec![""]),
+            ("database: no\ndata: never ended\n", vec![]),
+        ] {
+            assert_eq!(events(&[bytes.as_bytes()]), expected, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn cuts_at_any_byte_change_nothing() {
+        let bytes = "\u{FEFF}: p\r\ndata: żółć 🦀\r\n\r\nid: 1\rdata: b\n\rdata: c\n\n".as_bytes();
+        let whole = events(&[bytes]);
+        assert_eq!(whole, ["żółć 🦀", "b", "c"]);
+        for at in 0..bytes.len() {
+            let (head, tail) = bytes.split_at(at);
+            assert_eq!(events(&[head, tail]), whole, "cut at {at}");
+        }
+        let single: Vec<&[u8]> = bytes.chunks(1).collect();
+        assert_eq!(events(&single), whole);
+    }
+
+    #[test]
+    fn an_end_without_a_blank_line_can_be_accepted() {
+        let mut decoder = SseDecoder::default();
+        decoder.push(b"data: last").unwrap();
+        assert_eq!(decoder.next_data(), None);
+        decoder.end();
+        assert_eq!(decoder.next_data(), Some(b"last".to_vec()));
+    }
+
+    #[test]
+    fn an_endless_event_is_refused() {
+        let mut decoder = SseDecoder::default();
+        let megabyte = vec![b'x'; 1 << 20];
+        assert!((0..=64).any(|_| decoder.push(&megabyte) == Err(EventTooLarge)));
+    }
+}
