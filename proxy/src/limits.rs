@@ -2,8 +2,10 @@
 
 use crate::access::Permit;
 use governor::{
-    DefaultKeyedRateLimiter, Quota, RateLimiter,
+    Quota, RateLimiter,
     clock::{Clock as _, DefaultClock},
+    middleware::StateInformationMiddleware,
+    state::keyed::DefaultKeyedStateStore,
 };
 use std::{
     collections::HashMap,
@@ -32,13 +34,34 @@ pub enum Limited {
     },
 }
 
+/// How a key stands to its rate after a request was admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateState {
+    /// Requests a minute.
+    pub limit: u32,
+    /// How many more would be admitted at once.
+    pub remaining: u32,
+}
+
 /// A running call's place; dropping it gives the place back.
 #[derive(Debug)]
-pub struct Slot(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+pub struct Slot {
+    _place: OwnedSemaphorePermit,
+    rate: Option<RateState>,
+}
+
+impl Slot {
+    /// How the key stands to its rate, if it has one.
+    pub fn rate(&self) -> Option<RateState> {
+        self.rate
+    }
+}
 
 /// One GCRA limiter per rate, keyed by the key's id: the standard leaky bucket with a burst of
 /// one minute's worth.
-type PerRate = HashMap<u32, Arc<DefaultKeyedRateLimiter<String>>>;
+type PerRate = HashMap<u32, Arc<PerKey>>;
+type PerKey =
+    RateLimiter<String, DefaultKeyedStateStore<String>, DefaultClock, StateInformationMiddleware>;
 
 /// Admits calls.
 #[derive(Debug)]
@@ -61,14 +84,14 @@ impl Limits {
     /// When the key is over its rate or the server is full.
     pub fn admit(&self, permit: &Permit) -> Result<Slot, Limited> {
         let caller = permit.caller();
-        if let Some(per_minute) = caller.rate_per_minute() {
-            self.check_rate(per_minute, caller.key_id())?;
-        }
+        let rate = caller.rate_per_minute().map(|rate| self.check_rate(rate, caller.key_id()));
+        let rate = rate.transpose()?;
         let place = Arc::clone(&self.places).try_acquire_owned();
-        place.map(Slot).map_err(|_| Limited::Full { running: self.max_concurrent })
+        let place = place.map_err(|_| Limited::Full { running: self.max_concurrent })?;
+        Ok(Slot { _place: place, rate })
     }
 
-    fn check_rate(&self, per_minute: u32, key_id: &str) -> Result<(), Limited> {
+    fn check_rate(&self, per_minute: u32, key_id: &str) -> Result<RateState, Limited> {
         let Some(rate) = NonZeroU32::new(per_minute) else {
             return Err(Limited::Rate { per_minute, retry_after: Duration::from_secs(60) });
         };
@@ -76,18 +99,24 @@ impl Limits {
             let mut per_rate = self.per_rate.lock().unwrap_or_else(PoisonError::into_inner);
             let made = per_rate
                 .entry(per_minute)
-                .or_insert_with(|| Arc::new(RateLimiter::keyed(Quota::per_minute(rate))));
+                .or_insert_with(|| Arc::new(limiter(Quota::per_minute(rate))));
             Arc::clone(made)
         };
         // Keys that were idle long enough to be full again need no memory.
         if limiter.len() > 100_000 {
             limiter.retain_recent();
         }
-        limiter.check_key(&key_id.to_owned()).map_err(|refused| Limited::Rate {
+        let checked = limiter.check_key(&key_id.to_owned());
+        let state = checked.map_err(|refused| Limited::Rate {
             per_minute,
             retry_after: refused.wait_time_from(DefaultClock::default().now()),
-        })
+        })?;
+        Ok(RateState { limit: per_minute, remaining: state.remaining_burst_capacity() })
     }
+}
+
+fn limiter(quota: Quota) -> PerKey {
+    RateLimiter::keyed(quota).with_middleware::<StateInformationMiddleware>()
 }
 
 #[cfg(test)]
@@ -113,8 +142,9 @@ mod tests {
     #[test]
     fn a_rate_allows_its_burst_and_then_says_when_to_come_back() {
         let limits = Limits::new(9);
-        for _ in 0..3 {
-            limits.check_rate(3, "key").unwrap();
+        for remaining in [2, 1, 0] {
+            let state = limits.check_rate(3, "key").unwrap();
+            assert_eq!(state, RateState { limit: 3, remaining });
         }
         let Err(Limited::Rate { retry_after, .. }) = limits.check_rate(3, "key") else {
             panic!("the fourth request of three a minute was admitted");

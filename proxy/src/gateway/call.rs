@@ -4,6 +4,7 @@ use super::{metered::Running, once};
 use crate::{
     access::Target,
     ledger::{Hold, Order},
+    limits::RateState,
 };
 use tollgate_types::{EventStream, Feature, GenerateRequest, GenerateResponse, Warning};
 
@@ -77,21 +78,23 @@ pub struct Answer {
     pub target: Target,
     /// The output limit that budgets imposed, if they did.
     pub clamped_to: Option<u32>,
+    /// How the key stands to its rate, if it has one.
+    pub rate: Option<RateState>,
     /// The events. Dropping them stops the upstream and settles the call.
     pub events: EventStream,
 }
 
 impl Answer {
     pub(super) fn new(target: Target, imposed: Imposed, running: Running) -> Self {
-        let clamped_to = imposed.max_output;
+        let (clamped_to, rate) = (imposed.max_output, running.rate());
         let events = running.with_warning(imposed.warning()).into_events();
-        Self { target, clamped_to, events }
+        Self { target, clamped_to, rate, events }
     }
 
     /// An answer that was given before.
     pub(super) fn again(answer: &GenerateResponse) -> Self {
         let target =
             Target { provider: answer.origin.provider.clone(), model: answer.origin.model.clone() };
-        Self { target, clamped_to: None, events: once::again(answer) }
+        Self { target, clamped_to: None, rate: None, events: once::again(answer) }
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::{
     ledger::{Disposition, Flow, Meter, Outcome},
-    limits::Slot,
+    limits::{RateState, Slot},
     tasks::Tasks,
 };
 use std::time::Duration;
@@ -23,17 +23,21 @@ pub(super) struct Running {
     meter: Option<Meter>,
     warning: Option<Warning>,
     tasks: Tasks,
-    _slot: Slot,
+    slot: Slot,
 }
 
 impl Running {
     pub(super) fn new(events: EventStream, meter: Meter, slot: Slot, tasks: Tasks) -> Self {
-        Self { events: Some(events), meter: Some(meter), warning: None, tasks, _slot: slot }
+        Self { events: Some(events), meter: Some(meter), warning: None, tasks, slot }
     }
 
     pub(super) fn with_warning(mut self, warning: Option<Warning>) -> Self {
         self.warning = warning;
         self
+    }
+
+    pub(super) fn rate(&self) -> Option<RateState> {
+        self.slot.rate()
     }
 
     pub(super) fn into_events(self) -> EventStream {

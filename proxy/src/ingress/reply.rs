@@ -35,12 +35,16 @@ pub(super) fn put(headers: &mut HeaderMap, name: &'static str, value: &str) {
     }
 }
 
-/// Headers that say who answers, and the limit that budgets imposed.
+/// Headers that say who answers, the limit that budgets imposed, and what is left of the rate.
 pub(super) fn describe(headers: &mut HeaderMap, answer: &Answer) {
     put(headers, header::PROVIDER, &answer.target.provider);
     put(headers, header::MODEL, &answer.target.model);
     if let Some(limit) = answer.clamped_to {
         put(headers, header::MAX_OUTPUT, &limit.to_string());
+    }
+    if let Some(rate) = answer.rate {
+        put(headers, "x-ratelimit-limit-requests", &rate.limit.to_string());
+        put(headers, "x-ratelimit-remaining-requests", &rate.remaining.to_string());
     }
 }
 
