@@ -64,6 +64,14 @@ impl Store {
             std::fs::create_dir_all(folder)
                 .map_err(|source| StoreError::Folder { path: folder.to_owned(), source })?;
         }
+        let opened = Self::connect(path, patience).await;
+        opened.map_err(|source| StoreError::Unusable {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })
+    }
+
+    async fn connect(path: &Path, patience: Patience) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -77,7 +85,8 @@ impl Store {
             .connect_with(options.clone())
             .await?;
         let store = Self { pool, options, path: path.to_owned() };
-        sqlx::migrate!("../migrations").run(&store.pool).await?;
+        // A newer version may have added tables: this one runs beside it.
+        sqlx::migrate!("../migrations").set_ignore_missing(true).run(&store.pool).await?;
         store.check_writable().await?;
         Ok(store)
     }
