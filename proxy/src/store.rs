@@ -24,6 +24,9 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use std::{
+    fs::OpenOptions,
+    io::ErrorKind,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -72,6 +75,7 @@ impl Store {
     }
 
     async fn connect(path: &Path, patience: Patience) -> Result<Self, StoreError> {
+        create_private(path)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -139,5 +143,17 @@ impl Store {
     /// Closes all connections after the statements in flight.
     pub async fn close(&self) {
         self.pool.close().await;
+    }
+}
+
+/// Makes the file, readable by its owner alone: it holds usage and the hashes of keys. SQLite gives
+/// its side files the same mode.
+fn create_private(path: &Path) -> Result<(), StoreError> {
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    match made {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            Err(StoreError::ReadOnly(format!("{}: {error}", path.display())))
+        }
+        _ => Ok(()),
     }
 }

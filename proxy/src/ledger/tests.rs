@@ -9,7 +9,9 @@ use crate::{
     store::{BudgetRow, Patience, Store, UsageFilter, UserRow},
     tasks::Tasks,
 };
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration,
+};
 use tollgate_types::{BudgetStatus, StreamEvent, Usage};
 
 struct Books {
@@ -127,6 +129,17 @@ fn order() -> Order {
 
 fn finished(input: u64, output: u64) -> Outcome {
     Outcome::new(Disposition::Settled, Usage::tokens(input, output))
+}
+
+#[tokio::test]
+async fn the_database_is_readable_by_its_owner_alone() {
+    let books = books(&[]).await;
+    drop(books.hold(1, 1).await.unwrap());
+    let folder = books._folder.as_ref().unwrap().path();
+    for file in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{}", file.path().display());
+    }
 }
 
 #[tokio::test]
