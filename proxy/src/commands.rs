@@ -19,6 +19,8 @@ use crate::{
     telemetry,
 };
 use clap::{Parser, Subcommand};
+use output::Format;
+use serde_json::json;
 use std::path::PathBuf;
 
 /// Why a command failed; the text is for people.
@@ -74,6 +76,10 @@ Every setting of the file can be overridden: TOLLGATE_SERVER__LISTEN=0.0.0.0:808
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Start the server; SIGTERM or Ctrl-C stops it without breaking running requests.
+    #[command(after_help = "Examples:
+  tollgate serve
+  tollgate --config /etc/tollgate.toml serve
+  TOLLGATE_SERVER__LISTEN=127.0.0.1:0 tollgate serve   a free port, which is printed")]
     Serve,
     /// Create, list and delete users.
     #[command(subcommand)]
@@ -96,9 +102,13 @@ enum Command {
     #[command(subcommand)]
     Config(config::ConfigCommand),
     /// Bring the database's tables up to date; `serve` does this by itself.
-    Migrate,
+    #[command(after_help = "Example:
+  tollgate migrate")]
+    Migrate(Format),
     /// Show the version.
-    Version,
+    #[command(after_help = "Example:
+  tollgate version --json")]
+    Version(Format),
 }
 
 /// Runs a command.
@@ -106,8 +116,9 @@ enum Command {
 /// # Errors
 /// Why it failed.
 pub async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
-    if matches!(cli.command, Command::Version) {
-        return output::line(concat!("tollgate ", env!("CARGO_PKG_VERSION")));
+    if let Command::Version(format) = cli.command {
+        let version = env!("CARGO_PKG_VERSION");
+        return format.tell(&format!("tollgate {version}"), &json!({"version": version}));
     }
     if let Command::Models(models) = cli.command {
         return pull::run(models, environment).await;
@@ -123,12 +134,12 @@ pub async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
         Command::Budgets(command) => budgets::run(command, &store(&config).await?).await,
         Command::Prices(command) => config::prices(&command, &config),
         Command::Usage(arguments) => usage::run(arguments, &store(&config).await?).await,
-        Command::Config(config::ConfigCommand::Check) => config::check(&config),
-        Command::Migrate => {
+        Command::Config(command) => config::check(&command, &config),
+        Command::Migrate(format) => {
             store(&config).await?;
-            output::line("the database is up to date")
+            format.tell("the database is up to date", &json!({"migrated": config.store.url}))
         }
-        Command::Models(_) | Command::Version => Ok(()),
+        Command::Models(_) | Command::Version(_) => Ok(()),
     }
 }
 

@@ -20,6 +20,9 @@ pub(super) enum Budgets {
     /// Give a user or a key a budget.
     Create(Create),
     /// List budgets with what is spent and held.
+    #[command(after_help = "Examples:
+  tollgate budgets list
+  tollgate budgets list --user alice --json")]
     List {
         /// Only this user's own budgets, not those of its keys.
         #[arg(long)]
@@ -29,17 +32,25 @@ pub(super) enum Budgets {
         json: bool,
     },
     /// Change the cap of a budget; what is spent stays spent.
+    #[command(after_help = "Example:
+  tollgate budgets update 01KAJ0V3M8Z4X5Q7R9T1W2Y3B6 --cap 10usd")]
     Update {
         /// Id of the budget.
         id: String,
         /// The new cap: 10usd, 100000.
         #[arg(long)]
         cap: String,
+        #[command(flatten)]
+        format: output::Format,
     },
     /// Delete a budget: it no longer limits anything.
+    #[command(after_help = "Example:
+  tollgate budgets delete 01KAJ0V3M8Z4X5Q7R9T1W2Y3B6")]
     Delete {
         /// Id of the budget.
         id: String,
+        #[command(flatten)]
+        format: output::Format,
     },
 }
 
@@ -65,10 +76,10 @@ pub(super) async fn run(command: Budgets, store: &Store) -> Result<(), Failure> 
     match command {
         Budgets::Create(order) => create(order, store).await,
         Budgets::List { user, json } => list(user.as_deref(), json, store).await,
-        Budgets::Update { id, cap } => update(&id, &cap, store).await,
-        Budgets::Delete { id } => {
+        Budgets::Update { id, cap, format } => update(&id, &cap, &format, store).await,
+        Budgets::Delete { id, format } => {
             if store.delete_budget(&id, SystemClock.now_ms()).await? {
-                return output::line(&format!("deleted {id}"));
+                return format.tell(&format!("deleted {id}"), &json!({"deleted": id}));
             }
             Err(no_budget(&id))
         }
@@ -96,7 +107,12 @@ async fn create(order: Create, store: &Store) -> Result<(), Failure> {
     output::line(&format!("created the budget {}", row.id))
 }
 
-async fn update(id: &str, cap: &str, store: &Store) -> Result<(), Failure> {
+async fn update(
+    id: &str,
+    cap: &str,
+    format: &output::Format,
+    store: &Store,
+) -> Result<(), Failure> {
     let rows = store.budgets(None, None).await?;
     let row = rows.iter().find(|row| row.id == id).ok_or_else(|| no_budget(id))?;
     let resource: Resource = row.resource.parse().map_err(Failure::new)?;
@@ -104,7 +120,8 @@ async fn update(id: &str, cap: &str, store: &Store) -> Result<(), Failure> {
     if !store.set_cap(id, cap).await? {
         return Err(no_budget(id));
     }
-    output::line(&format!("the cap of {id} is {} now", amounts::amount(resource, cap)))
+    let sentence = format!("the cap of {id} is {} now", amounts::amount(resource, cap));
+    format.tell(&sentence, &json!({"id": id, "resource": resource, "cap": cap}))
 }
 
 async fn list(user: Option<&str>, json: bool, store: &Store) -> Result<(), Failure> {

@@ -3,16 +3,21 @@
 use super::{Failure, output};
 use crate::{config::Config, prices::PriceList};
 use clap::Subcommand;
+use serde_json::json;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
     /// Read the configuration as the server would, and say what it holds.
-    Check,
+    #[command(after_help = "Example:
+  tollgate --config /etc/tollgate.toml config check")]
+    Check(output::Format),
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Prices {
     /// List the prices in force, US dollars per million tokens; the first that fits a model counts.
+    #[command(after_help = "Example:
+  tollgate prices list --json")]
     List {
         /// Print JSON.
         #[arg(long)]
@@ -20,17 +25,19 @@ pub(super) enum Prices {
     },
 }
 
-pub(super) fn check(config: &Config) -> Result<(), Failure> {
+pub(super) fn check(command: &ConfigCommand, config: &Config) -> Result<(), Failure> {
+    let ConfigCommand::Check(format) = command;
     // What the file cannot know is wrong on its own: amounts are read again as the server would.
     PriceList::new(&config.prices).map_err(|error| Failure::new(error.to_string()))?;
-    output::line(&format!(
-        "the configuration is right: {} providers, {} aliases, {} prices; listening on {}, books in {}",
-        config.providers.len(),
-        config.models.len(),
-        config.prices.len(),
-        config.server.listen,
-        config.store.url,
-    ))
+    let (providers, aliases) = (config.providers.len(), config.models.len());
+    let (prices, listen, url) = (config.prices.len(), &config.server.listen, &config.store.url);
+    format.tell(
+        &format!(
+            "the configuration is right: {providers} providers, {aliases} aliases, {prices} prices; listening on {listen}, books in {url}"
+        ),
+        &json!({"providers": providers, "aliases": aliases, "prices": prices,
+                "listen": listen, "store": url}),
+    )
 }
 
 pub(super) fn prices(command: &Prices, config: &Config) -> Result<(), Failure> {

@@ -19,6 +19,9 @@ pub(super) enum Keys {
     /// Make a key; its text is printed once and never again.
     Create(Create),
     /// List keys; never their secrets.
+    #[command(after_help = "Examples:
+  tollgate keys list
+  tollgate keys list --user alice --json")]
     List {
         /// Only this user's.
         #[arg(long)]
@@ -27,15 +30,24 @@ pub(super) enum Keys {
         #[arg(long)]
         json: bool,
     },
-    /// Show one key: its permissions and state.
+    /// Show one key, as JSON: its permissions and state.
+    #[command(after_help = "Example:
+  tollgate keys show 01KAJ0V3M8Z4X5Q7R9T1W2Y3B6")]
     Show {
         /// Id of the key.
         id: String,
+        /// As it is without.
+        #[arg(long, hide = true)]
+        json: bool,
     },
     /// Revoke a key: it stops working within a second.
+    #[command(after_help = "Example:
+  tollgate keys revoke 01KAJ0V3M8Z4X5Q7R9T1W2Y3B6")]
     Revoke {
         /// Id of the key.
         id: String,
+        #[command(flatten)]
+        format: output::Format,
     },
 }
 
@@ -74,13 +86,13 @@ pub(super) async fn run(command: Keys, store: &Store) -> Result<(), Failure> {
     match command {
         Keys::Create(order) => create(order, store).await,
         Keys::List { user, json } => list(user.as_deref(), json, store).await,
-        Keys::Show { id } => {
+        Keys::Show { id, json: _ } => {
             let account = store.account(&id).await?.ok_or_else(|| no_key(&id))?;
             output::json(&described(&account.key, &account.user.name))
         }
-        Keys::Revoke { id } => {
+        Keys::Revoke { id, format } => {
             if store.revoke_key(&id, SystemClock.now_ms()).await? {
-                return output::line(&format!("revoked {id}"));
+                return format.tell(&format!("revoked {id}"), &json!({"revoked": id}));
             }
             Err(match store.account(&id).await? {
                 Some(_) => Failure::new(format!("the key {id} was revoked before")),

@@ -1,9 +1,25 @@
 //! Tables for people, JSON for programs, on standard output. A closed pipe is no failure.
 
 use super::Failure;
+use clap::Args;
 use comfy_table::{Table, presets};
 use serde::Serialize;
 use std::io::{ErrorKind, Write};
+
+/// How a command says what it did.
+#[derive(Debug, Args)]
+pub(super) struct Format {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Format {
+    /// Says it in a sentence, or in JSON.
+    pub(super) fn tell(&self, sentence: &str, value: &impl Serialize) -> Result<(), Failure> {
+        if self.json { json(value) } else { line(sentence) }
+    }
+}
 
 /// Prints one line.
 pub(super) fn line(text: &str) -> Result<(), Failure> {

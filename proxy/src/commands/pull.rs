@@ -3,6 +3,7 @@
 use super::{Failure, models, output};
 use crate::config::Environment;
 use clap::Subcommand;
+use serde_json::json;
 use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
@@ -16,12 +17,14 @@ pub(super) enum Models {
         /// Folder for the file.
         #[arg(long, default_value = "models")]
         dir: PathBuf,
+        #[command(flatten)]
+        format: output::Format,
     },
 }
 
 pub(super) async fn run(command: Models, environment: &Environment) -> Result<(), Failure> {
-    let Models::Pull { name, dir } = command;
+    let Models::Pull { name, dir, format } = command;
     let index = environment.get("PIP_INDEX_URL").unwrap_or(models::DEFAULT_INDEX);
     let path = models::pull(&name, &dir, index).await?;
-    output::line(&path.display().to_string())
+    format.tell(&path.display().to_string(), &json!({"path": path}))
 }

@@ -16,15 +16,21 @@ pub(super) enum Users {
     /// Add a user.
     Create(Create),
     /// List users.
+    #[command(after_help = "Example:
+  tollgate users list --json")]
     List {
         /// Print JSON.
         #[arg(long)]
         json: bool,
     },
     /// Delete a user: its keys stop working within a second, its usage stays.
+    #[command(after_help = "Example:
+  tollgate users delete alice")]
     Delete {
         /// The user.
         name: String,
+        #[command(flatten)]
+        format: output::Format,
     },
 }
 
@@ -81,9 +87,9 @@ pub(super) async fn run(command: Users, store: &Store) -> Result<(), Failure> {
     match command {
         Users::Create(order) => create(order, store).await,
         Users::List { json } => list(json, store).await,
-        Users::Delete { name } => {
+        Users::Delete { name, format } => {
             if store.delete_user(&name, SystemClock.now_ms()).await? {
-                return output::line(&format!("deleted {name}"));
+                return format.tell(&format!("deleted {name}"), &json!({"deleted": name}));
             }
             Err(unknown(&name))
         }
