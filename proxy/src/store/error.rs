@@ -22,6 +22,16 @@ pub enum StoreError {
         /// Why.
         source: std::io::Error,
     },
+    /// The file cannot be used as a database.
+    #[error(
+        "cannot use {path}: {source}; check the file and its folder, or choose another store.url"
+    )]
+    Unusable {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        source: Box<StoreError>,
+    },
     /// Another server uses the database.
     #[error("another tollgate server uses {path}; stop it first, or choose another store.url")]
     InUse {
