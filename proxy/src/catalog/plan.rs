@@ -64,7 +64,10 @@ impl Catalog {
         }
         let knowing: Vec<_> =
             self.upstreams.iter().filter(|upstream| upstream.knows(name).is_some()).collect();
-        let serving = if knowing.is_empty() {
+        // Who names a provider means that one: a slip must not send the prompt to another.
+        let names_provider =
+            name.split_once('/').is_some_and(|(provider, _)| self.upstream(provider).is_some());
+        let serving = if knowing.is_empty() && !names_provider {
             self.upstreams.iter().filter(|upstream| upstream.serves(name)).collect()
         } else {
             knowing
