@@ -1,0 +1,189 @@
+//! kill -9, and the books afterwards.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall fail there")]
+
+use serde_json::Value;
+use std::{collections::BTreeMap, sync::Arc};
+use tokio::{sync::watch, task::JoinSet};
+use tollgate_bench::Mock;
+use tollgate_tests::process::{
+    Api, Install, Key, PATIENCE, REAL_MODEL, Server, mock_provider, real_provider, until,
+};
+
+/// The meter writes down what was delivered at least this often, in tokens, and counts a token for
+/// every four bytes at most.
+const NOTED_EVERY: u64 = 16;
+
+async fn started(install: &Install, budgets: &[&str]) -> (Server, Key) {
+    install.user("alice").await;
+    let key = install.key("alice", budgets).await;
+    (install.serve().await, key)
+}
+
+fn number(value: &Value, pointer: &str) -> u64 {
+    value.pointer(pointer).and_then(Value::as_u64).unwrap_or_else(|| panic!("{pointer}: {value}"))
+}
+
+/// No hold is open, and every budget has spent what the rows say.
+async fn books_balance(install: &Install) {
+    let rows = install.rows().await;
+    let sum = |pointer: &str| rows.iter().map(|row| number(row, pointer)).sum::<u64>();
+    for budget in install.budgets().await {
+        let expected = match budget["resource"].as_str().unwrap() {
+            "cost" => sum("/cost_nano_usd"),
+            "tokens" => sum("/usage/input") + sum("/usage/output"),
+            _ => rows.iter().filter(|row| row["disposition"] != "failed").count() as u64,
+        };
+        assert_eq!(number(&budget, "/held"), 0, "{budget}");
+        assert_eq!(number(&budget, "/spent"), expected, "{budget} against {rows:?}");
+        assert!(number(&budget, "/spent") <= number(&budget, "/cap"), "{budget}");
+    }
+}
+
+/// The row is what the caller was told.
+fn is_exactly(row: &Value, finish: &Value) {
+    assert_eq!(row["disposition"], "settled", "{row}");
+    assert_eq!(row["usage"], finish["usage"], "{row}");
+    assert_eq!(row["cost_nano_usd"], finish["receipt"]["cost_nano_usd"], "{row}");
+}
+
+/// The row of a request that the kill hit, when the caller had seen so many pieces of it.
+fn is_open_end(row: &Value, delivered: u64) {
+    assert_eq!(row["disposition"], "unknown", "{row}");
+    assert_eq!(row["usage"]["estimated"], true, "{row}");
+    let output = number(row, "/usage/output");
+    assert!(output + NOTED_EVERY >= delivered, "{delivered} were delivered: {row}");
+}
+
+#[tokio::test]
+async fn a_request_that_a_kill_hits_has_its_row_and_the_finished_one_keeps_its_own() {
+    let mock = Mock::start().await.unwrap();
+    let install = Install::new(&mock_provider(&mock));
+    let budgets = [
+        "--budget",
+        "cost=1usd/day",
+        "--budget",
+        "tokens=100000/day",
+        "--budget",
+        "requests=9/day",
+    ];
+    let (server, key) = started(&install, &budgets).await;
+    let api = server.api(&key);
+    let finished = api.ask("mock/echo", "finished before the kill", 50).await;
+    let mut stream = api.stream("mock/echo", "[[mock tokens=5000 delay=5]]", 5000).await.unwrap();
+    stream.deltas(60).await;
+    server.kill().await;
+    let request_id = stream.request_id.clone();
+    let late = stream.rest().await.len() as u64;
+
+    let server = install.serve().await;
+    let rows = install.rows().await;
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    assert_eq!(rows[0]["request_id"], finished["receipt"]["request_id"]);
+    is_exactly(&rows[0], &finished);
+    assert_eq!(rows[1]["request_id"], *request_id);
+    is_open_end(&rows[1], 60);
+    assert!(number(&rows[1], "/usage/input") > 0 && number(&rows[1], "/cost_nano_usd") > 0);
+    let most = (60 + late) * 2 + NOTED_EVERY;
+    assert!(number(&rows[1], "/usage/output") <= most, "at most {most}: {}", rows[1]);
+    books_balance(&install).await;
+    // The key works on, and a second restart finds nothing more to settle.
+    server.api(&key).ask("mock/echo", "again", 50).await;
+    server.kill().await;
+    drop(install.serve().await);
+    assert_eq!(install.rows().await.len(), 3);
+    books_balance(&install).await;
+}
+
+#[tokio::test]
+async fn a_kill_while_the_real_model_speaks_leaves_a_row_with_its_exact_input() {
+    let install = Install::new(&real_provider());
+    let (server, key) =
+        started(&install, &["--budget", "cost=1usd/day", "--budget", "tokens=9999/day"]).await;
+    let api = server.api(&key);
+    let text = "Write a long story about a river and the people who live beside it.";
+    let finished = api.ask(REAL_MODEL, text, 4).await;
+    let mut stream = api.stream(REAL_MODEL, text, 600).await.unwrap();
+    stream.deltas(24).await;
+    server.kill().await;
+
+    drop(install.serve().await);
+    let rows = install.rows().await;
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    is_exactly(&rows[0], &finished);
+    is_open_end(&rows[1], 24);
+    assert_eq!(rows[1]["usage"]["input"], finished["usage"]["input"], "the prompt was the same");
+    books_balance(&install).await;
+}
+
+/// What one caller saw of its stream before the server died.
+struct Seen {
+    request_id: String,
+    pieces: u64,
+    finish: Option<Value>,
+}
+
+/// Asks, and reads until the end or the kill; a refusal is its status.
+async fn listen(api: Api, nth: usize, finished: Arc<watch::Sender<usize>>) -> Result<Seen, u16> {
+    let text = format!("[[mock tokens={} delay=10]]", 10 + nth * 15);
+    let mut stream = api.stream("mock/echo", &text, 400).await?;
+    let mut seen = Seen { request_id: stream.request_id.clone(), pieces: 0, finish: None };
+    while let Some(event) = stream.next().await {
+        seen.pieces += u64::from(event["type"] == "part_delta");
+        if event["type"] == "finish" {
+            seen.finish = Some(event);
+            finished.send_modify(|count| *count += 1);
+        }
+    }
+    Ok(seen)
+}
+
+#[tokio::test]
+async fn a_kill_amid_twenty_requests_loses_none_and_spends_no_more_than_the_cap() {
+    let mock = Mock::start().await.unwrap();
+    let install = Install::new(&mock_provider(&mock));
+    let budgets = [
+        "--budget",
+        "requests=15/day",
+        "--budget",
+        "cost=1usd/day",
+        "--budget",
+        "tokens=90000/day",
+    ];
+    let (server, key) = started(&install, &budgets).await;
+    let finished = Arc::new(watch::Sender::new(0_usize));
+    let mut callers = JoinSet::new();
+    for nth in 0..20 {
+        callers.spawn(listen(server.api(&key), nth, Arc::clone(&finished)));
+    }
+    until("fifteen reach the upstream", PATIENCE, async || mock.served() == 15).await;
+    finished.subscribe().wait_for(|count| *count >= 4).await.unwrap();
+    for budget in server.api(&key).get("/api/v1/budgets").await.1["budgets"].as_array().unwrap() {
+        let used = number(budget, "/spent") + number(budget, "/held");
+        assert!(used <= number(budget, "/cap"), "{budget}");
+    }
+    server.kill().await;
+
+    let outcomes = callers.join_all().await;
+    let refused = outcomes.iter().filter(|outcome| matches!(outcome, Err(402))).count();
+    assert_eq!((refused, mock.served()), (5, 15));
+    drop(install.serve().await);
+    let rows = install.rows().await;
+    let by_id: BTreeMap<&str, &Value> =
+        rows.iter().map(|row| (row["request_id"].as_str().unwrap(), row)).collect();
+    assert_eq!((rows.len(), by_id.len()), (15, 15), "one row for each");
+    let mut hit = 0;
+    for seen in outcomes.into_iter().flatten() {
+        let row = by_id[seen.request_id.as_str()];
+        match &seen.finish {
+            Some(finish) => is_exactly(row, finish),
+            // It may have been settled, and died before its caller was told.
+            None if row["disposition"] == "settled" => {}
+            None => {
+                is_open_end(row, seen.pieces);
+                hit += 1;
+            }
+        }
+    }
+    assert!(hit > 0, "the kill hit nothing");
+    books_balance(&install).await;
+}
