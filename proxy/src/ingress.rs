@@ -47,7 +47,9 @@ pub fn router(front: Arc<Front>) -> Router {
         .route("/chat/completions", post(openai::chat::chat))
         .route("/embeddings", post(openai::embeddings::embeddings))
         .route("/models", get(openai::models::list))
-        .route("/models/{*id}", get(openai::models::one));
+        .route("/models/{*id}", get(openai::models::one))
+        .fallback(any(openai::unknown_path))
+        .method_not_allowed_fallback(openai::wrong_method);
     Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))

@@ -10,9 +10,13 @@ pub(super) mod usage;
 
 use super::{problem, reply};
 use crate::gateway::Refusal;
-use axum::{body::Body, http::Response, response::IntoResponse};
+use axum::{
+    body::Body,
+    http::{Response, StatusCode},
+    response::IntoResponse,
+};
 use serde::de::DeserializeOwned;
-use tollgate_types::{Error, ErrorKind, Result, wire::ErrorEnvelope};
+use tollgate_types::{Error, ErrorKind, GenerateRequest, Result, wire::ErrorEnvelope};
 
 /// An unsuccessful answer in Tollgate's own shape.
 #[derive(Debug)]
@@ -57,14 +61,27 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     Ok(value)
 }
 
+/// Reads what a model is asked. Without a message there is nothing to answer, unless the request
+/// continues a conversation that the provider keeps.
+///
+/// # Errors
+/// As [`parse`].
+fn parse_request(body: &[u8]) -> Result<GenerateRequest> {
+    let request: GenerateRequest = parse(body)?;
+    if request.messages.is_empty() && request.continues.is_none() {
+        return Err(Error::invalid("messages", "messages must not be empty"));
+    }
+    Ok(request)
+}
+
 pub(super) async fn unknown_path() -> Problem {
-    Error::new(ErrorKind::NotFound, "there is no such path; the API is described in docs/api.md")
-        .into()
+    problem::unknown_path().into()
 }
 
 pub(super) async fn wrong_method() -> Response<Body> {
-    let error = Error::new(ErrorKind::InvalidRequest, "this path does not take this method");
-    let mut response = Problem(error).into_response();
-    *response.status_mut() = axum::http::StatusCode::METHOD_NOT_ALLOWED;
+    let error = problem::wrong_method();
+    let told = error.clone().with(|body| body.status = Some(405));
+    let mut response = reply::refusal(&error, &ErrorEnvelope { error: told });
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
     response
 }

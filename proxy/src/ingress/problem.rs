@@ -148,6 +148,17 @@ fn of_hold(error: HoldError, text: String) -> Error {
     }
 }
 
+/// Nothing is served there.
+pub(super) fn unknown_path() -> Error {
+    Error::new(ErrorKind::NotFound, "there is no such path; the API is described in docs/api.md")
+        .with(|body| body.param = Some("path".to_owned()))
+}
+
+/// Something is served there, to another method. The status is 405, which no other error has.
+pub(super) fn wrong_method() -> Error {
+    Error::invalid("method", "this path does not take this method")
+}
+
 fn date(ms: i64) -> Option<String> {
     jiff::Timestamp::from_millisecond(ms).ok().map(|moment| moment.to_string())
 }

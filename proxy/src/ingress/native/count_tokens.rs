@@ -1,6 +1,6 @@
 //! `POST /api/v1/count_tokens`: the prompt tokens that a request would use.
 
-use super::{Problem, parse};
+use super::{Problem, parse_request};
 use crate::ingress::{body, front::Front, reply};
 use axum::{
     body::Body,
@@ -8,14 +8,14 @@ use axum::{
     http::{Response, StatusCode},
 };
 use std::sync::Arc;
-use tollgate_types::{GenerateRequest, wire::TokenCount};
+use tollgate_types::wire::TokenCount;
 
 pub(crate) async fn count_tokens(
     State(front): State<Arc<Front>>,
     request: Request,
 ) -> Result<Response<Body>, Problem> {
     let caller = front.caller(request.headers()).await?;
-    let asked: GenerateRequest = parse(&body::read(&front, request).await?)?;
+    let asked = parse_request(&body::read(&front, request).await?)?;
     let input_tokens = front.gateway.count_tokens(&caller, asked).await?;
     Ok(reply::json(StatusCode::OK, &TokenCount { input_tokens }))
 }

@@ -1,6 +1,6 @@
 //! `POST /api/v1/generate`: one answer, whole.
 
-use super::{Problem, parse};
+use super::{Problem, parse_request};
 use crate::{
     gateway::{Answer, Call},
     ingress::{body, front::Front, observe::RequestId, reply},
@@ -12,7 +12,6 @@ use axum::{
     http::{Response, StatusCode},
 };
 use std::sync::Arc;
-use tollgate_types::GenerateRequest;
 
 pub(crate) async fn generate(
     State(front): State<Arc<Front>>,
@@ -40,7 +39,7 @@ pub(super) async fn begin(
     let options = body::options(request.headers())?;
     let key = body::idempotency_key(request.headers())?;
     let bytes = body::read(front, request).await?;
-    let mut asked: GenerateRequest = parse(&bytes)?;
+    let mut asked = parse_request(&bytes)?;
     asked.options = options;
     let call = Call { request: asked, request_id, dialect: "native", streamed };
     let answer = match key {
