@@ -7,4 +7,8 @@ mod permissions;
 mod refusals;
 mod concurrency;
 mod lies;
+mod once;
 mod dispositions;
+mod bad_input;
+mod credentials;
+mod store_trouble;
