@@ -9,6 +9,7 @@ mod concurrency;
 mod lies;
 mod once;
 mod dispositions;
+mod real_model;
 mod bad_input;
 mod credentials;
 mod store_trouble;
