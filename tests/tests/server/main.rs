@@ -10,6 +10,7 @@ mod lies;
 mod once;
 mod dispositions;
 mod real_model;
+mod real_model_input;
 mod bad_input;
 mod credentials;
 mod store_trouble;

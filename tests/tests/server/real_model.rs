@@ -19,11 +19,11 @@ use tollgate_types::{
 };
 
 const ID: &str = "smollm2-135m-instruct";
-const MODEL: &str = "local/smollm2-135m-instruct";
+pub(crate) const MODEL: &str = "local/smollm2-135m-instruct";
 /// A free price would hide a cost that is not charged.
 const PRICE: &str = "[[prices]]\nmodel = \"local/*\"\ninput = \"0.01\"\noutput = \"0.02\"\n";
 
-fn load() -> LocalProvider {
+pub(crate) fn load() -> LocalProvider {
     let mut options = LoadOptions::new(ID, model_file());
     options.context = 2048;
     options.parallel = 3;
@@ -39,7 +39,7 @@ fn local_config() -> Config {
     ))
 }
 
-async fn serve(model: &LocalProvider) -> (Server, Key) {
+pub(crate) async fn serve(model: &LocalProvider) -> (Server, Key) {
     let server = Server::around(local_config(), vec![Arc::new(model.clone())]).await;
     let budgets = [Resource::Tokens, Resource::Cost, Resource::Requests];
     let key =
