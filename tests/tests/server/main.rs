@@ -14,3 +14,4 @@ mod real_model_input;
 mod bad_input;
 mod credentials;
 mod store_trouble;
+mod reports;
