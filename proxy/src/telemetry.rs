@@ -6,7 +6,8 @@ use tracing_subscriber::EnvFilter;
 /// Starts logging: lines for people, or JSON when `TOLLGATE_LOG_FORMAT=json`.
 /// A second call does nothing.
 pub fn start(environment: &Environment) {
-    let wanted = environment.get("TOLLGATE_LOG").unwrap_or("info,sqlx=warn,hyper=warn");
+    let wanted =
+        environment.get("TOLLGATE_LOG").unwrap_or("info,sqlx=warn,hyper=warn,llama-cpp-2=warn");
     let filter = EnvFilter::try_new(wanted).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let json = environment.get("TOLLGATE_LOG_FORMAT") == Some("json");
