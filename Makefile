@@ -17,6 +17,7 @@ model: ## get the demo model (98 MB) into the cache folder
 setup: ## install what the build and the tests need and this machine lacks, and get the demo model
 	@scripts/setup.sh test
 	@scripts/model.sh
+	@scripts/venv.sh
 
 test: ## set up and run every test
 	@scripts/test.sh

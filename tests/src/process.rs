@@ -5,6 +5,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test that cannot go on shall fail there, in its helper functions too"
 )]
 
@@ -14,7 +15,7 @@ mod wire;
 
 pub use install::{Install, Key, Ran};
 pub use server::Server;
-pub use wire::{Api, Events, text_of};
+pub use wire::{Api, Events, question, text_of};
 
 use std::{
     path::{Path, PathBuf},
@@ -54,11 +55,7 @@ pub fn model_file() -> PathBuf {
 pub fn python() -> PathBuf {
     let usual = || cache().join("venv/bin/python");
     let path = std::env::var("TOLLGATE_TEST_PYTHON").map_or_else(|_| usual(), PathBuf::from);
-    assert!(
-        path.exists(),
-        "{} is missing: run make setup and scripts/venv.sh, or make test",
-        path.display()
-    );
+    assert!(path.exists(), "{} is missing: run make setup", path.display());
     path
 }
 

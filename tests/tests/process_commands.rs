@@ -1,5 +1,4 @@
 //! A fresh install set up by commands alone, beside a server that runs.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall fail there")]
 
 use serde_json::Value;
 use std::time::Duration;

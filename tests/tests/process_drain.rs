@@ -1,5 +1,4 @@
 //! SIGTERM during streams, and two servers that want the same port or database.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall fail there")]
 
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};

@@ -1,12 +1,17 @@
 //! kill -9, and the books afterwards.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall fail there")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on shall fail there, in its helper functions too"
+)]
 
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::{sync::watch, task::JoinSet};
 use tollgate_bench::Mock;
 use tollgate_tests::process::{
-    Api, Install, Key, PATIENCE, REAL_MODEL, Server, mock_provider, real_provider, until,
+    Api, Install, Key, PATIENCE, REAL_MODEL, Server, mock_provider, question, real_provider, until,
 };
 
 /// The meter writes down what was delivered at least this often, in tokens, and counts a token for
@@ -115,26 +120,53 @@ async fn a_kill_while_the_real_model_speaks_leaves_a_row_with_its_exact_input() 
     books_balance(&install).await;
 }
 
-/// What one caller saw of its stream before the server died.
+/// What one caller saw of its answer before the server died.
+#[derive(Default)]
 struct Seen {
-    request_id: String,
+    /// Absent when not even the head of the answer came.
+    request_id: Option<String>,
     pieces: u64,
-    finish: Option<Value>,
+    /// The last event, or the whole answer.
+    end: Option<Value>,
 }
 
 /// Asks, and reads until the end or the kill; a refusal is its status.
 async fn listen(api: Api, nth: usize, finished: Arc<watch::Sender<usize>>) -> Result<Seen, u16> {
     let text = format!("[[mock tokens={} delay=10]]", 10 + nth * 15);
-    let mut stream = api.stream("mock/echo", &text, 400).await?;
-    let mut seen = Seen { request_id: stream.request_id.clone(), pieces: 0, finish: None };
-    while let Some(event) = stream.next().await {
-        seen.pieces += u64::from(event["type"] == "part_delta");
-        if event["type"] == "finish" {
-            seen.finish = Some(event);
-            finished.send_modify(|count| *count += 1);
-        }
+    let mut seen = if nth % 4 == 3 {
+        listen_whole(&api, &text).await?
+    } else {
+        listen_streamed(&api, &text).await?
+    };
+    if let Some(end) = &seen.end {
+        let id = end["receipt"]["request_id"].as_str().map(str::to_owned);
+        assert!(id.is_some() && (seen.request_id.is_none() || seen.request_id == id), "{end}");
+        seen.request_id = id;
+        finished.send_modify(|count| *count += 1);
     }
     Ok(seen)
+}
+
+async fn listen_streamed(api: &Api, text: &str) -> Result<Seen, u16> {
+    let mut stream = api.stream("mock/echo", text, 400).await?;
+    let mut seen = Seen { request_id: Some(stream.request_id.clone()), ..Seen::default() };
+    while let Some(event) = stream.next().await {
+        seen.pieces += u64::from(event["type"] == "part_delta");
+        seen.end = (event["type"] == "finish").then_some(event);
+    }
+    Ok(seen)
+}
+
+async fn listen_whole(api: &Api, text: &str) -> Result<Seen, u16> {
+    let asked = api.send("/api/v1/generate", &question("mock/echo", text, 400)).await;
+    match asked {
+        Ok(answer) if answer.status() == 200 => {
+            Ok(Seen { end: answer.json().await.ok(), ..Seen::default() })
+        }
+        Ok(refusal) => Err(refusal.status().as_u16()),
+        // The connection broke.
+        Err(_) => Ok(Seen::default()),
+    }
 }
 
 #[tokio::test]
@@ -173,9 +205,11 @@ async fn a_kill_amid_twenty_requests_loses_none_and_spends_no_more_than_the_cap(
     assert_eq!((rows.len(), by_id.len()), (15, 15), "one row for each");
     let mut hit = 0;
     for seen in outcomes.into_iter().flatten() {
-        let row = by_id[seen.request_id.as_str()];
-        match &seen.finish {
-            Some(finish) => is_exactly(row, finish),
+        // Whose caller knows no id is among the fifteen that were counted.
+        let Some(id) = &seen.request_id else { continue };
+        let row = by_id[id.as_str()];
+        match &seen.end {
+            Some(end) => is_exactly(row, end),
             // It may have been settled, and died before its caller was told.
             None if row["disposition"] == "settled" => {}
             None => {

@@ -1,5 +1,4 @@
 //! The official OpenAI Python SDK, unmodified, with Tollgate keys, against the real local model.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall fail there")]
 
 use serde_json::json;
 use std::path::Path;

@@ -1,11 +1,16 @@
 //! What was used, told three times: by the operator's command, the user's command and the API.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall fail there")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on shall fail there, in its helper functions too"
+)]
 
 use serde_json::Value;
 use tollgate_bench::Mock;
 use tollgate_tests::process::{
     Install, Key, REAL_MODEL, Ran, Server, mock_provider, program, real_provider,
 };
+use tollgate_types::NanoUsd;
 
 struct Books {
     install: Install,
@@ -110,8 +115,8 @@ async fn people_read_the_same(books: &Books, [requests, input, output, cost]: [u
         let fields: Vec<&str> = total.split_whitespace().collect();
         let numbers = [requests, input, output].map(|number| number.to_string());
         assert_eq!(fields[1..4], numbers.each_ref().map(String::as_str), "{table}");
-        let dollars: f64 = fields[4].trim_start_matches('$').parse().unwrap();
-        assert!((dollars * 1e9 - cost as f64).abs() < 0.5, "{table}");
+        let cost = NanoUsd(i64::try_from(cost).unwrap()).to_string();
+        assert_eq!(fields[4], cost, "{table}");
     }
     let csv = ["usage", "--user", "alice", "--csv", "--group-by", "user"];
     let operator = books.install.tollgate(&csv).await.printed();

@@ -81,7 +81,8 @@ async fn read(response: Response) -> (u16, Value) {
     (status, response.json().await.unwrap())
 }
 
-fn question(model: &str, text: &str, max_output: u32) -> Value {
+/// The body of a native request without chance.
+pub fn question(model: &str, text: &str, max_output: u32) -> Value {
     json!({
         "model": model,
         "messages": [{"role": "user", "content": [{"type": "text", "text": text}]}],
