@@ -99,17 +99,27 @@ impl Access {
         let text = credential.ok_or(AuthError::Missing)?;
         let parts = KeyParts::parse(text).ok_or(AuthError::Invalid)?;
         let name = *blake3::keyed_hash(&self.memory_key, text.as_bytes()).as_bytes();
-        let remembered = self.recall(&name);
-        let (account, caller) = match remembered {
-            Some(Memory::Wrong) => return Err(AuthError::Invalid),
-            Some(Memory::Verified { account, caller, seen }) if seen.elapsed() < FRESH => {
-                (account, caller)
-            }
-            Some(Memory::Verified { .. }) => self.load(name, parts.id).await?,
+        let (account, caller) = match self.remembered(name, parts.id).await {
+            Some(known) => known?,
             None => self.verify(name, &parts).await?,
         };
         self.in_force(&account)?;
         Ok(caller)
+    }
+
+    /// What is known of a credential that was seen before.
+    async fn remembered(
+        &self,
+        name: [u8; 32],
+        key_id: &str,
+    ) -> Option<Result<(Arc<Account>, Arc<Caller>), AuthError>> {
+        Some(match self.recall(&name)? {
+            Memory::Wrong => Err(AuthError::Invalid),
+            Memory::Verified { account, caller, seen } if seen.elapsed() < FRESH => {
+                Ok((account, caller))
+            }
+            Memory::Verified { .. } => self.load(name, key_id).await,
+        })
     }
 
     /// Checks the secret of a credential that was not seen before.
@@ -122,14 +132,22 @@ impl Access {
         // A bounded wait: honest first calls queue for milliseconds, a flood is turned away.
         let turn = tokio::time::timeout(Duration::from_secs(2), self.hashers.acquire()).await;
         let Ok(Ok(_turn)) = turn else { return Err(AuthError::Busy) };
+        // A busy key's first calls wait here together: one of them hashes for all.
+        if let Some(known) = self.remembered(name, parts.id).await {
+            return known;
+        }
         let secret = parts.secret.expose().as_bytes().to_vec();
         let hash = account.key.secret_hash.clone();
         let right = tokio::task::spawn_blocking(move || matches_hash(&secret, &hash)).await;
-        if !right.unwrap_or(false) {
-            self.remember(name, Memory::Wrong);
-            return Err(AuthError::Invalid);
+        match right {
+            Ok(true) => self.believe(name, account),
+            Ok(false) => {
+                self.remember(name, Memory::Wrong);
+                Err(AuthError::Invalid)
+            }
+            // Not hashed to the end: that says nothing about the secret.
+            Err(_) => Err(AuthError::Busy),
         }
-        self.believe(name, account)
     }
 
     /// Reads the account of a credential whose secret is known to be right.

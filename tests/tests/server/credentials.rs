@@ -1,6 +1,7 @@
 //! Who is let in, and why somebody is not: each with its own code.
 
 use crate::ask::{CHAT, ask, native, openai};
+use tokio::task::JoinSet;
 use tollgate::{
     clock::{Clock, SystemClock},
     ingress::{GUARDED_PATHS, OPEN_PATHS},
@@ -135,4 +136,19 @@ async fn a_key_works_until_it_expires() {
     })
     .await;
     assert_locked_out(&server, &brief, "expired_api_key").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_many_use_at_once_for_the_first_time_lets_all_of_them_in() {
+    let mock = Mock::start().await.unwrap();
+    let server = Server::over(&mock).await;
+    let key = server.any_key().await;
+    let remote = server.remote(&key);
+    let mut calls = JoinSet::new();
+    for _ in 0..400 {
+        let remote = remote.clone();
+        calls.spawn(async move { remote.budgets().await.map(drop) });
+    }
+    let failed: Vec<_> = calls.join_all().await.into_iter().filter_map(Result::err).collect();
+    assert!(failed.is_empty(), "{} of 400 were turned away: {}", failed.len(), failed[0]);
 }
