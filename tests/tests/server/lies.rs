@@ -35,7 +35,9 @@ async fn usage_that_is_missing_or_cannot_be_is_estimated_flagged_and_within_the_
         }
         let cost = entry.input * 1_000 + entry.output * 2_000;
         assert_eq!(entry.cost_nano_usd, Some(cost), "{case}");
-        let spent: Vec<i64> = server.budgets().await.iter().map(|b| b.spent).collect();
+        let standing = server.budgets().await;
+        let spent_of = |what| standing.iter().find(|b| b.resource == what).unwrap().spent;
+        let spent = vec![spent_of(Resource::Tokens), spent_of(Resource::Cost)];
         let grown: Vec<i64> = spent.iter().zip(&spent_before).map(|(b, a)| b - a).collect();
         assert_eq!(grown, [entry.input + entry.output, cost], "{case}");
         assert!(spent[0] <= cap && spent[1] <= cost_cap, "{case}");

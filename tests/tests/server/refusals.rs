@@ -105,6 +105,9 @@ async fn an_answer_that_a_budget_cannot_pay_for_is_shortened_and_the_client_is_t
         assert_eq!(warnings[0].code, "max_output_clamped");
         while events.next().await.transpose().unwrap().is_some() {}
 
+        let greedy = with(openai("mock/mock-echo"), json!({"max_completion_tokens": 1_000_000}));
+        let reply = server.post(CHAT, &key, &greedy).await;
+        assert!(!reply.header("x-tollgate-max-output").is_empty(), "asking for more is no help");
         let modest = with(openai("mock/mock-echo"), json!({"max_completion_tokens": 5}));
         let reply = server.post(CHAT, &key, &modest).await;
         assert_eq!(reply.status, 200, "{}", reply.text);
@@ -168,6 +171,21 @@ async fn keys_of_one_user_share_the_users_budget() {
     let bob = server.key("bob", Terms::default()).await;
     assert_eq!(ask(&server, &bob, "mock/mock-echo").await.status, 200, "bob has none");
     assert_eq!(mock.served(), 4);
+}
+
+#[tokio::test]
+async fn what_one_budget_refuses_is_held_in_none() {
+    let mock = Mock::start().await.unwrap();
+    let server = Server::over(&mock).await;
+    let wide = vec![budget(Resource::Tokens, Window::Day, 100_000)];
+    server.user("alice", tollgate::access::Role::Member, wide).await;
+    let key = server.key_with(vec![budget(Resource::Requests, Window::Day, 1)]).await;
+    assert_eq!(ask(&server, &key, "mock/mock-tokens=4").await.status, 200);
+    for _ in 0..3 {
+        ask(&server, &key, "mock/mock-tokens=4").await.assert_error(402, "the key's budget");
+    }
+    let spent: Vec<_> = server.budgets().await.iter().map(|b| (b.spent, b.held)).collect();
+    assert_eq!(spent, [(7, 0), (1, 0)], "the user's, then the key's");
 }
 
 #[tokio::test]
