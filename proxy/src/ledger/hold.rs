@@ -15,6 +15,10 @@ use std::{collections::BTreeMap, time::Instant};
 use tokio::sync::{mpsc, oneshot};
 use tollgate_types::{BudgetStatus, Resource};
 
+/// Where nothing limits an answer, more output than this is not believed: several times what any
+/// model is published to be able to say.
+const BELIEVABLE_OUTPUT: u64 = 1 << 20;
+
 /// What is known about a call before it is made, for its entry.
 #[derive(Clone, Debug)]
 pub struct Order {
@@ -128,7 +132,10 @@ impl Held {
                 tokens: input.saturating_add(output),
                 cost: self.quote.amount(Resource::Cost, output),
             },
-            None => Ceiling { tokens: input.saturating_add(u64::from(u32::MAX)), cost: i64::MAX },
+            None => {
+                let output = self.quote.bound().max_output.max(BELIEVABLE_OUTPUT);
+                Ceiling { tokens: input.saturating_add(output), cost: i64::MAX }
+            }
         }
     }
 }

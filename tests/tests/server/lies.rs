@@ -3,7 +3,7 @@
 use crate::ask::typed;
 use tollgate_bench::Mock;
 use tollgate_tests::server::{Server, budget};
-use tollgate_types::{Provider, Resource, Window};
+use tollgate_types::{Provider, Resource, Sampling, Window};
 
 #[tokio::test]
 async fn usage_that_is_missing_or_cannot_be_is_estimated_flagged_and_within_the_hold() {
@@ -43,4 +43,17 @@ async fn usage_that_is_missing_or_cannot_be_is_estimated_flagged_and_within_the_
         assert!(spent[0] <= cap && spent[1] <= cost_cap, "{case}");
         spent_before = spent;
     }
+}
+
+#[tokio::test]
+async fn absurd_usage_is_cut_to_what_can_be_believed_where_no_budget_limits_it() {
+    let mock = Mock::start().await.unwrap();
+    let server = Server::over(&mock).await;
+    let remote = server.remote(&server.any_key().await);
+    let sampling = Sampling { max_output_tokens: Some(50), ..Sampling::default() };
+    let request = typed("mock/mock-tokens=10,usage=absurd").sampling(sampling);
+    remote.generate(request).await.unwrap();
+    let entry = server.settled(1).await.remove(0);
+    assert_eq!((entry.clamped, entry.estimated), (1, 1), "{entry:?}");
+    assert!(entry.input + entry.output < 2_000_000, "a call of ten words: {entry:?}");
 }
