@@ -187,6 +187,23 @@ async fn a_body_of_fifty_megabytes_is_413_and_the_server_lives_on() {
         assert_shape(path, &reply, path);
         assert_eq!(ask(&server, &key, MODEL).await.status, 200);
     }
+    // The same without saying how much will come.
+    let mut socket = TcpStream::connect(server.addr).await.unwrap();
+    let head = format!(
+        "POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\
+         transfer-encoding: chunked\r\n\r\n",
+        key.text
+    );
+    socket.write_all(head.as_bytes()).await.unwrap();
+    for _ in 0..50 {
+        socket.write_all(b"100000\r\n").await.unwrap();
+        socket.write_all(&big[..MIB]).await.unwrap();
+        socket.write_all(b"\r\n").await.unwrap();
+    }
+    socket.write_all(b"0\r\n\r\n").await.unwrap();
+    let mut answer = [0; 1024];
+    let length = soon("it is refused", socket.read(&mut answer)).await.unwrap();
+    assert!(answer[..length].starts_with(b"HTTP/1.1 413"), "a body of unknown length");
     let strange = Reply::to(server.stranger("POST", CHAT).body(big)).await;
     strange.assert_error(401, "without a key no body is read for nothing");
     assert_eq!(mock.served(), 2);

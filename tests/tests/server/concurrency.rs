@@ -11,12 +11,23 @@ use tollgate_types::{ErrorKind, GenerateRequest, Provider, Resource, Result, Sam
 const CALLS: usize = 100;
 const OUTPUT: u32 = 20;
 
+/// What callers do with an answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Callers {
+    /// All of them wait for its end.
+    Stay,
+    /// Every third leaves after its first event.
+    Leave,
+}
+
 /// A call that takes a while, streamed or not.
-async fn call(remote: RemoteProvider, number: usize) -> Result<()> {
+async fn call(remote: RemoteProvider, number: usize, callers: Callers) -> Result<()> {
     let sampling = Sampling { max_output_tokens: Some(OUTPUT), ..Sampling::default() };
     let model = format!("mock/mock-tokens={},delay=2,headers_delay=10", 1 + number % 20);
     let request: GenerateRequest = typed(&model).sampling(sampling);
-    if number.is_multiple_of(2) {
+    if callers == Callers::Leave && number.is_multiple_of(3) {
+        remote.stream(request).await?.next().await.unwrap().map(drop)
+    } else if number.is_multiple_of(2) {
         remote.generate(request).await.map(drop)
     } else {
         remote.stream(request).await?.collect().await.map(drop)
@@ -24,7 +35,7 @@ async fn call(remote: RemoteProvider, number: usize) -> Result<()> {
 }
 
 /// A hundred calls at once on a budget that fits about ten of them at a time.
-async fn storm(resource: Resource, cap: i64) -> (usize, Vec<EntryRow>) {
+async fn storm(resource: Resource, cap: i64, callers: Callers) -> (usize, Vec<EntryRow>) {
     let mock = Mock::start().await.unwrap();
     let server = Server::over(&mock).await;
     let key = server.key_with(vec![budget(resource, Window::Month, cap)]).await;
@@ -34,7 +45,7 @@ async fn storm(resource: Resource, cap: i64) -> (usize, Vec<EntryRow>) {
 
     let mut calls = JoinSet::new();
     for number in 0..CALLS {
-        calls.spawn(call(remote.clone(), number));
+        calls.spawn(call(remote.clone(), number, callers));
     }
     let (mut answered, mut observations, mut most_held) = (0, 0, 0);
     soon("all calls end", async {
@@ -70,20 +81,30 @@ async fn storm(resource: Resource, cap: i64) -> (usize, Vec<EntryRow>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_hundred_calls_at_once_on_a_budget_for_ten_requests_are_ten() {
-    let (answered, _) = storm(Resource::Requests, 10).await;
+    let (answered, _) = storm(Resource::Requests, 10, Callers::Stay).await;
     assert_eq!(answered, 10);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_hundred_calls_at_once_never_pass_a_budget_for_tokens() {
     // A call sets aside about 1300 tokens: the prompt's bytes, a preamble and the answer.
-    let (answered, entries) = storm(Resource::Tokens, 13_000).await;
+    let (answered, entries) = storm(Resource::Tokens, 13_000, Callers::Stay).await;
     assert!((5..CALLS).contains(&answered), "{answered}");
     assert!(entries.iter().all(|entry| entry.disposition == "settled"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_hundred_calls_at_once_never_pass_a_budget_for_cost() {
-    let (answered, _) = storm(Resource::Cost, 13_000_000).await;
+    let (answered, _) = storm(Resource::Cost, 13_000_000, Callers::Stay).await;
     assert!((5..CALLS).contains(&answered), "{answered}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_hundred_calls_at_once_of_which_many_leave_never_pass_a_budget_and_are_all_booked() {
+    for (resource, cap) in [(Resource::Tokens, 20_000), (Resource::Cost, 20_000_000)] {
+        let (answered, entries) = storm(resource, cap, Callers::Leave).await;
+        assert!((5..CALLS).contains(&answered), "{answered}");
+        let left = entries.iter().filter(|entry| entry.disposition == "cancelled").count();
+        assert!(left > 0, "somebody left in time");
+    }
 }

@@ -14,7 +14,7 @@ use tollgate_bench::Mock;
 use tollgate_tests::server::{
     Key, Reply, SOON, Server, budget, config, config_over, eventually, soon,
 };
-use tollgate_types::{Error, ErrorKind, Provider, Resource, StreamEvent, Window, wire::path};
+use tollgate_types::{Error, ErrorKind, Provider, Resource, StreamEvent, Tool, Window, wire::path};
 
 /// A provider is stopped within 100 ms; a busy machine may notice later.
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -89,15 +89,19 @@ async fn a_client_that_leaves_a_stream_stops_the_provider_and_pays_for_what_came
     let server = Server::over(&mock).await;
     let key = metered(&server).await;
     let remote = server.remote(&key);
-    // One provider talks on, the other has gone silent.
-    let models = ["mock-tokens=5000,delay=5", "mock-tokens=9,stall=3"];
+    // One provider talks on, one has gone silent, one has said all but the end, one calls a tool.
+    let tool = Tool::function("f", "", json!({"a": 1, "b": 2, "c": 3, "d": 4, "e": 5}));
+    let models = [
+        "mock-tokens=5000,delay=5",
+        "mock-tokens=9,stall=3",
+        "mock-tokens=2,stall=3",
+        "mock-tool,stall=4",
+    ];
     for (count, model) in models.into_iter().enumerate() {
-        let mut events = remote.stream(typed(&format!("mock/{model}"))).await.unwrap();
+        let request = typed(&format!("mock/{model}")).tools(vec![tool.clone()]);
+        let mut events = remote.stream(request).await.unwrap();
         soon("the first words", async {
-            while !matches!(
-                events.next().await.unwrap().unwrap(),
-                StreamEvent::PartDelta { .. } | StreamEvent::PartStart { .. }
-            ) {}
+            while !matches!(events.next().await.unwrap().unwrap(), StreamEvent::PartDelta { .. }) {}
         })
         .await;
         let left = Instant::now();
