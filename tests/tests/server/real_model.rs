@@ -14,8 +14,8 @@ use tollgate_tests::{
     server::{Key, Reply, Server, budget, config, eventually, soon},
 };
 use tollgate_types::{
-    ErrorKind, GenerateRequest, Message, Provider, Resource, Sampling, StreamEvent, Tool,
-    ToolChoice, Window, wire::path,
+    ErrorKind, FinishReason, GenerateRequest, Message, Provider, Resource, Sampling, StreamEvent,
+    Tool, ToolChoice, Window, wire::path,
 };
 
 const ID: &str = "smollm2-135m-instruct";
@@ -192,6 +192,31 @@ async fn a_prompt_that_is_too_long_for_the_real_model_is_refused_and_computes_no
     assert_eq!((stats.prompt_tokens, stats.output_tokens), (0, 0));
     let good = server.post(path::GENERATE, &key, &serde_json::to_value(story(3)).unwrap()).await;
     assert_eq!(good.status, 200, "the server lives on: {}", good.text);
+}
+
+#[tokio::test]
+async fn a_budget_for_tokens_is_spent_to_the_last_token_and_then_the_real_model_is_not_asked() {
+    let model = load();
+    let (server, _) = serve(&model).await;
+    let mut request = story(1);
+    request.sampling.max_output_tokens = None;
+    let prompt = model.count_tokens(request.clone()).await.unwrap();
+    let cap = i64::try_from(prompt + 10).unwrap();
+    let key = server.key_with(vec![budget(Resource::Tokens, Window::Month, cap)]).await;
+    let remote = server.remote(&key);
+
+    let answer = remote.generate(request.clone()).await.unwrap();
+    assert_eq!((answer.usage.input, answer.usage.output), (prompt, 10));
+    assert_eq!(answer.finish.reason, FinishReason::Length);
+    assert_eq!(answer.warnings[0].code, "max_output_clamped");
+    let budget = answer.receipt.unwrap().budgets.remove(0);
+    assert_eq!((budget.spent, budget.held, budget.remaining()), (cap, 0, 0));
+
+    let computed = at_rest(&model).await;
+    let refused = remote.generate(request).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::QuotaExceeded);
+    let now = at_rest(&model).await;
+    assert_eq!(now.prompt_tokens, computed.prompt_tokens, "nothing was computed");
 }
 
 async fn agent(provider: Arc<dyn Provider>, question: &str) -> AgentRun {
