@@ -15,3 +15,4 @@ mod bad_input;
 mod credentials;
 mod store_trouble;
 mod reports;
+mod embeddings;
