@@ -116,10 +116,9 @@ impl Gateway {
         let model = candidate.target.model.clone();
         match candidate.provider.embed(EmbedRequest { model, ..request }).await {
             Ok(mut response) => {
-                if response.usage.is_empty() {
-                    response.usage = meter.used();
-                }
-                let settled = Outcome::new(Disposition::Settled, response.usage.clone());
+                let used = if response.usage.is_empty() { meter.used() } else { response.usage };
+                response.usage = meter.believed(&used);
+                let settled = Outcome::new(Disposition::Settled, used);
                 response.receipt = Some(meter.settle(settled).await?);
                 Ok(response)
             }

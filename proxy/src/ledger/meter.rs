@@ -3,7 +3,7 @@
 use super::{
     Disposition, Outcome,
     hold::{Ending, Held},
-    outcome::record,
+    outcome::{record, within},
     writer::{Close, Message},
 };
 use crate::{
@@ -127,6 +127,11 @@ impl Meter {
 
     fn output_estimate(&self) -> u64 {
         self.deltas.max(self.bytes.div_ceil(BYTES_PER_TOKEN_USUALLY))
+    }
+
+    /// As much of a provider's report as is booked: what the caller is told too.
+    pub fn believed(&self, reported: &Usage) -> Usage {
+        within(reported, self.held.ceiling().tokens).0
     }
 
     /// What the call has used, as far as is known: what the provider reported, raised to what was

@@ -105,7 +105,7 @@ fn finish_word(finish: &Finish) -> String {
 }
 
 /// Usage as reported, or the whole hold when a provider reports more than that.
-fn within(usage: &Usage, tokens: u64) -> (Usage, bool) {
+pub(super) fn within(usage: &Usage, tokens: u64) -> (Usage, bool) {
     if usage.total() <= tokens {
         return (usage.clone(), false);
     }
