@@ -130,25 +130,36 @@ struct Seen {
     end: Option<Value>,
 }
 
+/// How many callers were told the end, and how many were refused.
+type Progress = Arc<watch::Sender<(usize, usize)>>;
+
 /// Asks, and reads until the end or the kill; a refusal is its status.
-async fn listen(api: Api, nth: usize, finished: Arc<watch::Sender<usize>>) -> Result<Seen, u16> {
+async fn listen(api: Api, nth: usize, progress: Progress) -> Result<Seen, u16> {
     let text = format!("[[mock tokens={} delay=10]]", 10 + nth * 15);
-    let mut seen = if nth % 4 == 3 {
-        listen_whole(&api, &text).await?
+    let asked = if nth % 4 == 3 {
+        listen_whole(&api, &text).await
     } else {
-        listen_streamed(&api, &text).await?
+        listen_streamed(&api, &text).await
+    };
+    let Ok(mut seen) = asked else {
+        progress.send_modify(|(_, refused)| *refused += 1);
+        return asked;
     };
     if let Some(end) = &seen.end {
         let id = end["receipt"]["request_id"].as_str().map(str::to_owned);
         assert!(id.is_some() && (seen.request_id.is_none() || seen.request_id == id), "{end}");
         seen.request_id = id;
-        finished.send_modify(|count| *count += 1);
+        progress.send_modify(|(finished, _)| *finished += 1);
     }
     Ok(seen)
 }
 
 async fn listen_streamed(api: &Api, text: &str) -> Result<Seen, u16> {
-    let mut stream = api.stream("mock/echo", text, 400).await?;
+    let mut stream = match api.stream("mock/echo", text, 400).await {
+        Ok(stream) => stream,
+        Err(Some(status)) => return Err(status),
+        Err(None) => return Ok(Seen::default()),
+    };
     let mut seen = Seen { request_id: Some(stream.request_id.clone()), ..Seen::default() };
     while let Some(event) = stream.next().await {
         seen.pieces += u64::from(event["type"] == "part_delta");
@@ -182,13 +193,17 @@ async fn a_kill_amid_twenty_requests_loses_none_and_spends_no_more_than_the_cap(
         "tokens=90000/day",
     ];
     let (server, key) = started(&install, &budgets).await;
-    let finished = Arc::new(watch::Sender::new(0_usize));
+    let progress: Progress = Arc::default();
     let mut callers = JoinSet::new();
+    // Twenty first uses of a key at once would spend their time on its hash.
+    assert_eq!(server.api(&key).get("/api/v1/budgets").await.0, 200);
     for nth in 0..20 {
-        callers.spawn(listen(server.api(&key), nth, Arc::clone(&finished)));
+        callers.spawn(listen(server.api(&key), nth, Arc::clone(&progress)));
     }
     until("fifteen reach the upstream", PATIENCE, async || mock.served() == 15).await;
-    finished.subscribe().wait_for(|count| *count >= 4).await.unwrap();
+    let mut told = progress.subscribe();
+    let enough = told.wait_for(|(finished, refused)| *finished >= 4 && *refused == 5);
+    drop(tokio::time::timeout(PATIENCE, enough).await.unwrap());
     for budget in server.api(&key).get("/api/v1/budgets").await.1["budgets"].as_array().unwrap() {
         let used = number(budget, "/spent") + number(budget, "/held");
         assert!(used <= number(budget, "/cap"), "{budget}");

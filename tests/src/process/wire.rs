@@ -59,16 +59,22 @@ impl Api {
         answer
     }
 
-    /// A native stream; an answer that is not 200 is returned as its status.
-    pub async fn stream(&self, model: &str, text: &str, max_output: u32) -> Result<Events, u16> {
+    /// A native stream; see [`Api::events`].
+    pub async fn stream(
+        &self,
+        model: &str,
+        text: &str,
+        max_output: u32,
+    ) -> Result<Events, Option<u16>> {
         self.events("/api/v1/stream", &question(model, text, max_output)).await
     }
 
-    /// A stream of any dialect; an answer that is not 200 is returned as its status.
-    pub async fn events(&self, path: &str, body: &Value) -> Result<Events, u16> {
-        let response = self.send(path, body).await.unwrap();
+    /// A stream of any dialect. An answer that is not 200 is returned as its status, a connection
+    /// that broke before the answer began as none.
+    pub async fn events(&self, path: &str, body: &Value) -> Result<Events, Option<u16>> {
+        let response = self.send(path, body).await.map_err(|_| None)?;
         if response.status() != 200 {
-            return Err(response.status().as_u16());
+            return Err(Some(response.status().as_u16()));
         }
         let id = response.headers().get("x-request-id").unwrap();
         let request_id = id.to_str().unwrap().to_owned();
