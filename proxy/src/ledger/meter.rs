@@ -125,8 +125,10 @@ impl Meter {
         self.deltas.max(self.bytes / BYTES_PER_TOKEN_AT_MOST)
     }
 
+    /// Never more than the provider was allowed to produce.
     fn output_estimate(&self) -> u64 {
-        self.deltas.max(self.bytes.div_ceil(BYTES_PER_TOKEN_USUALLY))
+        let delivered = self.deltas.max(self.bytes.div_ceil(BYTES_PER_TOKEN_USUALLY));
+        delivered.min(self.held.output_limit().unwrap_or(u64::MAX))
     }
 
     /// As much of a provider's report as is booked: what the caller is told too.

@@ -162,7 +162,10 @@ impl Writer {
                     draft: serde_json::to_string(&entry)?,
                     delivered_tokens: 0,
                 };
-                self.books.mark().await?;
+                if let Err(error) = self.books.mark().await {
+                    drop(reply.send(Err(StoreError::Busy.into())));
+                    return Err(error);
+                }
                 let placed = self.place(&hold, &quote).await;
                 let kept =
                     if placed.is_ok() { self.books.keep().await } else { self.books.undo().await };
@@ -173,23 +176,15 @@ impl Writer {
                 let delivered = i64::try_from(delivered).unwrap_or(i64::MAX);
                 self.books.note_delivered(&hold_id, delivered).await
             }
+            // Kept among the answers even when it failed: an end is tried again, never lost.
             Message::Close(close) => {
-                self.books.mark().await?;
-                match self.close(&close).await {
-                    Ok(budgets) => {
-                        answers.push(Answer::Closed(close, budgets));
-                        self.books.keep().await
-                    }
-                    // Writing this again would fail again: the hold stays open for the sweep.
-                    Err(error @ StoreError::Row(_)) => {
-                        tracing::error!(%error, hold = %close.hold_id, "an end cannot be written");
-                        self.books.undo().await
-                    }
-                    Err(error) => {
-                        answers.push(Answer::Closed(close, Vec::new()));
-                        Err(error)
-                    }
-                }
+                let closed = self.close(&close).await;
+                let (budgets, failed) = match closed {
+                    Ok(budgets) => (budgets, Ok(())),
+                    Err(error) => (Vec::new(), Err(error)),
+                };
+                answers.push(Answer::Closed(close, budgets));
+                failed
             }
         }
     }
@@ -233,7 +228,8 @@ impl Writer {
         if let Some(entry) = close.entry.as_ref().filter(|_| was_open) {
             self.books.insert_entry(entry).await?;
         }
-        charged.iter().map(status::of_charged).collect()
+        // A budget that cannot be read keeps no end from being written.
+        Ok(charged.iter().filter_map(|budget| status::of_charged(budget).ok()).collect())
     }
 }
 
