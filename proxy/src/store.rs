@@ -10,6 +10,7 @@ mod entries;
 mod error;
 mod lock;
 mod reports;
+mod tokens;
 
 pub use accounts::{Account, KeyRow, UserRow};
 pub use books::{Books, Charge, ChargedBudget, OpenHold};
@@ -18,6 +19,7 @@ pub use entries::EntryRow;
 pub use error::StoreError;
 pub use lock::ServerLock;
 pub use reports::{GroupRow, NamedEntry, UsageFilter};
+pub use tokens::Tokens;
 
 use sqlx::{
     Connection, SqliteConnection, SqlitePool,

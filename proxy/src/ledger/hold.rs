@@ -9,7 +9,7 @@ use crate::{
     access::Target,
     ids::new_id,
     prices::Quote,
-    store::{EntryRow, StoreError},
+    store::{EntryRow, StoreError, Tokens},
 };
 use std::{collections::BTreeMap, time::Instant};
 use tokio::sync::{mpsc, oneshot};
@@ -126,15 +126,15 @@ impl Held {
 
     /// The most that the call may be charged.
     pub(super) fn ceiling(&self) -> Ceiling {
-        let input = self.quote.bound().input_tokens;
+        let bound = self.quote.bound();
+        let input = bound.input_tokens;
         match self.output_limit() {
-            Some(output) => Ceiling {
-                tokens: input.saturating_add(output),
-                cost: self.quote.amount(Resource::Cost, output),
-            },
+            Some(output) => {
+                Ceiling { input, output, cost: self.quote.amount(Resource::Cost, output) }
+            }
             None => {
-                let output = self.quote.bound().max_output.max(BELIEVABLE_OUTPUT);
-                Ceiling { tokens: input.saturating_add(output), cost: i64::MAX }
+                let output = bound.max_output.max(BELIEVABLE_OUTPUT);
+                Ceiling { input, output, cost: i64::MAX }
             }
         }
     }
@@ -181,6 +181,7 @@ fn planned_entry(quote: &Quote, order: Order, now_ms: i64) -> EntryRow {
     let caller = quote.permit().caller();
     let target = quote.permit().targets().first();
     let rates = target.and_then(|target| quote.rates_of(target));
+    let likely_input = i64::try_from(quote.bound().likely_input).unwrap_or(i64::MAX);
     EntryRow {
         request_id: order.request_id,
         attempt: 1,
@@ -191,7 +192,7 @@ fn planned_entry(quote: &Quote, order: Order, now_ms: i64) -> EntryRow {
         asked_model: order.asked_model,
         dialect: order.dialect.to_owned(),
         streamed: i64::from(order.streamed),
-        input: i64::try_from(quote.bound().likely_input).unwrap_or(i64::MAX),
+        tokens: Tokens { input: likely_input, ..Tokens::default() },
         price: rates.and_then(|rates| serde_json::to_string(rates.as_ref()).ok()),
         tool_fees: "{}".to_owned(),
         started_ms: now_ms,

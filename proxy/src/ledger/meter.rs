@@ -133,7 +133,7 @@ impl Meter {
 
     /// As much of a provider's report as is booked: what the caller is told too.
     pub fn believed(&self, reported: &Usage) -> Usage {
-        within(reported, self.held.ceiling().tokens).0
+        within(reported, self.held.ceiling()).0
     }
 
     /// What the call has used, as far as is known: what the provider reported, raised to what was
@@ -212,8 +212,8 @@ fn log_end(entry: &EntryRow) {
         model = %entry.model,
         disposition = %entry.disposition,
         error = entry.error.as_deref(),
-        input_tokens = entry.input,
-        output_tokens = entry.output,
+        input_tokens = entry.tokens.input,
+        output_tokens = entry.tokens.output,
         cost_nano_usd = entry.cost_nano_usd,
         latency_ms = entry.latency_ms,
         "call ended"

@@ -2,7 +2,7 @@
 
 use crate::{
     prices::Rates,
-    store::{Charge, EntryRow},
+    store::{Charge, EntryRow, Tokens},
 };
 use std::sync::Arc;
 use tollgate_types::{ErrorKind, Finish, NanoUsd, Usage};
@@ -66,8 +66,10 @@ impl Outcome {
 /// The most that a call was allowed to use: what its hold covers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ceiling {
-    /// All tokens.
-    pub tokens: u64,
+    /// Prompt tokens.
+    pub input: u64,
+    /// Output tokens.
+    pub output: u64,
     /// Nano-dollars.
     pub cost: i64,
 }
@@ -80,7 +82,7 @@ pub(super) fn record(
     rates: Option<&Arc<Rates>>,
     ceiling: Ceiling,
 ) -> Charge {
-    let (usage, absurd) = within(&outcome.usage, ceiling.tokens);
+    let (usage, absurd) = within(&outcome.usage, ceiling);
     let exact =
         rates.map(|rates| if usage.is_empty() { NanoUsd::ZERO } else { rates.cost(&usage) });
     let cost = exact.map(|cost| cost.0.min(ceiling.cost));
@@ -90,7 +92,9 @@ pub(super) fn record(
     entry.error = outcome.error.map(|kind| kind.as_str().to_owned());
     entry.cost_nano_usd = cost;
     entry.price = rates.and_then(|rates| serde_json::to_string(rates).ok());
-    put_usage(entry, &usage);
+    entry.tokens = Tokens::from(&usage);
+    entry.tool_fees = serde_json::to_string(&usage.tool_fees).unwrap_or_else(|_| "{}".to_owned());
+    entry.estimated = i64::from(usage.estimated);
     let counts = outcome.disposition != Disposition::Failed || !usage.is_empty();
     Charge {
         cost: cost.unwrap_or_default(),
@@ -104,36 +108,21 @@ fn finish_word(finish: &Finish) -> String {
     word.as_ref().and_then(|word| word.as_str()).unwrap_or("other").to_owned()
 }
 
-/// Usage as reported, or the whole hold when a provider reports more than that.
-pub(super) fn within(usage: &Usage, tokens: u64) -> (Usage, bool) {
-    if usage.total() <= tokens {
+/// Usage as reported; cut to the hold when a provider reports more than that in all.
+pub(super) fn within(usage: &Usage, ceiling: Ceiling) -> (Usage, bool) {
+    if usage.total() <= ceiling.input.saturating_add(ceiling.output) {
         return (usage.clone(), false);
     }
-    let input = usage.input.min(tokens);
-    let whole = Usage { estimated: true, ..Usage::tokens(input, tokens - input) };
-    (whole, true)
-}
-
-pub(super) fn put_usage(entry: &mut EntryRow, usage: &Usage) {
-    let whole = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
-    entry.input = whole(usage.input);
-    entry.cache_read = whole(usage.cache_read);
-    entry.cache_write_5m = whole(usage.cache_write_5m);
-    entry.cache_write_1h = whole(usage.cache_write_1h);
-    entry.audio_in = whole(usage.audio_in);
-    entry.image_in = whole(usage.image_in);
-    entry.output = whole(usage.output);
-    entry.reasoning = whole(usage.reasoning);
-    entry.audio_out = whole(usage.audio_out);
-    entry.tool_fees = serde_json::to_string(&usage.tool_fees).unwrap_or_else(|_| "{}".to_owned());
-    entry.estimated = i64::from(usage.estimated);
+    let input = usage.total_input().min(ceiling.input);
+    let output = usage.total_output().min(ceiling.output);
+    (Usage { estimated: true, ..Usage::tokens(input, output) }, true)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const CEILING: Ceiling = Ceiling { tokens: 100, cost: 1_000 };
+    const CEILING: Ceiling = Ceiling { input: 60, output: 40, cost: 1_000 };
 
     fn recorded(usage: Usage, per_million: i64) -> (EntryRow, Charge) {
         let mut entry = EntryRow::default();
@@ -147,7 +136,7 @@ mod tests {
     fn what_a_provider_reports_within_the_hold_is_charged_exactly() {
         let (entry, charge) = recorded(Usage::tokens(30, 20), 2_000_000);
         assert_eq!(charge, Charge { cost: 100, tokens: 50, requests: 1 });
-        assert_eq!((entry.input, entry.output, entry.clamped), (30, 20, 0));
+        assert_eq!((entry.tokens.input, entry.tokens.output, entry.clamped), (30, 20, 0));
     }
 
     #[test]

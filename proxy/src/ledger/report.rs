@@ -114,19 +114,7 @@ pub fn span_ms(text: &str) -> Option<i64> {
 }
 
 fn group(by: &str, row: &GroupRow) -> UsageGroup {
-    let usage = Usage {
-        input: count(row.input),
-        cache_read: count(row.cache_read),
-        cache_write_5m: count(row.cache_write_5m),
-        cache_write_1h: count(row.cache_write_1h),
-        audio_in: count(row.audio_in),
-        image_in: count(row.image_in),
-        output: count(row.output),
-        reasoning: count(row.reasoning),
-        audio_out: count(row.audio_out),
-        estimated: row.estimated != 0,
-        ..Usage::default()
-    };
+    let usage = Usage { estimated: row.estimated != 0, ..row.tokens.into() };
     UsageGroup {
         group: if by == "day" { day(&row.group_value) } else { row.group_value.clone() },
         requests: count(row.requests),
@@ -168,17 +156,9 @@ fn row(named: NamedEntry) -> UsageRow {
 
 fn usage_of(entry: &EntryRow) -> Usage {
     Usage {
-        input: count(entry.input),
-        cache_read: count(entry.cache_read),
-        cache_write_5m: count(entry.cache_write_5m),
-        cache_write_1h: count(entry.cache_write_1h),
-        audio_in: count(entry.audio_in),
-        image_in: count(entry.image_in),
-        output: count(entry.output),
-        reasoning: count(entry.reasoning),
-        audio_out: count(entry.audio_out),
         tool_fees: serde_json::from_str(&entry.tool_fees).unwrap_or_default(),
         estimated: entry.estimated != 0,
+        ..entry.tokens.into()
     }
 }
 

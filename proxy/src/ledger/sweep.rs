@@ -41,12 +41,12 @@ async fn settle(books: &mut Books, hold: &OpenHold, now_ms: i64) -> Result<(), S
     let tokens = |n: i64| u64::try_from(n).unwrap_or_default();
     let usage = Usage {
         estimated: true,
-        ..Usage::tokens(tokens(entry.input), tokens(hold.delivered_tokens))
+        ..Usage::tokens(tokens(entry.tokens.input), tokens(hold.delivered_tokens))
     };
     let rates = entry.price.as_deref().and_then(|json| serde_json::from_str::<Rates>(json).ok());
     let outcome = Outcome::new(Disposition::Unknown, usage);
     // The budgets' own amounts bound the charge.
-    let ceiling = Ceiling { tokens: u64::MAX, cost: i64::MAX };
+    let ceiling = Ceiling { input: u64::MAX, output: u64::MAX, cost: i64::MAX };
     let charge = record(&mut entry, &outcome, rates.map(Arc::new).as_ref(), ceiling);
     entry.latency_ms = now_ms.saturating_sub(entry.started_ms).max(0);
     books.insert_entry(&entry).await?;

@@ -102,7 +102,7 @@ impl Books {
             assert!(budget.spent + budget.held <= budget.cap, "{budget:?}");
             let entries = match budget.resource.as_str() {
                 "cost" => sum.cost_nano_usd,
-                "tokens" => sum.input + sum.output,
+                "tokens" => sum.tokens.input + sum.tokens.output,
                 _ => sum.requests,
             };
             assert_eq!(budget.spent, entries, "{budget:?}");
@@ -173,7 +173,7 @@ async fn a_dropped_meter_is_charged_as_cancelled() {
     let rows = books.store.usage_rows(&UsageFilter::default(), 9).await.unwrap();
     let entry = &rows[0].entry;
     assert_eq!((entry.disposition.as_str(), entry.estimated), ("cancelled", 1));
-    assert_eq!((entry.input, entry.output), (10, 3));
+    assert_eq!((entry.tokens.input, entry.tokens.output), (10, 3));
 }
 
 #[tokio::test]
@@ -255,7 +255,7 @@ async fn what_a_dead_server_left_open_is_charged_at_the_next_start() {
     let rows = books.store.usage_rows(&UsageFilter::default(), 9).await.unwrap();
     assert_eq!(rows.len(), 2);
     assert!(rows.iter().all(|row| row.entry.disposition == "unknown"));
-    let delivered: i64 = rows.iter().map(|row| row.entry.output).sum();
+    let delivered: i64 = rows.iter().map(|row| row.entry.tokens.output).sum();
     assert_eq!(delivered, 16);
     assert_eq!(books.status().await[0].spent, 10 + 16 + 1);
 }

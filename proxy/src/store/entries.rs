@@ -1,6 +1,6 @@
 //! Usage entries: one immutable row per request that reached a provider.
 
-use super::StoreError;
+use super::{StoreError, Tokens};
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, SqliteConnection};
 
@@ -36,24 +36,10 @@ pub struct EntryRow {
     pub estimated: i64,
     /// 1 when the provider reported more than the hold and the charge was cut to it.
     pub clamped: i64,
-    /// Tokens by kind; see [`tollgate_types::Usage`].
-    pub input: i64,
     /// Tokens by kind.
-    pub cache_read: i64,
-    /// Tokens by kind.
-    pub cache_write_5m: i64,
-    /// Tokens by kind.
-    pub cache_write_1h: i64,
-    /// Tokens by kind.
-    pub audio_in: i64,
-    /// Tokens by kind.
-    pub image_in: i64,
-    /// Tokens by kind.
-    pub output: i64,
-    /// Tokens by kind.
-    pub reasoning: i64,
-    /// Tokens by kind.
-    pub audio_out: i64,
+    #[serde(flatten)]
+    #[sqlx(flatten)]
+    pub tokens: Tokens,
     /// JSON: counted fees of tools that the provider ran.
     pub tool_fees: String,
     /// Exact cost; absent when the model had no price.
@@ -99,15 +85,15 @@ impl EntryRow {
         .bind(&self.error)
         .bind(self.estimated)
         .bind(self.clamped)
-        .bind(self.input)
-        .bind(self.cache_read)
-        .bind(self.cache_write_5m)
-        .bind(self.cache_write_1h)
-        .bind(self.audio_in)
-        .bind(self.image_in)
-        .bind(self.output)
-        .bind(self.reasoning)
-        .bind(self.audio_out)
+        .bind(self.tokens.input)
+        .bind(self.tokens.cache_read)
+        .bind(self.tokens.cache_write_5m)
+        .bind(self.tokens.cache_write_1h)
+        .bind(self.tokens.audio_in)
+        .bind(self.tokens.image_in)
+        .bind(self.tokens.output)
+        .bind(self.tokens.reasoning)
+        .bind(self.tokens.audio_out)
         .bind(&self.tool_fees)
         .bind(self.cost_nano_usd)
         .bind(&self.price)

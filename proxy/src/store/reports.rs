@@ -1,6 +1,6 @@
 //! Reports over usage entries: sums by group, and the newest rows themselves.
 
-use super::{EntryRow, Store, StoreError};
+use super::{EntryRow, Store, StoreError, Tokens};
 use sqlx::{
     FromRow,
     query::QueryAs,
@@ -49,24 +49,9 @@ pub struct GroupRow {
     pub cost_nano_usd: i64,
     /// 1 when any was estimated.
     pub estimated: i64,
-    /// Tokens by kind; see [`tollgate_types::Usage`].
-    pub input: i64,
     /// Tokens by kind.
-    pub cache_read: i64,
-    /// Tokens by kind.
-    pub cache_write_5m: i64,
-    /// Tokens by kind.
-    pub cache_write_1h: i64,
-    /// Tokens by kind.
-    pub audio_in: i64,
-    /// Tokens by kind.
-    pub image_in: i64,
-    /// Tokens by kind.
-    pub output: i64,
-    /// Tokens by kind.
-    pub reasoning: i64,
-    /// Tokens by kind.
-    pub audio_out: i64,
+    #[sqlx(flatten)]
+    pub tokens: Tokens,
 }
 
 impl Store {

@@ -71,7 +71,9 @@ async fn storm(resource: Resource, cap: i64, callers: Callers) -> (usize, Vec<En
     assert_eq!(mock.served(), answered, "what was refused never reached the provider");
     let spent: i64 = match resource {
         Resource::Requests => i64::try_from(entries.len()).unwrap(),
-        Resource::Tokens => entries.iter().map(|entry| entry.input + entry.output).sum(),
+        Resource::Tokens => {
+            entries.iter().map(|entry| entry.tokens.input + entry.tokens.output).sum()
+        }
         Resource::Cost => entries.iter().map(|entry| entry.cost_nano_usd.unwrap()).sum(),
     };
     let standing = server.budgets().await.remove(0);

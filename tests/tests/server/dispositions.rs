@@ -28,7 +28,7 @@ async fn metered(server: &Server) -> Key {
 /// Nothing is held, and every budget has spent what the entries say.
 async fn assert_balanced(server: &Server) {
     let entries = server.entries().await;
-    let tokens: i64 = entries.iter().map(|entry| entry.input + entry.output).sum();
+    let tokens: i64 = entries.iter().map(|entry| entry.tokens.input + entry.tokens.output).sum();
     let cost: i64 = entries.iter().map(|entry| entry.cost_nano_usd.unwrap()).sum();
     let requests = entries.iter().filter(|entry| entry.disposition != "failed").count();
     for standing in server.budgets().await {
@@ -47,7 +47,7 @@ fn assert_mine(entry: &EntryRow, key: &Key, model: &str) {
     assert_eq!(entry.asked_model, format!("mock/{model}"));
     assert!(entry.started_ms > 1_700_000_000_000 && entry.latency_ms >= 0, "{entry:?}");
     assert!(entry.first_token_ms.is_none_or(|first| first <= entry.latency_ms), "{entry:?}");
-    let cost = entry.input * 1_000 + entry.output * 2_000;
+    let cost = entry.tokens.input * 1_000 + entry.tokens.output * 2_000;
     assert_eq!(entry.cost_nano_usd, Some(cost), "{entry:?}");
 }
 
@@ -73,7 +73,10 @@ async fn a_finished_call_has_one_entry_with_exactly_what_the_provider_reported()
             (entry.disposition.as_str(), entry.finish.as_deref()),
             ("settled", Some("stop"))
         );
-        assert_eq!((entry.input, entry.output, entry.estimated, entry.clamped), (3, 7, 0, 0));
+        assert_eq!(
+            (entry.tokens.input, entry.tokens.output, entry.estimated, entry.clamped),
+            (3, 7, 0, 0)
+        );
         assert_eq!((entry.dialect.as_str(), entry.streamed), (dialect, streamed));
         assert!(entry.first_token_ms.is_some() && entry.error.is_none(), "{entry:?}");
         if streamed == 0 {
@@ -112,7 +115,7 @@ async fn a_client_that_leaves_a_stream_stops_the_provider_and_pays_for_what_came
         let entry = server.settled(count + 1).await.remove(count);
         assert_mine(&entry, &key, model);
         assert_eq!((entry.disposition.as_str(), entry.estimated), ("cancelled", 1));
-        assert!(entry.input > 0 && (1..5000).contains(&entry.output), "{entry:?}");
+        assert!(entry.tokens.input > 0 && (1..5000).contains(&entry.tokens.output), "{entry:?}");
         assert!(entry.first_token_ms.is_some());
     }
     assert_balanced(&server).await;
@@ -146,7 +149,7 @@ async fn a_client_that_hangs_up_before_a_whole_answer_stops_the_provider_and_is_
         assert!(mock.saw_aborts(count + 1, SOON).await, "{body}: the provider goes on");
         let entry = server.settled(count + 1).await.remove(count);
         assert_eq!((entry.disposition.as_str(), entry.estimated), ("cancelled", 1), "{body}");
-        assert!(entry.input > 0 && entry.output >= output, "{entry:?}");
+        assert!(entry.tokens.input > 0 && entry.tokens.output >= output, "{entry:?}");
     }
     assert_balanced(&server).await;
 }
@@ -180,7 +183,11 @@ async fn a_call_that_fails_before_it_begins_costs_nothing_and_has_its_entry() {
         let entry = server.settled(count + 1).await.remove(count);
         assert_mine(&entry, &key, model);
         assert_eq!((entry.disposition.as_str(), entry.error.as_deref()), ("failed", Some(kind)));
-        assert_eq!((entry.input, entry.output, entry.first_token_ms), (0, 0, None), "{model}");
+        assert_eq!(
+            (entry.tokens.input, entry.tokens.output, entry.first_token_ms),
+            (0, 0, None),
+            "{model}"
+        );
         assert_eq!(entry.request_id, reply.header("x-request-id"));
     }
     assert_balanced(&server).await;
@@ -218,7 +225,7 @@ async fn a_provider_that_cannot_be_reached_is_a_failure_and_an_alias_goes_on_to_
     let expected =
         [("down", "failed", Some("connection"), "down/x"), ("mock", "settled", None, "fast")];
     assert_eq!(told, expected);
-    assert_eq!(entries[1].output, 2);
+    assert_eq!(entries[1].tokens.output, 2);
 }
 
 #[tokio::test]
@@ -260,7 +267,7 @@ async fn an_answer_that_breaks_off_is_an_error_to_the_client_and_charged_as_far_
             assert_mine(entry, &key, model);
             let ended = (entry.disposition.as_str(), entry.error.as_deref());
             assert_eq!(ended, ("interrupted", Some(kind.as_str())), "{model}");
-            assert!(entry.input > 0 && (1..9).contains(&entry.output), "{entry:?}");
+            assert!(entry.tokens.input > 0 && (1..9).contains(&entry.tokens.output), "{entry:?}");
             assert_eq!(entry.estimated, 1, "{model}");
         }
         count += 3;

@@ -28,7 +28,10 @@ async fn vectors_have_an_entry_a_cost_and_a_budget() {
     }
     let entries = server.settled(3).await;
     for entry in &entries {
-        assert_eq!((entry.input, entry.output, entry.cost_nano_usd), (3, 0, Some(3_000)));
+        assert_eq!(
+            (entry.tokens.input, entry.tokens.output, entry.cost_nano_usd),
+            (3, 0, Some(3_000))
+        );
         assert_eq!(
             (entry.disposition.as_str(), entry.key_id.as_str()),
             ("settled", key.id.as_str())

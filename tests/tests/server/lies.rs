@@ -30,18 +30,22 @@ async fn usage_that_is_missing_or_cannot_be_is_estimated_flagged_and_within_the_
         assert_eq!((entry.disposition.as_str(), entry.estimated), ("settled", 1), "{case}");
         assert_eq!(entry.clamped, i64::from(lie == "absurd"), "{case}");
         if lie != "absurd" {
-            assert!(entry.input >= 1 && entry.output >= 10, "what came is charged: {case}");
+            assert!(
+                entry.tokens.input >= 1 && entry.tokens.output >= 10,
+                "what came is charged: {case}"
+            );
         }
         let told = [answer.usage.input, answer.usage.output];
-        let booked = [entry.input, entry.output].map(|count| u64::try_from(count).unwrap());
+        let booked =
+            [entry.tokens.input, entry.tokens.output].map(|count| u64::try_from(count).unwrap());
         assert_eq!(told, booked, "what the client is told: {case}");
-        let cost = entry.input * 1_000 + entry.output * 2_000;
+        let cost = entry.tokens.input * 1_000 + entry.tokens.output * 2_000;
         assert_eq!(entry.cost_nano_usd, Some(cost), "{case}");
         let standing = server.budgets().await;
         let spent_of = |what| standing.iter().find(|b| b.resource == what).unwrap().spent;
         let spent = vec![spent_of(Resource::Tokens), spent_of(Resource::Cost)];
         let grown: Vec<i64> = spent.iter().zip(&spent_before).map(|(b, a)| b - a).collect();
-        assert_eq!(grown, [entry.input + entry.output, cost], "{case}");
+        assert_eq!(grown, [entry.tokens.input + entry.tokens.output, cost], "{case}");
         assert!(spent[0] <= cap && spent[1] <= cost_cap, "{case}");
         spent_before = spent;
     }
@@ -57,5 +61,5 @@ async fn absurd_usage_is_cut_to_what_can_be_believed_where_no_budget_limits_it()
     remote.generate(request).await.unwrap();
     let entry = server.settled(1).await.remove(0);
     assert_eq!((entry.clamped, entry.estimated), (1, 1), "{entry:?}");
-    assert!(entry.input + entry.output < 2_000_000, "a call of ten words: {entry:?}");
+    assert!(entry.tokens.input + entry.tokens.output < 2_000_000, "a call of ten words: {entry:?}");
 }

@@ -81,10 +81,9 @@ async fn assert_books_say_what_was_computed(server: &Server, model: &LocalProvid
     assert_eq!(entries.len(), calls);
     let stats = at_rest(model).await;
     let sum = |count: fn(&tollgate::store::EntryRow) -> i64| entries.iter().map(count).sum::<i64>();
-    let (input, output) = (sum(|entry| entry.input), sum(|entry| entry.output));
+    let (input, output) = (sum(|entry| entry.tokens.input), sum(|entry| entry.tokens.output));
     let computed = (stats.prompt_tokens, stats.output_tokens);
-    let shown: Vec<_> =
-        entries.iter().map(|e| (&e.disposition, e.input, e.output, e.estimated)).collect();
+    let shown: Vec<_> = entries.iter().map(|e| (&e.disposition, e.tokens, e.estimated)).collect();
     let booked = (u64::try_from(input).unwrap(), u64::try_from(output).unwrap());
     assert_eq!(booked, computed, "booked and computed differ: {shown:?}");
     let cost = input * 10 + output * 20;
@@ -125,7 +124,7 @@ async fn the_books_of_every_kind_of_end_equal_what_the_real_model_computed() {
     assert_books_say_what_was_computed(&server, &model, 5).await;
     let entry = server.entries().await.remove(4);
     assert_eq!((entry.disposition.as_str(), entry.estimated), ("cancelled", 0), "counted exactly");
-    assert!((1..400).contains(&entry.output), "{entry:?}");
+    assert!((1..400).contains(&entry.tokens.output), "{entry:?}");
 
     // Hung up while the whole answer is being made.
     let body = with(openai(MODEL), json!({"max_tokens": 400}));

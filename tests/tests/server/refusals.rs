@@ -31,7 +31,9 @@ async fn use_up(resource: Resource, window: Window, cap: i64) {
     let entries = server.settled(answered).await;
     let spent: i64 = match resource {
         Resource::Requests => i64::try_from(entries.len()).unwrap(),
-        Resource::Tokens => entries.iter().map(|entry| entry.input + entry.output).sum(),
+        Resource::Tokens => {
+            entries.iter().map(|entry| entry.tokens.input + entry.tokens.output).sum()
+        }
         Resource::Cost => entries.iter().map(|entry| entry.cost_nano_usd.unwrap()).sum(),
     };
     let standing = server.budgets().await.remove(0);
@@ -127,7 +129,10 @@ async fn a_provider_that_ignores_the_limit_is_cut_off_and_what_came_is_kept() {
     let entry = server.settled(1).await.remove(0);
     assert_eq!(entry.disposition, "cut");
     let standing = server.budgets().await.remove(0);
-    assert!(standing.spent <= cap && standing.spent == entry.input + entry.output, "{standing:?}");
+    assert!(
+        standing.spent <= cap && standing.spent == entry.tokens.input + entry.tokens.output,
+        "{standing:?}"
+    );
     assert!(mock.saw_aborts(1, SOON).await, "the provider is stopped");
 }
 

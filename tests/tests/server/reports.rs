@@ -182,8 +182,8 @@ async fn the_client_the_http_api_and_the_books_agree() {
         assert_eq!(row.request_id, entry.request_id);
         assert_eq!((row.started_ms, &row.key_id), (entry.started_ms, &entry.key_id));
         assert_eq!((&row.provider, &row.model), (&entry.provider, &entry.model));
-        assert_eq!(row.usage.input, u64::try_from(entry.input).unwrap());
-        assert_eq!(row.usage.output, u64::try_from(entry.output).unwrap());
+        assert_eq!(row.usage.input, u64::try_from(entry.tokens.input).unwrap());
+        assert_eq!(row.usage.output, u64::try_from(entry.tokens.output).unwrap());
         assert_eq!(row.cost.map(|cost| cost.0), entry.cost_nano_usd);
         assert_eq!((row.latency_ms, row.ttft_ms), (entry.latency_ms, entry.first_token_ms));
         assert_eq!(row.streamed, entry.streamed == 1);

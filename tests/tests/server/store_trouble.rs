@@ -92,7 +92,10 @@ async fn a_call_that_ends_while_the_database_is_locked_is_booked_when_it_is_free
     lock.release().await;
     while events.next().await.transpose().unwrap().is_some() {}
     let entry = server.settled(1).await.remove(0);
-    assert_eq!((entry.disposition.as_str(), entry.input, entry.output), ("settled", 3, 20));
+    assert_eq!(
+        (entry.disposition.as_str(), entry.tokens.input, entry.tokens.output),
+        ("settled", 3, 20)
+    );
 }
 
 #[tokio::test]

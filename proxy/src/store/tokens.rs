@@ -1,0 +1,64 @@
+//! Tokens by kind, as entries and their sums hold them.
+
+use serde::{Deserialize, Serialize};
+use sqlx::FromRow;
+use tollgate_types::Usage;
+
+/// Tokens by disjoint kind; see [`Usage`] for what each one is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, FromRow)]
+pub struct Tokens {
+    /// Uncached prompt tokens.
+    pub input: i64,
+    /// Prompt tokens read from a cache.
+    pub cache_read: i64,
+    /// Prompt tokens written to a five-minute cache.
+    pub cache_write_5m: i64,
+    /// Prompt tokens written to a one-hour cache.
+    pub cache_write_1h: i64,
+    /// Audio prompt tokens.
+    pub audio_in: i64,
+    /// Image prompt tokens.
+    pub image_in: i64,
+    /// Visible output tokens.
+    pub output: i64,
+    /// Reasoning tokens.
+    pub reasoning: i64,
+    /// Audio output tokens.
+    pub audio_out: i64,
+}
+
+impl From<&Usage> for Tokens {
+    fn from(usage: &Usage) -> Self {
+        let whole = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
+        Self {
+            input: whole(usage.input),
+            cache_read: whole(usage.cache_read),
+            cache_write_5m: whole(usage.cache_write_5m),
+            cache_write_1h: whole(usage.cache_write_1h),
+            audio_in: whole(usage.audio_in),
+            image_in: whole(usage.image_in),
+            output: whole(usage.output),
+            reasoning: whole(usage.reasoning),
+            audio_out: whole(usage.audio_out),
+        }
+    }
+}
+
+/// Fees and the mark of an estimate are not among the tokens.
+impl From<Tokens> for Usage {
+    fn from(tokens: Tokens) -> Self {
+        let count = |tokens: i64| u64::try_from(tokens).unwrap_or_default();
+        Self {
+            input: count(tokens.input),
+            cache_read: count(tokens.cache_read),
+            cache_write_5m: count(tokens.cache_write_5m),
+            cache_write_1h: count(tokens.cache_write_1h),
+            audio_in: count(tokens.audio_in),
+            image_in: count(tokens.image_in),
+            output: count(tokens.output),
+            reasoning: count(tokens.reasoning),
+            audio_out: count(tokens.audio_out),
+            ..Self::default()
+        }
+    }
+}
