@@ -37,6 +37,18 @@ pub(crate) struct Terms {
     pub(crate) grammars: Grammars,
 }
 
+/// Options of other APIs that change no answer: who asks, and where and how it is run and kept.
+const WITHOUT_EFFECT: [&str; 8] = [
+    "user",
+    "metadata",
+    "safety_identifier",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "service_tier",
+    "stream_options",
+    "store",
+];
+
 /// Checks a request for a model.
 pub(crate) fn check(request: &GenerateRequest, terms: Terms) -> Result<Asked, Error> {
     let mut cannot = Cannot { how: request.on_unsupported, warnings: Vec::new() };
@@ -163,6 +175,11 @@ fn check_extent(request: &GenerateRequest, cannot: &mut Cannot) -> Result<(), Er
     }
     if request.store == Some(true) {
         cannot.honour("store", "stored answers")?;
+    }
+    for (api, options) in &request.extras {
+        for name in options.keys().filter(|name| !WITHOUT_EFFECT.contains(&name.as_str())) {
+            cannot.honour(format!("extras.{api}.{name}"), "options of another API")?;
+        }
     }
     Ok(())
 }

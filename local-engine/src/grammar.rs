@@ -3,6 +3,8 @@
 //! llama.cpp reads both with recursive C++ code: one that is nested deeply enough overflows the
 //! stack and ends the process. Nothing here goes there unchecked.
 
+mod reach;
+
 use crate::{Grammars, ask::Cannot, backend::GrammarSource};
 use serde_json::{Map, Value, json};
 use tollgate_types::{Error, FunctionTool, OutputFormat};
@@ -162,6 +164,7 @@ pub(crate) fn checked_schema(
     if take_patterns(&mut schema) {
         cannot.honour(param, "patterns in a JSON schema")?;
     }
+    reach::check(&schema, param)?;
     Ok(schema)
 }
 

@@ -96,7 +96,8 @@ impl LocalProvider {
     }
 
     async fn open(&self, request: GenerateRequest) -> Result<EventStream> {
-        let deadline = request.options.timeout.map(|timeout| Instant::now() + timeout);
+        let timeout = request.options.timeout;
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let model = self.model(&request.model)?;
         model.engine.refuses().map_or(Ok(()), |refused| Err(refusal(refused)))?;
         let parallel = request.parallel_tool_calls;
@@ -169,6 +170,10 @@ impl Loaded {
         blocking(move || {
             let mut asked = ask::check(&request, terms)?;
             let prompt = speaker.prompt(&request, &asked)?;
+            if prompt.is_empty() {
+                let message = "the model's template makes an empty prompt of these messages";
+                return Err(Error::invalid("messages", message));
+            }
             let max_output = fit(&mut asked, prompt.len(), terms)?;
             let grammar = asked.grammar.as_ref().map(|source| speaker.grammar(source, &asked));
             let sampler = Sampler::new(asked.choice, grammar.transpose()?);

@@ -42,13 +42,17 @@ impl Grammar for LlamaGrammar {
         let mut array = LlamaTokenDataArray::new(candidates.collect(), false);
         let start = Instant::now();
         self.sampler.apply(&mut array);
-        self.broken = start.elapsed() > SLOWEST;
+        self.broken |= start.elapsed() > SLOWEST;
         array.data.iter().map(|candidate| candidate.logit() == 0.0).collect()
     }
 
     fn accept(&mut self, token: Token) -> Result<(), BackendError> {
+        if self.broken {
+            return Err(BackendError("the grammar takes too long to check".to_owned()));
+        }
+        let start = Instant::now();
         let accepted = self.sampler.try_accept(LlamaToken(token));
-        self.broken = accepted.is_err();
+        self.broken = accepted.is_err() || start.elapsed() > SLOWEST;
         accepted.map_err(|error| BackendError(error.to_string()))
     }
 }
