@@ -15,6 +15,10 @@ use crate::{
     tasks::Tasks,
 };
 use std::{path::Path, sync::Arc, time::Duration};
+use tokio::sync::Semaphore;
+
+/// Reports made at once.
+const REPORTS: usize = 2;
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +95,7 @@ impl App {
             max_body_bytes: config.server.max_body_bytes,
             read_patience: Duration::from_secs(config.server.read_seconds),
             readiness: Readiness::default(),
+            reports: Semaphore::new(REPORTS),
         });
         let drain = Duration::from_secs(config.server.drain_seconds);
         let read_patience = front.read_patience;

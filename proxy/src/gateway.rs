@@ -16,7 +16,7 @@ pub use refusal::Refusal;
 use crate::{
     access::{self, Caller},
     catalog::Catalog,
-    ledger::{Disposition, Ledger, Order, Outcome},
+    ledger::{Disposition, HoldError, Ledger, Meter, Order, Outcome},
     limits::Limits,
     prices::{self, PriceList},
     routing,
@@ -60,15 +60,16 @@ impl Gateway {
         let hold = self.ledger.hold(quote, call.order()).await?;
         let (request, imposed) = Imposed::by(&hold, call.request);
         let mut meter = hold.sent();
-        match routing::open(&plan, &targets, &mut meter, &request).await {
+        let opened = tokio::select! {
+            opened = routing::open(&plan, &targets, &mut meter, &request) => opened,
+            () = self.tasks.stopping() => return Err(HoldError::Closed.into()),
+        };
+        match opened {
             Ok((events, target)) => {
                 let running = Running::new(events, meter, slot, self.tasks.clone());
                 Ok(Answer::new(target, imposed, running))
             }
-            Err(error) => {
-                meter.fail(error.kind());
-                Err(error.into())
-            }
+            Err(error) => Err(unanswered(meter, error)),
         }
     }
 
@@ -89,7 +90,12 @@ impl Gateway {
                 let answer = self.run(caller, call).await?;
                 Ok(Answer { events: claim.record(answer.events), ..answer })
             }
-            Turn::Again(answer) => Ok(Answer::again(&answer)),
+            Turn::Again(answer) => {
+                let plan = self.catalog.plan(&call.request.model)?;
+                let permit = access::authorize(caller, plan.targets(), &call.features())?;
+                self.limits.admit(&permit)?;
+                Ok(Answer::again(&answer))
+            }
         }
     }
 
@@ -114,18 +120,19 @@ impl Gateway {
         };
         meter.reaches(&candidate.target, 1);
         let model = candidate.target.model.clone();
-        match candidate.provider.embed(EmbedRequest { model, ..request }).await {
+        let embedded = tokio::select! {
+            embedded = candidate.provider.embed(EmbedRequest { model, ..request }) => embedded,
+            () = self.tasks.stopping() => return Err(HoldError::Closed.into()),
+        };
+        match embedded {
             Ok(mut response) => {
                 let used = if response.usage.is_empty() { meter.used() } else { response.usage };
                 response.usage = meter.believed(&used);
                 let settled = Outcome::new(Disposition::Settled, used);
-                response.receipt = Some(meter.settle(settled).await?);
+                response.receipt = Some(metered::settle(meter, settled).await?);
                 Ok(response)
             }
-            Err(error) => {
-                meter.fail(error.kind());
-                Err(error.into())
-            }
+            Err(error) => Err(unanswered(meter, error)),
         }
     }
 
@@ -147,4 +154,14 @@ impl Gateway {
         request.model.clone_from(&candidate.target.model);
         candidate.provider.count_tokens(request).await.map_err(Refusal::Provider)
     }
+}
+
+/// Ends a call that failed before its first event.
+fn unanswered(meter: Meter, error: Error) -> Refusal {
+    if routing::was_taken(&error) {
+        meter.interrupt(error.kind());
+    } else {
+        meter.fail(error.kind());
+    }
+    Refusal::Provider(error)
 }

@@ -5,7 +5,7 @@ use crate::{
     catalog::{Candidate, Plan},
     ledger::Meter,
 };
-use tollgate_types::{Blame, Error, EventStream, GenerateRequest, Result};
+use tollgate_types::{Blame, Error, ErrorKind, EventStream, GenerateRequest, Result};
 
 /// Sends the request to the permitted targets in order. A failure that another upstream might not
 /// have moves on to the next; a request that is at fault itself does not.
@@ -18,14 +18,16 @@ pub async fn open(
     meter: &mut Meter,
     request: &GenerateRequest,
 ) -> Result<(EventStream, Target)> {
-    let mut last = Error::new(tollgate_types::ErrorKind::Internal, "no upstream is left to ask");
+    let mut last = Error::new(ErrorKind::Internal, "no upstream is left to ask");
     for (attempt, candidate) in (1..).zip(candidates(plan, targets)) {
         meter.reaches(&candidate.target, attempt);
         let mut sent = request.clone();
         sent.model.clone_from(&candidate.target.model);
         match candidate.provider.stream(sent).await {
             Ok(events) => return Ok((events, candidate.target.clone())),
-            Err(error) if error.body().blame == Blame::Caller => return Err(error),
+            Err(error) if error.body().blame == Blame::Caller || was_taken(&error) => {
+                return Err(error);
+            }
             Err(error) => {
                 tracing::warn!(target = %candidate.target, kind = %error.kind(), "an upstream failed");
                 last = error;
@@ -33,6 +35,11 @@ pub async fn open(
         }
     }
     Err(last)
+}
+
+/// Whether an upstream had taken the request, and may charge for it, when it failed.
+pub fn was_taken(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Timeout | ErrorKind::StreamInterrupted)
 }
 
 /// Candidates of the permitted targets.

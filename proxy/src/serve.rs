@@ -1,16 +1,20 @@
 //! Listening, and stopping without breaking what runs.
 
 use crate::{app::App, ingress};
+use hyper::server::conn::http1::Builder;
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
-use std::{future::Future, time::Duration};
+use std::{future::Future, pin::Pin, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_io_timeout::TimeoutStream;
 
 /// Pause after the system refused a connection (too many open files, say).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long a client may leave bytes unread before its connection is closed.
+const WRITE_PATIENCE: Duration = Duration::from_secs(60);
 /// How long answers that are cut off may take to be settled.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(15);
 
@@ -36,7 +40,7 @@ pub async fn run(app: App, listener: TcpListener, stop: impl Future<Output = ()>
         };
         without_delay(&socket);
         let service = TowerToHyperService::new(router.clone());
-        let connection = server.serve_connection(TokioIo::new(socket), service).into_owned();
+        let connection = server.serve_connection(guarded(socket), service);
         let watched = graceful.watch(connection);
         app.tasks.spawn(async move {
             if let Err(error) = watched.await {
@@ -57,15 +61,19 @@ pub async fn run(app: App, listener: TcpListener, stop: impl Future<Output = ()>
     settled
 }
 
-fn builder(read_patience: Duration) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(read_patience);
+/// HTTP/1.1 alone: a peer that sends nothing, or half a head, is timed from its first moment.
+fn builder(read_patience: Duration) -> Builder {
+    let mut builder = Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(read_patience);
     builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(Duration::from_secs(30))
-        .keep_alive_timeout(Duration::from_secs(20));
-    builder
+}
+
+/// A socket that gives up on a peer who stops reading: dropping the answer stops the upstream and
+/// settles the call.
+fn guarded(socket: TcpStream) -> TokioIo<Pin<Box<TimeoutStream<TcpStream>>>> {
+    let mut guarded = TimeoutStream::new(socket);
+    guarded.set_write_timeout(Some(WRITE_PATIENCE));
+    TokioIo::new(Box::pin(guarded))
 }
 
 /// Nagle's algorithm would hold small chunks of a stream back for 40 ms.

@@ -249,3 +249,12 @@ proptest! {
         drop(decode(&payloads));
     }
 }
+
+#[test]
+fn half_an_answer_is_not_whole_because_done_was_said() {
+    let half = [
+        r#"{"id": "c", "choices": [{"index": 0, "delta": {"content": "half an"}}]}"#.to_owned(),
+        "[DONE]".to_owned(),
+    ];
+    assert_eq!(decode(&half).unwrap_err().kind(), ErrorKind::StreamInterrupted);
+}

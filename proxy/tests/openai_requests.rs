@@ -217,3 +217,27 @@ proptest! {
         prop_assert_eq!(decode_chat(sent.to_string().as_bytes()).unwrap().request, request);
     }
 }
+
+#[test]
+fn extras_cannot_offer_tools_buy_extras_or_replace_what_a_turn_says() {
+    let base = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
+    let request = decode_chat(base.to_string().as_bytes()).unwrap().request;
+    for (key, value) in [
+        ("tools", json!([])),
+        ("functions", json!([])),
+        ("web_search_options", json!({})),
+        ("models", json!(["dearer"])),
+        ("service_tier", json!("priority")),
+    ] {
+        let mut request = request.clone();
+        let extras = serde_json::Map::from_iter([(key.to_owned(), value)]);
+        request.extras.insert("openai".into(), extras);
+        let refused = encode_chat(&request, target(Host::OpenAi, false)).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidRequest, "{key}");
+    }
+    let mut dressed = request;
+    let extras = serde_json::Map::from_iter([("content".to_owned(), json!([]))]);
+    dressed.messages[0].extras.insert("openai".into(), extras);
+    let refused = encode_chat(&dressed, target(Host::OpenAi, false)).unwrap_err();
+    assert_eq!(refused.body().param.as_deref(), Some("messages[0].extras.openai.content"));
+}

@@ -70,7 +70,7 @@ pub struct Access {
     clock: Arc<dyn Clock>,
     memory: Mutex<LruCache<[u8; 32], Memory>>,
     memory_key: [u8; 32],
-    hashers: Semaphore,
+    hashers: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Access {
@@ -88,7 +88,7 @@ impl Access {
         let mut memory_key = [0; 32];
         getrandom::fill(&mut memory_key)?;
         let memory = Mutex::new(LruCache::new(REMEMBERED));
-        Ok(Self { store, clock, memory, memory_key, hashers: Semaphore::new(HASHERS) })
+        Ok(Self { store, clock, memory, memory_key, hashers: Arc::new(Semaphore::new(HASHERS)) })
     }
 
     /// Who sent this credential.
@@ -130,15 +130,21 @@ impl Access {
     ) -> Result<(Arc<Account>, Arc<Caller>), AuthError> {
         let account = self.store.account(parts.id).await?.ok_or(AuthError::Invalid)?;
         // A bounded wait: honest first calls queue for milliseconds, a flood is turned away.
-        let turn = tokio::time::timeout(Duration::from_secs(2), self.hashers.acquire()).await;
-        let Ok(Ok(_turn)) = turn else { return Err(AuthError::Busy) };
+        let turn = Arc::clone(&self.hashers).acquire_owned();
+        let turn = tokio::time::timeout(Duration::from_secs(2), turn).await;
+        let Ok(Ok(turn)) = turn else { return Err(AuthError::Busy) };
         // A busy key's first calls wait here together: one of them hashes for all.
         if let Some(known) = self.remembered(name, parts.id).await {
             return known;
         }
         let secret = parts.secret.expose().as_bytes().to_vec();
         let hash = account.key.secret_hash.clone();
-        let right = tokio::task::spawn_blocking(move || matches_hash(&secret, &hash)).await;
+        // The turn ends with the hash, not with a caller who leaves before.
+        let right = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            matches_hash(&secret, &hash)
+        })
+        .await;
         match right {
             Ok(true) => self.believe(name, account),
             Ok(false) => {

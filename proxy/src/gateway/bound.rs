@@ -6,14 +6,15 @@ use crate::{
     prices::Bound,
     routing,
 };
-use tollgate_types::{EmbedRequest, Error, ErrorKind, GenerateRequest, MediaSource, Part, Result};
+use tollgate_types::{EmbedRequest, Error, ErrorKind, GenerateRequest, Message, Part, Result};
 
 /// Providers add tokens of their own: turn markers, tool preambles (Anthropic's is the largest
 /// published, below 700 tokens: docs.anthropic.com, "Tool use", pricing).
 const PREAMBLE_TOKENS: u64 = 1024;
-/// An image or file that is given by address: the dearest published image is 48,169 tokens
-/// (gpt-4o-mini, 2048 x 2048 in high detail: platform.openai.com, "Images and vision").
-const ADDRESSED_MEDIA_TOKENS: u64 = 50_000;
+/// An image, a file or anything that may hold one: the dearest published image is 48,169 tokens
+/// (gpt-4o-mini, 2048 x 2048 in high detail: platform.openai.com, "Images and vision"), whether its
+/// bytes are many or few.
+const MEDIA_TOKENS: u64 = 50_000;
 /// English text has about four bytes a token.
 const BYTES_PER_TOKEN_USUALLY: u64 = 4;
 /// The longest answer that is assumed where neither the caller nor the model sets a limit.
@@ -53,15 +54,28 @@ async fn input(candidate: &Candidate, request: &GenerateRequest) -> Result<(u64,
     // Every token covers at least one byte of what is sent.
     let bytes = u64::try_from(serde_json::to_vec(request).map_err(unreadable)?.len());
     let bytes = bytes.unwrap_or(u64::MAX);
-    let addressed = request.messages.iter().flat_map(|message| &message.content);
-    let addressed = u64::try_from(addressed.filter(|part| is_addressed(part)).count());
-    let media = addressed.unwrap_or(u64::MAX).saturating_mul(ADDRESSED_MEDIA_TOKENS);
+    let media = request.messages.iter().map(media_of_message).fold(0, u64::saturating_add);
+    let media = media.saturating_mul(MEDIA_TOKENS);
     let most = bytes.saturating_add(PREAMBLE_TOKENS).saturating_add(media);
     Ok((most, bytes.div_ceil(BYTES_PER_TOKEN_USUALLY)))
 }
 
-fn is_addressed(part: &Part) -> bool {
-    matches!(part, Part::Media(media) if !matches!(media.source, MediaSource::Base64(_)))
+/// How many images a turn may hold.
+fn media_of_message(message: &Message) -> u64 {
+    let parts = message.content.iter().map(media_of_part).fold(0, u64::saturating_add);
+    parts.saturating_add(u64::from(!message.extras.is_empty()))
+}
+
+/// How many images a part may hold. What a provider alone understands may be one.
+fn media_of_part(part: &Part) -> u64 {
+    match part {
+        Part::Media(_) | Part::Native(_) => 1,
+        Part::ToolResult(result) => {
+            result.content.iter().map(media_of_part).fold(0, u64::saturating_add)
+        }
+        Part::Text(text) => u64::from(!text.extras.is_empty()),
+        Part::Reasoning(_) | Part::ToolCall(_) | Part::Refusal(_) => 0,
+    }
 }
 
 /// The longest answer that the caller and the model allow.
@@ -89,5 +103,30 @@ pub(super) fn of_texts(request: &EmbedRequest) -> Bound {
         min_output: 0,
         likely_input: bytes.div_ceil(BYTES_PER_TOKEN_USUALLY).max(1),
         in_process: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn images(parts: serde_json::Value) -> u64 {
+        let message = json!({"role": "user", "content": parts});
+        media_of_message(&serde_json::from_value(message).unwrap())
+    }
+
+    #[test]
+    fn whatever_may_hold_an_image_counts_as_one_however_few_its_bytes() {
+        let inline =
+            json!({"type": "media", "media_type": "image/png", "source": {"base64": "AA=="}});
+        let native = json!({"type": "native", "api": "openai.chat", "item": {"type": "video_url"}});
+        let dressed =
+            json!({"type": "text", "text": "", "extras": {"openai": {"type": "image_url"}}});
+        let result = json!({"type": "tool_result", "call_id": "c", "content": [inline, inline]});
+        for (part, count) in [(&inline, 1), (&native, 1), (&dressed, 1), (&result, 2)] {
+            assert_eq!(images(json!([part])), count, "{part}");
+        }
+        assert_eq!(images(json!([{"type": "text", "text": "plain"}])), 0);
     }
 }

@@ -136,16 +136,25 @@ impl Running {
 
     async fn settle(&mut self, outcome: Outcome) -> Result<Receipt> {
         self.events = None;
-        let late = || {
-            Error::new(
-                ErrorKind::Internal,
-                "the answer is complete but could not be booked: the database does not answer",
-            )
-        };
-        let Some(meter) = self.meter.take() else { return Err(late()) };
-        let settled = tokio::time::timeout(SETTLE_PATIENCE, meter.settle(outcome)).await;
-        settled.map_err(|_| late())?.map_err(|error| late().with_source(error))
+        match self.meter.take() {
+            Some(meter) => settle(meter, outcome).await,
+            None => Err(late()),
+        }
     }
+}
+
+/// Settles a call whose answer waits for it, but not longer than a caller would.
+pub(super) async fn settle(meter: Meter, outcome: Outcome) -> Result<Receipt> {
+    let settled = tokio::time::timeout(SETTLE_PATIENCE, meter.settle(outcome)).await;
+    settled.map_err(|_| late())?.map_err(|error| late().with_source(error))
+}
+
+/// Not to be tried again: the call was made.
+fn late() -> Error {
+    Error::new(
+        ErrorKind::Internal,
+        "the answer is complete but could not be booked: the database does not answer",
+    )
 }
 
 async fn stop(events: Option<EventStream>) -> Option<Usage> {

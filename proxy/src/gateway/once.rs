@@ -6,8 +6,9 @@
 
 use lru::LruCache;
 use std::{
+    collections::HashMap,
     num::NonZeroUsize,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 use tollgate_types::{EventStream, Fold, GenerateResponse, Result, StreamEvent, events_of};
@@ -42,27 +43,30 @@ pub struct CallKey {
     pub idempotency_key: String,
 }
 
+/// A call that has finished.
 #[derive(Debug)]
-struct Known {
+struct Finished {
     fingerprint: [u8; 32],
     since: Instant,
-    state: State,
+    /// Absent when it was too large to keep.
+    answer: Option<Arc<GenerateResponse>>,
 }
 
+/// Calls that run are never forgotten; there are no more of them than the server runs at once.
 #[derive(Debug)]
-enum State {
-    Running,
-    Finished(Arc<GenerateResponse>),
-    TooLarge,
+struct Calls {
+    running: HashMap<CallKey, [u8; 32]>,
+    finished: LruCache<CallKey, Finished>,
 }
 
 /// The calls that are remembered.
 #[derive(Debug)]
-pub struct Once(Mutex<LruCache<CallKey, Known>>);
+pub struct Once(Mutex<Calls>);
 
 impl Default for Once {
     fn default() -> Self {
-        Self(Mutex::new(LruCache::new(REMEMBERED)))
+        let (running, finished) = (HashMap::new(), LruCache::new(REMEMBERED));
+        Self(Mutex::new(Calls { running, finished }))
     }
 }
 
@@ -83,7 +87,7 @@ pub struct Claim {
     /// Absent once it is clear that the answer is too large.
     fold: Option<Box<Fold>>,
     bytes: usize,
-    ended: bool,
+    finished: bool,
 }
 
 impl Once {
@@ -92,33 +96,28 @@ impl Once {
     /// # Errors
     /// Why the call is not to be run.
     pub fn claim(self: &Arc<Self>, key: CallKey, fingerprint: [u8; 32]) -> Result<Turn, Repeated> {
-        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = calls.get(&key) {
-            let current = known.since.elapsed() < WINDOW;
-            match &known.state {
-                _ if current && known.fingerprint != fingerprint => {
-                    return Err(Repeated::OtherRequest);
-                }
-                State::Running => return Err(Repeated::Running),
-                State::TooLarge if current => return Err(Repeated::TooLarge),
-                State::Finished(response) if current => {
-                    return Ok(Turn::Again(Arc::clone(response)));
-                }
-                State::Finished(_) | State::TooLarge => {}
-            }
+        let mut calls = self.calls();
+        if let Some(running) = calls.running.get(&key) {
+            let same = *running == fingerprint;
+            return Err(if same { Repeated::Running } else { Repeated::OtherRequest });
         }
-        calls.put(key.clone(), Known { fingerprint, since: Instant::now(), state: State::Running });
+        let known = calls.finished.get(&key).filter(|known| known.since.elapsed() < WINDOW);
+        match known {
+            Some(known) if known.fingerprint != fingerprint => return Err(Repeated::OtherRequest),
+            Some(Finished { answer: Some(answer), .. }) => {
+                return Ok(Turn::Again(Arc::clone(answer)));
+            }
+            Some(Finished { answer: None, .. }) => return Err(Repeated::TooLarge),
+            None => {}
+        }
+        calls.running.insert(key.clone(), fingerprint);
         drop(calls);
         let (once, fold) = (Arc::clone(self), Some(Box::default()));
-        Ok(Turn::First(Claim { once, key, fold, bytes: 0, ended: false }))
+        Ok(Turn::First(Claim { once, key, fold, bytes: 0, finished: false }))
     }
 
-    fn end(&self, key: &CallKey, state: State) {
-        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = calls.get_mut(key) {
-            known.since = Instant::now();
-            known.state = state;
-        }
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -147,19 +146,20 @@ impl Claim {
             self.fold = None;
         }
         if matches!(event, StreamEvent::Finish { .. }) {
-            self.ended = true;
-            let answer = self.fold.take().and_then(|fold| fold.finish().ok());
-            let state = answer.map_or(State::TooLarge, |answer| State::Finished(Arc::new(answer)));
-            self.once.end(&self.key, state);
+            self.finished = true;
         }
     }
 }
 
+/// A call that finished is remembered, one that broke off is not.
 impl Drop for Claim {
     fn drop(&mut self) {
-        if !self.ended {
-            let mut calls = self.once.0.lock().unwrap_or_else(PoisonError::into_inner);
-            calls.pop(&self.key);
+        let mut calls = self.once.calls();
+        let Some(fingerprint) = calls.running.remove(&self.key) else { return };
+        if self.finished {
+            let answer = self.fold.take().and_then(|fold| fold.finish().ok()).map(Arc::new);
+            let finished = Finished { fingerprint, since: Instant::now(), answer };
+            calls.finished.put(self.key.clone(), finished);
         }
     }
 }

@@ -15,6 +15,7 @@ use std::{
     },
     time::Duration,
 };
+use tokio::sync::Semaphore;
 use tollgate_types::Result;
 
 /// Whether new work is welcome.
@@ -50,6 +51,8 @@ pub struct Front {
     pub read_patience: Duration,
     /// Whether new work is welcome.
     pub readiness: Readiness,
+    /// Turns for reports: they read much, and must not take the database from those who call.
+    pub reports: Semaphore,
 }
 
 impl Front {

@@ -169,6 +169,8 @@ pub(super) async fn place(ledger: &Ledger, quote: Quote, order: Order) -> Result
             let (admitted, queue) = (Instant::now(), ledger.queue.clone());
             Ok(Hold { ending, held: Held { quote, placed, entry, admitted, queue } })
         }
+        // Whether a hold was written by a batch that failed is not known: it is released.
+        Err(error @ HoldError::Store(_)) => Err(error),
         Err(error) => {
             ending.disarm();
             Err(error)

@@ -175,6 +175,12 @@ impl Meter {
         self.close(&outcome, None);
     }
 
+    /// Ends a call whose upstream took it and broke before its first event: it has cost the prompt.
+    pub fn interrupt(mut self, error: ErrorKind) {
+        let outcome = Outcome::broken(Disposition::Interrupted, self.used(), error);
+        self.close(&outcome, None);
+    }
+
     fn close(
         &mut self,
         outcome: &Outcome,

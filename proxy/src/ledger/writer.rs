@@ -114,14 +114,22 @@ impl Writer {
             return self.refuse(messages);
         }
         let mut answers = Vec::with_capacity(messages.len());
-        let mut broken = false;
-        for message in messages {
-            broken |= self.apply(message, &mut answers).await.is_err();
+        let mut messages = messages.into_iter();
+        // SQLite may have left the transaction by itself: nothing may be applied outside of it.
+        let mut written = Ok(());
+        while written.is_ok()
+            && let Some(message) = messages.next()
+        {
+            written = self.apply(message, &mut answers).await;
         }
-        if broken || self.books.commit().await.is_err() {
-            tracing::warn!("the ledger could not write a batch, and tries again");
+        if written.is_ok() {
+            written = self.books.commit().await;
+        }
+        if let Err(error) = written {
+            tracing::warn!(%error, "the ledger could not write a batch, and tries again");
             self.books.recover().await;
-            return self.take_back(answers);
+            self.take_back(answers);
+            return self.refuse(messages.collect());
         }
         answers.into_iter().for_each(deliver);
     }

@@ -95,7 +95,8 @@ impl OpenAi {
             self.transport.post("chat/completions", &body, &request.options, deadline).await?;
         if transport::is_whole(&response) {
             let body = self.transport.whole(response, deadline).await?;
-            let mut answer = decode_reply(&body, &self.name)?;
+            let mut answer = decode_reply(&body, &self.name)
+                .map_err(|error| self.transport.without_key(error))?;
             answer.warnings = warnings;
             return Ok(EventStream::of_events(events_of(answer)));
         }
@@ -108,7 +109,8 @@ impl OpenAi {
         let response =
             self.transport.post("chat/completions", &body, &request.options, deadline).await?;
         let body = self.transport.whole(response, deadline).await?;
-        let mut answer = decode_reply(&body, &self.name)?;
+        let mut answer =
+            decode_reply(&body, &self.name).map_err(|error| self.transport.without_key(error))?;
         answer.warnings = warnings;
         Ok(answer)
     }
@@ -118,7 +120,8 @@ impl OpenAi {
         let deadline = Deadline::of(&request.options);
         let response = self.transport.post("embeddings", &body, &request.options, deadline).await?;
         let body = self.transport.whole(response, deadline).await?;
-        let answer = decode_embed_reply(&body, &self.name)?;
+        let answer = decode_embed_reply(&body, &self.name)
+            .map_err(|error| self.transport.without_key(error))?;
         let (asked, came) = (request.input.len(), answer.vectors.len());
         if asked != came {
             let message = format!("{} sent {came} vectors for {asked} texts", self.name);

@@ -275,3 +275,18 @@ async fn labels_and_headers_beyond_their_limits_are_refused_or_ignored_and_never
     assert!(huge.is_err() || huge.unwrap().status() == 431);
     assert_eq!(ask(&server, &key, MODEL).await.status, 200);
 }
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_or_half_a_word_is_closed() {
+    let mock = Mock::start().await.unwrap();
+    let server = Server::start(config_over(&mock, "[server]\nread_seconds = 1\n")).await;
+    for said in ["", "PRI * HT", "POST /v1/chat/comp"] {
+        let mut socket = TcpStream::connect(server.addr).await.unwrap();
+        socket.write_all(said.as_bytes()).await.unwrap();
+        let mut rest = Vec::new();
+        // Closed or reset: `soon` fails when neither happens.
+        drop(soon("the server closes the connection", socket.read_to_end(&mut rest)).await);
+    }
+    let key = server.any_key().await;
+    assert_eq!(ask(&server, &key, MODEL).await.status, 200);
+}

@@ -3,7 +3,7 @@
 use crate::ask::native;
 use serde_json::{Value, json};
 use tollgate_bench::Mock;
-use tollgate_tests::server::{Key, Reply, Server};
+use tollgate_tests::server::{Key, Reply, Server, Terms};
 
 async fn send(server: &Server, key: &Key, path: &str, name: &str, body: &Value) -> Reply {
     let request = server.request("POST", path, key).header("idempotency-key", name);
@@ -73,4 +73,17 @@ async fn a_key_that_is_no_key_is_refused() {
         reply.assert_error(400, "idempotency key");
     }
     assert_eq!(mock.served(), 0);
+}
+
+#[tokio::test]
+async fn an_answer_is_not_given_again_to_a_key_that_may_not_have_it() {
+    let mock = Mock::start().await.unwrap();
+    let server = Server::over(&mock).await;
+    let terms = Terms { permissions: r#"{"features":["chat"]}"#, ..Terms::default() };
+    let key = server.key("alice", terms).await;
+    let asked = native("mock/mock-tokens=5");
+    assert_eq!(send(&server, &key, "/api/v1/generate", "a", &asked).await.status, 200);
+    let streamed = send(&server, &key, "/api/v1/stream", "a", &asked).await;
+    streamed.assert_error(403, "a stream of an answer that was given whole");
+    assert_eq!(streamed.at("/error/permission"), json!("feature:stream"));
 }

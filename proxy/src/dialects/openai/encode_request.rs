@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 use tollgate_types::{
-    Error, ErrorKind, GenerateRequest, Modality, OnUnsupported, OutputFormat, ReasoningOptions,
-    Result, Sampling, Warning,
+    Error, ErrorKind, GenerateRequest, Message, Modality, OnUnsupported, OutputFormat,
+    ReasoningOptions, Result, Sampling, Warning,
 };
 
 use super::{
@@ -36,9 +36,28 @@ pub struct ChatTarget<'a> {
     pub stream: bool,
 }
 
-/// Fields that extras may not set: they would get past permissions, prices and limits.
-const RESERVED: [&str; 6] =
-    ["model", "messages", "stream", "n", "max_tokens", "max_completion_tokens"];
+/// Fields that extras may not set: they would get past permissions, prices and limits. The last
+/// five choose other models, or buy what is priced apart.
+const RESERVED: [&str; 15] = [
+    "model",
+    "messages",
+    "stream",
+    "n",
+    "max_tokens",
+    "max_completion_tokens",
+    "tools",
+    "tool_choice",
+    "functions",
+    "function_call",
+    "models",
+    "route",
+    "best_of",
+    "prediction",
+    "web_search_options",
+];
+
+/// Tiers that cost no more than the list price; "priority" costs more than any price knows.
+const ORDINARY_TIERS: [&str; 3] = ["auto", "default", "flex"];
 
 /// Writes the upstream's body, and tells what it leaves out. Streams always report usage.
 ///
@@ -49,6 +68,7 @@ pub fn encode_chat(
     request: &GenerateRequest,
     target: ChatTarget<'_>,
 ) -> Result<(Value, Vec<Warning>)> {
+    check_turns(&request.messages)?;
     let mut honoured = Honoured { mode: request.on_unsupported, warnings: Vec::new() };
     let honour = &mut honoured;
     let mut body = object([
@@ -182,11 +202,32 @@ fn reasoning(
     Ok(options.effort.as_deref().map(Value::from))
 }
 
+/// Fields of a turn that its extras may not set: what a turn says has been measured.
+const RESERVED_IN_TURNS: [&str; 4] = ["role", "content", "tool_calls", "tool_call_id"];
+
+fn check_turns(turns: &[Message]) -> Result<()> {
+    for (at, turn) in turns.iter().enumerate() {
+        let Some(extras) = turn.extras.get(NAMESPACE) else { continue };
+        if let Some(key) = RESERVED_IN_TURNS.into_iter().find(|key| extras.contains_key(*key)) {
+            let message = format!("{key} cannot be set through extras");
+            let param = format!("messages[{at}].extras.{NAMESPACE}.{key}");
+            return Err(Error::invalid(param, message));
+        }
+    }
+    Ok(())
+}
+
 fn add_extras(body: &mut Map<String, Value>, request: &GenerateRequest) -> Result<()> {
     let Some(extras) = request.extras.get(NAMESPACE) else { return Ok(()) };
     if let Some(key) = RESERVED.into_iter().find(|key| extras.contains_key(*key)) {
         let message = format!("{key} cannot be set through extras");
         return Err(Error::invalid(format!("extras.{NAMESPACE}.{key}"), message));
+    }
+    if let Some(tier) = extras.get("service_tier")
+        && !tier.as_str().is_some_and(|tier| ORDINARY_TIERS.contains(&tier))
+    {
+        let message = format!("service_tier {tier} has no price here, use auto, default or flex");
+        return Err(Error::invalid(format!("extras.{NAMESPACE}.service_tier"), message));
     }
     merge(body, extras);
     if let Some(Value::Object(options)) = body.get_mut("stream_options") {

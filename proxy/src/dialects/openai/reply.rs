@@ -43,7 +43,7 @@ pub fn decode_reply(body: &[u8], provider: &str) -> Result<GenerateResponse> {
     if !decoder.has_started() {
         return Err(protocol("the provider's answer holds no choice"));
     }
-    for event in decoder.push("[DONE]")? {
+    for event in decoder.complete()? {
         fold.push(event)?;
     }
     fold.finish()

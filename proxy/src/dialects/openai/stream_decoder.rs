@@ -79,7 +79,7 @@ impl StreamDecoder {
     /// Takes one payload.
     ///
     /// # Errors
-    /// `protocol` when it is not JSON; whatever error the provider put into the stream.
+    /// `stream_interrupted` for a `[DONE]` before any finish reason; `protocol` when it is not JSON; whatever error the provider put into the stream.
     pub fn push(&mut self, payload: &str) -> Result<Vec<StreamEvent>> {
         self.fail()?;
         let payload = payload.trim();
@@ -87,7 +87,9 @@ impl StreamDecoder {
             return Ok(Vec::new());
         }
         if payload == "[DONE]" {
-            return self.complete();
+            // A gateway whose host died says so too: half an answer is no answer.
+            let whole = self.finish.is_some() || !self.calls.is_empty() || !self.started;
+            return if whole { self.complete() } else { Err(self.cut_off()) };
         }
         match serde_json::from_str(payload) {
             Ok(Value::Object(chunk)) => self.take(chunk),
@@ -109,10 +111,15 @@ impl StreamDecoder {
             return Ok(Vec::new());
         }
         if self.finish.is_none() {
-            let message = "the provider's stream ended before the answer was complete";
-            return Err(self.blamed(Error::new(ErrorKind::StreamInterrupted, message)));
+            return Err(self.cut_off());
         }
         self.complete()
+    }
+
+    fn cut_off(&mut self) -> Error {
+        self.ended = true;
+        let message = "the provider's stream ended before the answer was complete";
+        self.blamed(Error::new(ErrorKind::StreamInterrupted, message))
     }
 
     /// Takes one chunk.

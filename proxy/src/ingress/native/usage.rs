@@ -21,6 +21,7 @@ pub(crate) async fn usage(
 ) -> Result<Response<Body>, Problem> {
     let caller = front.caller(&headers).await?;
     let query = parse(query.as_deref().unwrap_or_default(), &caller)?;
+    let _turn = front.reports.acquire().await;
     let now_ms = front.clock.now_ms();
     let report =
         report::report(&front.store, &query, now_ms).await.map_err(|error| match error {

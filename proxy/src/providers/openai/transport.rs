@@ -200,7 +200,12 @@ impl Transport {
         let Some(key) = self.key.as_ref().map(Secret::expose).filter(|key| !key.is_empty()) else {
             return error;
         };
-        error.with(|body| body.message = body.message.replace(key.as_str(), "***"))
+        error.with(|body| {
+            let said = [Some(&mut body.message), body.code.as_mut(), body.param.as_mut()];
+            for text in said.into_iter().flatten() {
+                *text = text.replace(key.as_str(), "***");
+            }
+        })
     }
 }
 
