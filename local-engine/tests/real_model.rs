@@ -285,6 +285,13 @@ async fn a_request_for_another_model_or_ability_is_refused_by_name() {
     assert_eq!((models[0].id.as_str(), models[0].context_window), (ID, Some(1024)));
 }
 
+/// A schema whose references lead from one to the next.
+fn chain(links: usize) -> Value {
+    let link = |at: usize| (format!("d{at}"), json!({"$ref": format!("#/$defs/d{}", at + 1)}));
+    let defs: serde_json::Map<_, _> = (0..links).map(link).collect();
+    json!({"$ref": "#/$defs/d0", "$defs": defs})
+}
+
 #[tokio::test]
 async fn hostile_requests_are_refused_and_the_engine_lives() {
     let provider = load();
@@ -310,6 +317,13 @@ async fn hostile_requests_are_refused_and_the_engine_lives() {
         (shaped("root ::= (".into()), ErrorKind::InvalidRequest),
         (shaped("root ::= root \"a\"".into()), ErrorKind::InvalidRequest),
         (forced(json!({"$ref": "#/nowhere"})), ErrorKind::InvalidRequest),
+        (
+            forced(
+                json!({"allOf": [{"$ref": "#/$defs/a"}], "$defs": {"a": {"$ref": "#/$defs/a"}}}),
+            ),
+            ErrorKind::Unsupported,
+        ),
+        (forced(chain(200)), ErrorKind::InvalidRequest),
         (forced(json!({"type": "array", "maxItems": 1_000_000})), ErrorKind::InvalidRequest),
         (forced(json!({"minLength": 818, "maxLength": 783})), ErrorKind::InvalidRequest),
         (
