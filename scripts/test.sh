@@ -10,7 +10,6 @@ scripts/venv.sh
 
 export TOLLGATE_TEST_MODEL="$DEMO_MODEL" TOLLGATE_MODEL_PATH="$DEMO_MODEL"
 export TOLLGATE_TEST_PYTHON="$TOLLGATE_CACHE/venv/bin/python"
-export INSTA_UPDATE="${INSTA_UPDATE:-no}"
 
 if have cargo-nextest; then
     run=(cargo nextest run --locked --no-fail-fast)
