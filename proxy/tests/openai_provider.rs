@@ -2,7 +2,8 @@
 #![cfg(test)]
 
 use std::time::Duration;
-use tollgate::providers::openai::{OpenAi, OpenAiOptions};
+use tollgate::config::OpenaiApi;
+use tollgate::providers::{http::HttpOptions, openai::OpenAi};
 use tollgate_bench::Mock;
 use tollgate_types::{
     CallOptions, EmbedRequest, ErrorKind, FinishReason, GenerateRequest, Message, OnUnsupported,
@@ -18,14 +19,10 @@ async fn upstream() -> (Mock, OpenAi) {
 }
 
 fn provider_at(base_url: String) -> OpenAi {
-    OpenAi::new(OpenAiOptions {
-        name: "mock".into(),
-        base_url,
-        api_key: Some(Secret::from(KEY)),
-        idle_timeout: Duration::from_millis(300),
-        ..OpenAiOptions::default()
-    })
-    .unwrap()
+    let mut options = HttpOptions::new("mock", base_url);
+    options.api_key = Some(Secret::from(KEY));
+    options.idle_timeout = Duration::from_millis(300);
+    OpenAi::new(options, OpenaiApi::Chat).unwrap()
 }
 
 fn ask(model: &str, text: &str) -> GenerateRequest {

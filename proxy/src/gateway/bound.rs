@@ -29,13 +29,20 @@ pub(super) async fn of_request(
     targets: &[Target],
     request: &GenerateRequest,
 ) -> Result<Bound> {
-    let mut bound =
-        Bound { input_tokens: 0, max_output: 0, min_output: 1, likely_input: 0, in_process: true };
+    let choices = u64::from(request.choices.unwrap_or(1).max(1));
+    let mut bound = Bound {
+        input_tokens: 0,
+        max_output: 0,
+        min_output: choices,
+        likely_input: 0,
+        in_process: true,
+    };
     for candidate in routing::candidates(plan, targets) {
         let (most, likely) = input(candidate, request).await?;
         bound.input_tokens = bound.input_tokens.max(most);
         bound.likely_input = bound.likely_input.max(likely);
-        bound.max_output = bound.max_output.max(output(candidate, request, likely));
+        let output = output(candidate, request, likely).saturating_mul(choices);
+        bound.max_output = bound.max_output.max(output);
         bound.in_process &= candidate.in_process;
     }
     Ok(bound)
