@@ -112,11 +112,11 @@ pub(super) fn encode_reasoning(reasoning: &Reasoning) -> Option<Map<String, Valu
     Some(block)
 }
 
-/// Writes a call with its input.
-pub(super) fn encode_call(call: &ToolCall, input: Value) -> Map<String, Value> {
+/// Writes a call with its input. Clients take any id, the API does not.
+pub(super) fn encode_call(call: &ToolCall, ids: IdRule, input: Value) -> Map<String, Value> {
     let mut block = object([
         (KIND, Some("tool_use".into())),
-        ("id", Some(call_id::fit(&call.id, IdRule::Anthropic).into())),
+        ("id", Some(call_id::fit(&call.id, ids).into())),
         ("name", Some(call.name.as_str().into())),
         ("input", Some(input)),
     ]);

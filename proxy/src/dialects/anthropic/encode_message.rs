@@ -118,7 +118,7 @@ impl Conversation {
             Part::Refusal(refusal) => Some(json!({"type": "text", "text": refusal.text})),
             Part::ToolCall(call) if !call.hosted || blocks::is_own_hosted(call) => {
                 let input = tools::input_of(place, &call.arguments)?;
-                Some(Value::Object(blocks::encode_call(call, input)))
+                Some(Value::Object(blocks::encode_call(call, IdRule::Anthropic, input)))
             }
             Part::ToolResult(result) => Some(self.result(place, result, honour)?),
             Part::Media(media) => {

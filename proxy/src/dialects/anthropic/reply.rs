@@ -5,6 +5,7 @@ use tollgate_types::{Error, ErrorKind, Fold, GenerateResponse, Part, Result};
 
 use super::{API, NAMESPACE, StreamDecoder, blocks, citation, finish, tools, usage};
 use crate::dialects::{
+    call_id::IdRule,
     merge::{merge, object},
     stream::ReplyHead,
     upstream_error::error_within,
@@ -86,7 +87,7 @@ pub(super) fn encode_part(part: &Part, signed: bool) -> Option<Value> {
             ("signature", Some("".into())),
         ]),
         Part::ToolCall(call) if !call.hosted || blocks::is_own_hosted(call) => {
-            blocks::encode_call(call, input_of(&call.arguments))
+            blocks::encode_call(call, IdRule::Any, input_of(&call.arguments))
         }
         Part::Media(media) => return blocks::encode_media(media),
         Part::Native(native) if native.api == API => return Some(native.item.clone()),

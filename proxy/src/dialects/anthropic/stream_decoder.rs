@@ -100,7 +100,10 @@ impl StreamDecoder {
             _ if event.get("error").is_some_and(|error| !error.is_null()) => {
                 return Err(self.announced(&Value::Object(event)));
             }
-            _ if !self.started => return Err(self.protocol("the stream does not begin with message_start")),
+            _ if !self.started && kind.starts_with("content_block") => {
+                return Err(self.protocol("the stream does not begin with message_start"));
+            }
+            _ if !self.started => {}
             "content_block_start" => {
                 let content = event.shift_remove("content_block").unwrap_or_default();
                 self.block_start(block, content, &mut out);

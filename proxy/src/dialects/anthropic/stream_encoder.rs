@@ -12,6 +12,7 @@ use super::{
     usage,
 };
 use crate::dialects::{
+    call_id::IdRule,
     merge::{merge, object},
     stream::ReplyHead,
 };
@@ -37,6 +38,16 @@ enum Slot {
     Media(Media),
     /// Complete already, or without a place in the format.
     Silent,
+}
+
+impl Slot {
+    /// The block that is still open.
+    fn block(&self) -> Option<u32> {
+        match self {
+            Self::Text { block } | Self::Thinking { block, .. } | Self::Call { block } => Some(*block),
+            Self::Media(_) | Self::Silent => None,
+        }
+    }
 }
 
 impl StreamEncoder {
@@ -99,9 +110,8 @@ impl StreamEncoder {
                 Slot::Text { block }
             }
             Part::Reasoning(reasoning) if reasoning.encrypted.is_some() && reasoning.signature.is_none() => {
-                match encode_part(part, self.signed) {
-                    Some(Value::Object(block)) => self.whole(block, &mut out),
-                    _ => {}
+                if let Some(Value::Object(block)) = encode_part(part, self.signed) {
+                    self.whole(block, &mut out);
                 }
                 Slot::Silent
             }
@@ -132,7 +142,7 @@ impl StreamEncoder {
     }
 
     fn call_start(&mut self, call: &ToolCall, out: &mut Vec<Value>) -> Slot {
-        let block = self.start(blocks::encode_call(call, json!({})), out);
+        let block = self.start(blocks::encode_call(call, IdRule::Any, json!({})), out);
         out.extend(input_delta(block, &call.arguments));
         Slot::Call { block }
     }
@@ -204,7 +214,11 @@ impl StreamEncoder {
             ("usage", Some(usage::encode(used, Some(&usage_rest)))),
             ("context_management", beside),
         ]);
-        vec![Value::Object(last), json!({"type": "message_stop"})]
+        // An answer that a budget cut short has left its last block open.
+        let mut out: Vec<Value> =
+            std::mem::take(&mut self.parts).into_values().filter_map(|slot| slot.block()).map(stop).collect();
+        out.extend([Value::Object(last), json!({"type": "message_stop"})]);
+        out
     }
 }
 
