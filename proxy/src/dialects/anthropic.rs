@@ -22,9 +22,7 @@ mod reply;
 mod count;
 mod models;
 
-pub use count::{
-    decode_count, decode_count_reply, encode_count, encode_count_reply, patch_count,
-};
+pub use count::{decode_count, decode_count_reply, encode_count, encode_count_reply, patch_count};
 pub use decode_request::{MessagesCall, decode_messages_call};
 pub use encode_error::encode_error;
 pub use encode_request::{Encoded, MessagesTarget, encode_messages_call, patch_messages};

@@ -115,7 +115,8 @@ impl<F: Framing> Relay<F> {
     /// What was told cannot be taken back, so the answer ends here.
     fn give_up(&mut self) -> Bytes {
         self.events = EventStream::of_events(Vec::new());
-        let message = "the provider began its answer anew, and this format cannot say so; try again";
+        let message =
+            "the provider began its answer anew, and this format cannot say so; try again";
         self.framing.error(&Error::new(ErrorKind::StreamInterrupted, message))
     }
 }

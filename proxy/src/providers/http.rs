@@ -172,15 +172,18 @@ impl Transport {
     ) -> Result<EventStream> {
         let deadline = Deadline::of(options);
         let response = self.post(ask.sent, options, deadline).await?;
+        // A caller who asked for a stream cannot read a whole answer, and the other way round.
+        let streamed = options.original.as_deref().is_some_and(|original| original.streamed);
         if !transport::is_whole(&response) {
-            let answer = Answer::<W>::new(self, response, deadline, ask.verbatim);
+            let verbatim = ask.verbatim && streamed;
+            let answer = Answer::<W>::new(self, response, deadline, verbatim);
             return answer.into_events(ask.warnings).await;
         }
         let body = self.whole(response, deadline).await?;
         let mut answer = W::reply(&body, self.name()).map_err(|error| self.without_key(error))?;
         answer.warnings.extend(ask.warnings);
         let mut events = events_of(answer);
-        if ask.verbatim {
+        if ask.verbatim && !streamed {
             let data = self.text_without_key(String::from_utf8_lossy(&body).into_owned());
             events.insert(0, StreamEvent::Verbatim { data, closing: true });
         }

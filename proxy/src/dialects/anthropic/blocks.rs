@@ -102,10 +102,9 @@ pub(super) fn encode_reasoning(reasoning: &Reasoning) -> Option<Map<String, Valu
             ("thinking", Some(reasoning.text.as_str().into())),
             ("signature", Some(signature.as_str().into())),
         ]),
-        (None, Some(data)) => object([
-            (KIND, Some("redacted_thinking".into())),
-            ("data", Some(data.as_str().into())),
-        ]),
+        (None, Some(data)) => {
+            object([(KIND, Some("redacted_thinking".into())), ("data", Some(data.as_str().into()))])
+        }
         (None, None) => return None,
     };
     add_extras(&mut block, reasoning.extras.get(NAMESPACE));

@@ -13,8 +13,9 @@ pub(super) fn decode(citations: &[Value], text_bytes: usize) -> Vec<Citation> {
         .iter()
         .filter_map(Value::as_object)
         .map(|citation| {
-            let word =
-                |keys: &[&str]| keys.iter().find_map(|key| Some(citation.get(*key)?.as_str()?.to_owned()));
+            let word = |keys: &[&str]| {
+                keys.iter().find_map(|key| Some(citation.get(*key)?.as_str()?.to_owned()))
+            };
             Citation {
                 url: word(&["url"]),
                 title: word(&["title", "document_title"]),

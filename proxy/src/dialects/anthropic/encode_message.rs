@@ -87,7 +87,12 @@ impl Conversation {
         }
     }
 
-    fn content(&mut self, n: usize, message: &Message, honour: &mut Honoured) -> Result<Vec<Value>> {
+    fn content(
+        &mut self,
+        n: usize,
+        message: &Message,
+        honour: &mut Honoured,
+    ) -> Result<Vec<Value>> {
         let own = is_own(message);
         let mut content = Vec::with_capacity(message.content.len());
         for (at, part) in message.content.iter().enumerate() {
@@ -123,8 +128,8 @@ impl Conversation {
             Part::ToolResult(result) => Some(self.result(place, result, honour)?),
             Part::Media(media) => {
                 let block = blocks::encode_media(media);
-                self.uses_files |=
-                    matches!(media.source, tollgate_types::MediaSource::FileId(_)) && block.is_some();
+                self.uses_files |= matches!(media.source, tollgate_types::MediaSource::FileId(_))
+                    && block.is_some();
                 if block.is_none() {
                     honour.cannot(place, format!("no place for {}", media.media_type))?;
                 }
@@ -132,7 +137,8 @@ impl Conversation {
             }
             Part::Native(native) if native.api == API => Some(native.item.clone()),
             Part::ToolCall(_) | Part::Native(_) => {
-                honour.cannot(place, "an item that another API's provider made cannot be replayed")?;
+                honour
+                    .cannot(place, "an item that another API's provider made cannot be replayed")?;
                 None
             }
             Part::Reasoning(_) => None,
@@ -145,7 +151,8 @@ impl Conversation {
             let place = format!("{place}.content[{at}]");
             match part {
                 Part::ToolCall(_) | Part::ToolResult(_) | Part::Reasoning(_) => {
-                    honour.cannot(place, "a tool result can only hold text, images and documents")?;
+                    honour
+                        .cannot(place, "a tool result can only hold text, images and documents")?;
                 }
                 part => content.extend(self.block(&place, part, honour)?),
             }
@@ -179,7 +186,9 @@ fn is_own(message: &Message) -> bool {
 fn shortest(content: Vec<Value>) -> Value {
     match content.as_slice() {
         [] => Value::String(String::new()),
-        [Value::Object(block)] if block.len() == 2 && block.get("type").is_some_and(|t| t == "text") => {
+        [Value::Object(block)]
+            if block.len() == 2 && block.get("type").is_some_and(|t| t == "text") =>
+        {
             block.get("text").cloned().unwrap_or(Value::Array(content))
         }
         _ => Value::Array(content),

@@ -77,7 +77,9 @@ pub(super) fn encode_part(part: &Part, signed: bool) -> Option<Value> {
         Part::Refusal(refusal) => {
             object([("type", Some("text".into())), ("text", Some(refusal.text.as_str().into()))])
         }
-        Part::Reasoning(reasoning) if signed && (reasoning.signature.is_some() || reasoning.encrypted.is_some()) => {
+        Part::Reasoning(reasoning)
+            if signed && (reasoning.signature.is_some() || reasoning.encrypted.is_some()) =>
+        {
             blocks::encode_reasoning(reasoning)?
         }
         Part::Reasoning(reasoning) if reasoning.text.is_empty() => return None,

@@ -6,9 +6,7 @@
 //! asked again, calls without any arguments, blocks that nobody models, `[DONE]`.
 
 use serde_json::{Map, Value};
-use tollgate_types::{
-    Error, ErrorKind, NativeItem, Origin, Part, Result, StreamEvent, Usage,
-};
+use tollgate_types::{Error, ErrorKind, NativeItem, Origin, Part, Result, StreamEvent, Usage};
 
 use super::{API, blocks, citation, extras_of, finish, usage};
 use crate::dialects::{
@@ -46,12 +44,22 @@ struct Open {
 
 #[derive(Debug)]
 enum Kind {
-    Text { bytes: usize, citations: Vec<Value> },
-    Reasoning { signature: Option<String> },
+    Text {
+        bytes: usize,
+        citations: Vec<Value>,
+    },
+    Reasoning {
+        signature: Option<String>,
+    },
     /// A call, with the input that counts where no piece of it comes.
-    Call { input: String, any: bool },
+    Call {
+        input: String,
+        any: bool,
+    },
     /// Shown when it is complete.
-    Native { item: Value },
+    Native {
+        item: Value,
+    },
     /// Complete from its beginning.
     Closed,
 }
@@ -65,7 +73,10 @@ impl StreamDecoder {
     }
 
     /// Takes a whole answer.
-    pub(super) fn take_whole(&mut self, mut message: Map<String, Value>) -> Result<Vec<StreamEvent>> {
+    pub(super) fn take_whole(
+        &mut self,
+        mut message: Map<String, Value>,
+    ) -> Result<Vec<StreamEvent>> {
         let content = match message.shift_remove("content") {
             Some(Value::Array(content)) => content,
             _ => return Err(self.protocol("the provider's answer holds no content")),
@@ -138,8 +149,7 @@ impl StreamDecoder {
         };
         *self = again;
         let origin = self.origin.clone();
-        let mut out =
-            vec![StreamEvent::Start { origin, request_id: None, warnings: Vec::new() }];
+        let mut out = vec![StreamEvent::Start { origin, request_id: None, warnings: Vec::new() }];
         self.take_usage(message.shift_remove("usage"), &mut out);
         for known in ["type", "role"] {
             message.shift_remove(known);

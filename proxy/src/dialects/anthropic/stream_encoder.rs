@@ -31,9 +31,16 @@ pub struct StreamEncoder {
 /// What a part's deltas become.
 #[derive(Debug)]
 enum Slot {
-    Text { block: u32 },
-    Thinking { block: u32, signature: Option<String> },
-    Call { block: u32 },
+    Text {
+        block: u32,
+    },
+    Thinking {
+        block: u32,
+        signature: Option<String>,
+    },
+    Call {
+        block: u32,
+    },
     /// Media is sent whole.
     Media(Media),
     /// Complete already, or without a place in the format.
@@ -44,7 +51,9 @@ impl Slot {
     /// The block that is still open.
     fn block(&self) -> Option<u32> {
         match self {
-            Self::Text { block } | Self::Thinking { block, .. } | Self::Call { block } => Some(*block),
+            Self::Text { block } | Self::Thinking { block, .. } | Self::Call { block } => {
+                Some(*block)
+            }
             Self::Media(_) | Self::Silent => None,
         }
     }
@@ -109,7 +118,9 @@ impl StreamEncoder {
                 out.extend(text_delta(block, &refusal.text));
                 Slot::Text { block }
             }
-            Part::Reasoning(reasoning) if reasoning.encrypted.is_some() && reasoning.signature.is_none() => {
+            Part::Reasoning(reasoning)
+                if reasoning.encrypted.is_some() && reasoning.signature.is_none() =>
+            {
                 if let Some(Value::Object(block)) = encode_part(part, self.signed) {
                     self.whole(block, &mut out);
                 }
@@ -161,7 +172,12 @@ impl StreamEncoder {
         written.into_iter().collect()
     }
 
-    fn part_end(&mut self, index: u32, signature: Option<&str>, citations: &[Citation]) -> Vec<Value> {
+    fn part_end(
+        &mut self,
+        index: u32,
+        signature: Option<&str>,
+        citations: &[Citation],
+    ) -> Vec<Value> {
         let mut out = Vec::new();
         match self.parts.remove(&index) {
             Some(Slot::Text { block }) => {
@@ -215,8 +231,11 @@ impl StreamEncoder {
             ("context_management", beside),
         ]);
         // An answer that a budget cut short has left its last block open.
-        let mut out: Vec<Value> =
-            std::mem::take(&mut self.parts).into_values().filter_map(|slot| slot.block()).map(stop).collect();
+        let mut out: Vec<Value> = std::mem::take(&mut self.parts)
+            .into_values()
+            .filter_map(|slot| slot.block())
+            .map(stop)
+            .collect();
         out.extend([Value::Object(last), json!({"type": "message_stop"})]);
         out
     }

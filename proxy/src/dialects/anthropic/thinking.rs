@@ -43,7 +43,9 @@ impl Way {
         let first = ["sonnet-4", "opus-4"];
         let unversioned = first.iter().any(|name| {
             let after = model.split_once(name).map(|(_, after)| after);
-            after.is_some_and(|after| after.is_empty() || after.starts_with(['@', ':']) || dated(after))
+            after.is_some_and(|after| {
+                after.is_empty() || after.starts_with(['@', ':']) || dated(after)
+            })
         });
         if has(&older) || unversioned { Self::Budget } else { Self::Effort }
     }
@@ -68,7 +70,9 @@ pub(super) fn decode(fields: &mut Fields) -> Result<Option<ReasoningOptions>> {
         if let Some(effort) = &effort {
             keep_effort(fields, effort)?;
         }
-        return Ok(effort.map(|effort| ReasoningOptions { effort: Some(effort), ..Default::default() }));
+        return Ok(
+            effort.map(|effort| ReasoningOptions { effort: Some(effort), ..Default::default() })
+        );
     };
     let kind = thinking.required_string("type")?;
     let budget_tokens = thinking.u32("budget_tokens")?;
@@ -200,14 +204,17 @@ fn by_effort(
         _ => 0,
     };
     if budget == 0 || way == Way::Effort {
-        let message = format!("Anthropic has no effort {effort:?}, use low, medium, high, xhigh or max");
+        let message =
+            format!("Anthropic has no effort {effort:?}, use low, medium, high, xhigh or max");
         honour.cannot("reasoning.effort", message)?;
         return Ok(Thinking::default());
     }
     // An effort is no promise of an amount: it leaves a quarter of a small limit for the answer.
     let fitting = room.stated.map_or(budget, |limit| budget.min(limit / 4 * 3));
     if fitting < LEAST_BUDGET {
-        let message = format!("an output limit this small leaves no room to think, {LEAST_BUDGET} tokens is the least");
+        let message = format!(
+            "an output limit this small leaves no room to think, {LEAST_BUDGET} tokens is the least"
+        );
         honour.cannot("reasoning.effort", message)?;
         return Ok(Thinking::default());
     }

@@ -1,9 +1,7 @@
 //! Tools and the choice among them.
 
 use serde_json::{Map, Value, json};
-use tollgate_types::{
-    Error, FunctionTool, GenerateRequest, HostedTool, Result, Tool, ToolChoice,
-};
+use tollgate_types::{Error, FunctionTool, GenerateRequest, HostedTool, Result, Tool, ToolChoice};
 
 use super::{API, NAMESPACE, blocks::add_extras};
 use crate::dialects::{
@@ -62,14 +60,19 @@ pub(super) fn decode_choice(fields: &mut Fields) -> Result<(Option<ToolChoice>, 
 
 /// Writes `tools` and `tool_choice`. Anthropic cannot choose among a few of the tools, so only those
 /// are offered: that means the same.
-pub(super) fn encode(request: &GenerateRequest, honour: &mut Honoured) -> Result<Map<String, Value>> {
+pub(super) fn encode(
+    request: &GenerateRequest,
+    honour: &mut Honoured,
+) -> Result<Map<String, Value>> {
     let offered = match &request.tool_choice {
         Some(ToolChoice::Subset { names, .. }) => Some(names.as_slice()),
         _ => None,
     };
     let mut written = Vec::with_capacity(request.tools.len());
     for (n, tool) in request.tools.iter().enumerate() {
-        if offered.is_some_and(|names| !names.iter().any(|name| Some(name.as_str()) == name_of(tool))) {
+        if offered
+            .is_some_and(|names| !names.iter().any(|name| Some(name.as_str()) == name_of(tool)))
+        {
             continue;
         }
         match tool {
@@ -99,7 +102,8 @@ pub(super) fn check_hosted(n: usize, hosted: &HostedTool) -> Result<()> {
     if hosted.api != API || !hosted.config.contains_key("model") {
         return Ok(());
     }
-    let message = "a tool that asks another model cannot be offered: that model is not checked here";
+    let message =
+        "a tool that asks another model cannot be offered: that model is not checked here";
     Err(Error::invalid(format!("tools[{n}].model"), message))
 }
 
@@ -149,10 +153,11 @@ fn encode_choice(request: &GenerateRequest, any_tools: bool) -> Option<Value> {
 /// The error for content that is no object where a tool's input must be one.
 pub(super) fn input_of(place: &str, arguments: &str) -> Result<Value> {
     let text = arguments.trim();
-    let input = serde_json::from_str(if text.is_empty() { "{}" } else { text }).map_err(|cause| {
-        let message = format!("{place}: the arguments of a call must be JSON: {cause}");
-        Error::invalid(place, message).with_source(cause)
-    })?;
+    let input =
+        serde_json::from_str(if text.is_empty() { "{}" } else { text }).map_err(|cause| {
+            let message = format!("{place}: the arguments of a call must be JSON: {cause}");
+            Error::invalid(place, message).with_source(cause)
+        })?;
     match input {
         Value::Object(_) => Ok(input),
         other => Err(wrong_type(place, "a call whose arguments are an object", &other)),

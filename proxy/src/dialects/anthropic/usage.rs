@@ -132,7 +132,9 @@ mod tests {
         let odd = read(&json!({"cache_creation_input_tokens": 7,
             "cache_creation": {"ephemeral_5m_input_tokens": 9, "ephemeral_1h_input_tokens": 9}}));
         assert_eq!((odd.cache_write_5m, odd.cache_write_1h), (0, 7));
-        let sumless = read(&json!({"cache_creation": {"ephemeral_5m_input_tokens": 2, "ephemeral_1h_input_tokens": 3}}));
+        let sumless = read(
+            &json!({"cache_creation": {"ephemeral_5m_input_tokens": 2, "ephemeral_1h_input_tokens": 3}}),
+        );
         assert_eq!((sumless.cache_write_5m, sumless.cache_write_1h), (2, 3));
     }
 

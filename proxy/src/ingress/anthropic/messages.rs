@@ -103,7 +103,10 @@ mod tests {
     fn a_payload_stands_under_its_name_byte_for_byte() {
         let padded = r#"{"index":0,  "type":"content_block_stop"     }"#;
         assert_eq!(framed(padded), format!("event: content_block_stop\ndata: {padded}\n\n"));
-        assert_eq!(framed("{\n\"type\":\"ping\"}"), "event: ping\ndata: {\ndata: \"type\":\"ping\"}\n\n");
+        assert_eq!(
+            framed("{\n\"type\":\"ping\"}"),
+            "event: ping\ndata: {\ndata: \"type\":\"ping\"}\n\n"
+        );
         assert_eq!(framed("[DONE]"), "");
         assert_eq!(framed("{\"type\":\"a\\nb\"}"), "event: a b\ndata: {\"type\":\"a\\nb\"}\n\n");
     }
