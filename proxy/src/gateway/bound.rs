@@ -83,9 +83,12 @@ fn output(candidate: &Candidate, request: &GenerateRequest, input: u64) -> u64 {
     let room = candidate
         .context_window
         .map_or(u64::MAX, |window| u64::from(window).saturating_sub(input).max(1));
-    let wanted = match (request.sampling.max_output_tokens, candidate.max_output) {
-        (Some(asked), _) => u64::from(asked),
-        (None, Some(usual)) => u64::from(usual),
+    let asked = request.sampling.max_output_tokens.map(u64::from);
+    // Nothing more than the model's limit can come, however much is asked for.
+    let wanted = match (asked, candidate.max_output.map(u64::from)) {
+        (Some(asked), Some(most)) => asked.min(most),
+        (Some(asked), None) => asked,
+        (None, Some(most)) => most,
         (None, None) => ASSUMED_MAX_OUTPUT,
     };
     wanted.min(room).max(1)

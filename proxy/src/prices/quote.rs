@@ -61,7 +61,7 @@ impl Quote {
         self.permit.targets().get(index)
     }
 
-    fn dearest(&self, rate: fn(&Rates) -> i64) -> i128 {
+    fn dearest(&self, rate: impl Fn(&Rates) -> i64) -> i128 {
         let rates = self.rates.iter().flatten();
         i128::from(rates.map(|r| rate(r)).max().unwrap_or_default())
     }
@@ -74,8 +74,11 @@ impl Quote {
             Resource::Requests => 1,
             Resource::Tokens => to_i64(input.saturating_add(output)),
             Resource::Cost => {
-                let input = input.saturating_mul(self.dearest(Rates::dearest_input));
-                let output = output.saturating_mul(self.dearest(Rates::dearest_output));
+                let prompt = self.bound.input_tokens;
+                let dearest_input = self.dearest(|rates| rates.dearest_input(prompt));
+                let dearest_output = self.dearest(|rates| rates.dearest_output(prompt));
+                let input = input.saturating_mul(dearest_input);
+                let output = output.saturating_mul(dearest_output);
                 let fee = self.dearest(|rates| rates.per_request);
                 to_i64(round_up(input.saturating_add(output)).saturating_add(fee))
             }
