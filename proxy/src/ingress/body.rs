@@ -8,8 +8,8 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use std::collections::BTreeMap;
-use tollgate_types::{Blame, CallOptions, Error, ErrorKind, Result, wire::header};
+use std::{collections::BTreeMap, sync::Arc};
+use tollgate_types::{Blame, CallOptions, Error, ErrorKind, Original, Result, wire::header};
 
 /// How much of a body that is too large is read and thrown away before the connection is given up.
 const DISCARD_AT_MOST: usize = 128 * 1024 * 1024;
@@ -80,6 +80,18 @@ pub(super) fn options(headers: &HeaderMap) -> Result<CallOptions> {
     let mut options = CallOptions::default();
     options.tags = tags;
     Ok(options)
+}
+
+/// The options of a call whose body an upstream of the same wire format may get as it is.
+pub(super) fn with_original(
+    mut options: CallOptions,
+    api: &'static str,
+    body: Bytes,
+    streamed: bool,
+) -> CallOptions {
+    let headers = Vec::new();
+    options.original = Some(Arc::new(Original { api, body: body.into(), headers, streamed }));
+    options
 }
 
 /// The caller's key for a call that must not run twice.

@@ -67,7 +67,9 @@ impl Vendor {
     pub fn of(entry: &ProviderEntry) -> Option<Self> {
         let own = match entry.kind {
             ProviderKind::Openai => Self::Openai,
-            ProviderKind::Llama => return None,
+            ProviderKind::Anthropic => Self::Anthropic,
+            ProviderKind::Google => Self::Google,
+            ProviderKind::Ollama | ProviderKind::Llama => return None,
         };
         let Some(url) = &entry.base_url else { return Some(own) };
         let url: Uri = url.trim().parse().ok()?;

@@ -7,7 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 use tollgate::{
-    providers::openai::{OpenAi, OpenAiOptions},
+    config::OpenaiApi,
+    providers::{http::HttpOptions, openai::OpenAi},
     store::EntryRow,
 };
 use tollgate_bench::Mock;
@@ -231,13 +232,9 @@ async fn a_provider_that_cannot_be_reached_is_a_failure_and_an_alias_goes_on_to_
 #[tokio::test]
 async fn an_answer_that_breaks_off_is_an_error_to_the_client_and_charged_as_far_as_it_came() {
     let mock = Mock::start().await.unwrap();
-    let options = OpenAiOptions {
-        name: "mock".to_owned(),
-        base_url: mock.base_url(),
-        idle_timeout: Duration::from_millis(300),
-        ..OpenAiOptions::default()
-    };
-    let provider = Arc::new(OpenAi::new(options).unwrap());
+    let mut options = HttpOptions::new("mock", mock.base_url());
+    options.idle_timeout = Duration::from_millis(300);
+    let provider = Arc::new(OpenAi::new(options, OpenaiApi::Chat).unwrap());
     let server = Server::around(config_over(&mock, ""), vec![provider]).await;
     let key = metered(&server).await;
     let remote = server.remote(&key);
