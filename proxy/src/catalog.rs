@@ -107,3 +107,6 @@ impl Upstream {
         self.known.iter().find(|known| known.id == model)
     }
 }
+
+#[cfg(test)]
+mod tests;

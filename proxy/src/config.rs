@@ -15,15 +15,9 @@ mod suggest;
 pub use environment::Environment;
 pub use file::ConfigError;
 pub use limits::Limits;
-<<<<<<< HEAD
 pub use models::ModelEntry;
 pub use prices::{Amounts, LongContext, PriceEntry};
-pub use providers::{GpuLayers, LoadedModel, ProviderEntry, ProviderKind};
-=======
-pub use models::Alias;
-pub use prices::PriceEntry;
 pub use providers::{GpuLayers, LoadedModel, OpenaiApi, ProviderEntry, ProviderKind};
->>>>>>> main
 pub use server::Server;
 pub use store::StoreSettings;
 

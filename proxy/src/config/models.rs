@@ -139,3 +139,68 @@ fn provider_of<'p>(name: &str, providers: &'p [ProviderEntry]) -> Option<&'p Pro
     let (provider, model) = name.split_once('/')?;
     providers.iter().find(|entry| entry.name == provider && !model.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, Environment};
+    use std::path::Path;
+
+    fn parse(models: &str) -> Result<Config, String> {
+        let text = format!(
+            "[[providers]]\nname = \"o\"\nkind = \"openai\"\n\
+             [[providers]]\nname = \"l\"\nkind = \"llama\"\n\
+             [[providers.load]]\nmodel = \"m\"\npath = \"m.gguf\"\n{models}"
+        );
+        Config::parse(Path::new("t.toml"), &text, &Environment::default())
+            .map_err(|error| error.to_string())
+    }
+
+    fn entry(rest: &str) -> String {
+        format!("[[models]]\n{rest}\n")
+    }
+
+    #[test]
+    fn an_alias_and_a_model_are_told_apart_by_the_slash() {
+        let text = entry("name = \"fast\"\ntargets = [\"o/a\"]")
+            + &entry(
+                "name = \"o/a\"\naliases = [\"x\"]\ncontext_window = 8\ncapabilities = [\"vision\"]",
+            );
+        let config = parse(&text).unwrap();
+        let names: Vec<_> = config.models.iter().flat_map(|entry| entry.names()).collect();
+        assert_eq!(names.len(), 2);
+        assert!(!config.models[0].is_model() && config.models[1].is_model());
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_by_name() {
+        for (entries, expected) in [
+            (entry("name = \"fast\""), "needs targets"),
+            (entry("name = \"\"\ntargets = [\"o/a\"]"), "without a slash"),
+            (
+                entry("name = \"fast\"\ntargets = [\"o/a\"]\ncontext_window = 5"),
+                "alias takes targets only",
+            ),
+            (entry("name = \"fast\"\ntargets = [\"o/\"]"), "o/"),
+            (entry("name = \"x/a\"\ncontext_window = 5"), "no configured provider"),
+            (entry("name = \"o/a\"\ntargets = [\"o/b\"]"), "no slash"),
+            (entry("name = \"o/a\""), "says nothing"),
+            (entry("name = \"o/a\"\ncontext_window = 0"), "at least 1"),
+            (entry("name = \"o/a\"\ncontext_window = -1"), "line"),
+            (entry("name = \"o/a\"\ncontext_window = 5\nmax_output_tokens = 6"), "more than its"),
+            (entry("name = \"l/m\"\nmax_output_tokens = 6"), "providers.load"),
+            (entry("name = \"o/a\"\ncapabilities = [\"visoin\"]"), "did you mean `vision`?"),
+            (entry("name = \"o/a\"\ncontext = 5"), "did you mean `context_window`?"),
+            (entry("name = \"o/a\"\naliases = [\"b/c\"]"), "without a slash"),
+            (entry("name = \"o/a\"\naliases = [\"b\", \"b\"]"), "twice"),
+            (entry("name = \"o/a\"\naliases = [\"b\"]").repeat(2), "twice"),
+            (
+                entry("name = \"b\"\ntargets = [\"o/a\"]")
+                    + &entry("name = \"o/a\"\naliases = [\"b\"]"),
+                "the alias \"b\" is there twice",
+            ),
+        ] {
+            let error = parse(&entries).unwrap_err();
+            assert!(error.contains(expected), "{expected} is not in: {error}");
+        }
+    }
+}

@@ -171,3 +171,38 @@ pub(super) fn validate(prices: &[PriceEntry]) -> Result<(), String> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_price_is_told_with_its_field() {
+        let base = "model = \"a/b\"\ninput = \"1\"\noutput = \"2\"\n";
+        let check = |more: &str| {
+            let read = toml::from_str::<PriceEntry>(&format!("{base}{more}"));
+            read.map_err(|error| error.to_string())
+                .and_then(|entry| validate(&[entry]))
+                .err()
+                .unwrap_or_default()
+        };
+        let long = "[long_context]\nabove = 200000\ninput = \"2\"\noutput = \"3\"\n";
+        assert_eq!(
+            check(&format!("as_of = \"2026-10-03\"\nsource = \"our contract\"\n{long}")),
+            ""
+        );
+        for (more, expected) in [
+            ("cache_read = \"1e3\"", "cache_read"),
+            ("per_request = \"-1\"", "per_request"),
+            ("as_of = \"yesterday\"", "as_of"),
+            ("[long_context]\nabove = 0\ninput = \"2\"\noutput = \"3\"", "long_context.above"),
+            ("[long_context]\nabove = 9\ninput = \"x\"\noutput = \"3\"", "long_context.input"),
+            (&format!("{long}audio_in = \"1,5\""), "long_context.audio_in"),
+            (&format!("{long}abov = 3"), "abov"),
+            ("[long_context]\nabove = 9\ninput = \"2\"", "output"),
+        ] {
+            let error = check(more);
+            assert!(error.contains(expected), "{expected} is not in: {error}");
+        }
+    }
+}

@@ -57,7 +57,7 @@ pub(super) struct Imposed {
 impl Imposed {
     /// Puts the hold's limit into the request: what a budget cannot pay for is not asked for.
     pub(super) fn by(hold: &Hold, mut request: GenerateRequest) -> (GenerateRequest, Self) {
-let asked = request.sampling.max_output_tokens;
+        let asked = request.sampling.max_output_tokens;
         // The hold covers all choices together, the request limits each of them.
         let choices = u64::from(request.choices.unwrap_or(1).max(1));
         let limit = u32::try_from(hold.max_output() / choices).unwrap_or(u32::MAX);

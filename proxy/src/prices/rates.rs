@@ -201,6 +201,7 @@ impl PriceList {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Config, Environment};
     use proptest::prelude::*;
 
     fn rates(input: &str, output: &str) -> Rates {
@@ -237,6 +238,45 @@ mod tests {
         };
         assert_eq!((of("mini"), of("large")), (Some(1_000_000_000), Some(2_000_000_000)));
         assert!(list.of(&Target { provider: "p".into(), model: "mini".into() }).is_none());
+    }
+
+    #[test]
+    fn every_token_of_a_call_with_a_long_prompt_costs_more() {
+        let price = "model = \"a/b\"\ninput = \"1\"\noutput = \"2\"\ncache_read = \"0.1\"\n\
+            per_request = \"0.5\"\n\
+            [long_context]\nabove = 100\ninput = \"3\"\noutput = \"4\"\ncache_read = \"0.2\"\n";
+        let rates = Rates::read(&toml::from_str(price).unwrap()).unwrap();
+        let usage = |input, cache_read| Usage { cache_read, ..Usage::tokens(input, 10) };
+        let fee = 500_000_000;
+        assert_eq!(rates.cost(&usage(90, 10)), NanoUsd(fee + 90_000 + 1_000 + 20_000));
+        assert_eq!(rates.cost(&usage(90, 11)), NanoUsd(fee + 270_000 + 2_200 + 40_000));
+        let dearest = |prompt| (rates.dearest_input(prompt), rates.dearest_output(prompt));
+        assert_eq!(dearest(100), (1_000_000_000, 2_000_000_000));
+        assert_eq!(dearest(101), (3_000_000_000, 4_000_000_000));
+        // Entries of open calls carry their rates: they are read again after a crash.
+        let written = serde_json::to_string(&rates).unwrap();
+        assert_eq!(serde_json::from_str::<Rates>(&written).unwrap(), rates);
+    }
+
+    #[test]
+    fn the_operators_price_comes_before_the_vendors_and_a_stranger_has_none() {
+        let config = "[[providers]]\nname = \"openai\"\nkind = \"openai\"\n\
+            [[providers]]\nname = \"host\"\nkind = \"openai\"\nbase_url = \"https://h.example\"\n\
+            [[prices]]\nmodel = \"openai/gpt-4o\"\ninput = \"7\"\noutput = \"8\"\n";
+        let config =
+            Config::parse(std::path::Path::new("t.toml"), config, &Environment::default()).unwrap();
+        let list = PriceList::new(&config.prices).unwrap().or_listed(Registry::of(&config));
+        let input = |provider: &str, model: &str| {
+            let target = Target { provider: provider.into(), model: model.into() };
+            let text = list.text_of(&target).map(|price| price.input.clone());
+            assert_eq!(text.is_some(), list.of(&target).is_some());
+            text
+        };
+        assert_eq!(input("openai", "gpt-4o").as_deref(), Some("7"));
+        assert_eq!(input("openai", "gpt-4o-mini").as_deref(), Some("0.15"));
+        assert_eq!(input("openai", "gpt-4o-mini-2024-07-18").as_deref(), Some("0.15"));
+        assert_eq!(input("openai", "not-known-yet"), None);
+        assert_eq!(input("host", "gpt-4o"), None);
     }
 
     proptest! {
