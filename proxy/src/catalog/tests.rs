@@ -1,6 +1,7 @@
 //! Which upstream a name means, and what is known about it.
 
 use super::*;
+use crate::access::Target;
 use std::path::Path;
 use tollgate_types::{BoxFuture, Error, EventStream, GenerateRequest, Result};
 
