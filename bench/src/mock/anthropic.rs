@@ -18,11 +18,12 @@ use crate::script::{Because, UsageReport};
 
 /// Anthropic's error body for a status.
 pub(super) fn error(fault: &Fault<'_>) -> Value {
+    let model = format!("model: {}", fault.model);
     let (kind, message) = match fault.status {
         401 => ("authentication_error", "invalid x-api-key"),
         402 => ("billing_error", "Your credit balance is too low."),
         403 => ("permission_error", "Your API key may not use this resource."),
-        404 => ("not_found_error", "model: not found"),
+        404 => ("not_found_error", &*model),
         413 => {
             // The only one that comes from before the API, and has no type around it.
             let message = "Request exceeds the maximum size";
@@ -190,8 +191,9 @@ fn usage(usage: &Tally, written: u64) -> Option<Value> {
                 "output_tokens": written,
                 "service_tier": "standard",
             });
-            if let (1.., Value::Object(told)) = (usage.thought, &mut told) {
-                let details = json!({"thinking_tokens": usage.thought.min(written)});
+            let thought = usage.thought;
+            if let (true, Value::Object(told)) = ((1..=written).contains(&thought), &mut told) {
+                let details = json!({"thinking_tokens": thought});
                 told.insert("output_tokens_details".to_owned(), details);
             }
             Some(told)

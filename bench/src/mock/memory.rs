@@ -43,7 +43,6 @@ pub struct Abort {
 }
 
 /// What the mock remembers, and what it was told for all requests.
-#[derive(Debug)]
 pub(super) struct Memory {
     pub(super) options: MockOptions,
     seen: Mutex<Vec<Seen>>,
