@@ -40,7 +40,8 @@ pub(super) fn error(fault: &Fault<'_>) -> Value {
         let delay = format!("{seconds}s");
         details.push(json!({"@type": format!("{TYPE}RetryInfo"), "retryDelay": delay}));
     }
-    told(fault.status, name, message, details)
+    let name = fault.code(Some(name)).unwrap_or(name);
+    told(fault.status, name, fault.message(message), details)
 }
 
 /// The refusal of a key: a wrong one is no 401 here.
