@@ -10,7 +10,7 @@ It speaks, on one port:
   Anthropic  /v1/messages /v1/messages/count_tokens, and /v1/models for those who send the header
              anthropic-version
   Google     /v1beta/models/{model}:generateContent :streamGenerateContent :countTokens
-             :embedContent :batchEmbedContents, /v1beta/models
+             :embedContent :batchEmbedContents, /v1beta/models; the same under /v1
   Ollama     /api/chat /api/generate /api/embed /api/pull /api/tags /api/show /api/ps /api/version
 
 It echoes the last user message, unless words tell it otherwise: in the header x-mock, in
