@@ -17,7 +17,7 @@ pub use file::ConfigError;
 pub use limits::Limits;
 pub use models::Alias;
 pub use prices::PriceEntry;
-pub use providers::{GpuLayers, LoadedModel, ProviderEntry, ProviderKind};
+pub use providers::{GpuLayers, LoadedModel, OpenaiApi, ProviderEntry, ProviderKind};
 pub use server::Server;
 pub use store::StoreSettings;
 

@@ -8,13 +8,13 @@ mod observe;
 mod openai;
 mod problem;
 mod reply;
-mod sse;
+mod stream;
 
 pub use front::{Front, Readiness};
 
 use axum::{
     Router, middleware,
-    routing::{any, get, post},
+    routing::{any, get},
 };
 use std::sync::Arc;
 use tollgate_types::wire::path;
@@ -41,30 +41,24 @@ pub const GUARDED_PATHS: [(&str, &str); 15] = [
     ("GET", "/openai/v1/models/local/any"),
 ];
 
-/// Every route.
+/// Every route. A path that is not there is refused in the words of the dialect it stands below.
 pub fn router(front: Arc<Front>) -> Router {
-    let openai = Router::new()
-        .route("/chat/completions", post(openai::chat::chat))
-        .route("/embeddings", post(openai::embeddings::embeddings))
-        .route("/models", get(openai::models::list))
-        .route("/models/{*id}", get(openai::models::one))
-        .fallback(any(openai::unknown_path))
-        .method_not_allowed_fallback(openai::wrong_method);
+    let v1 = dialect::<openai::Shape>(openai::routes());
     Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/health/startup", get(health::live))
-        .route(path::GENERATE, post(native::generate::generate))
-        .route(path::STREAM, post(native::stream::stream))
-        .route(path::EMBED, post(native::embed::embed))
-        .route(path::COUNT_TOKENS, post(native::count_tokens::count_tokens))
-        .route(path::MODELS, get(native::models::models))
-        .route(path::USAGE, get(native::usage::usage))
-        .route(path::BUDGETS, get(native::budgets::budgets))
-        .nest("/v1", openai.clone())
-        .nest("/openai/v1", openai)
-        .fallback(any(native::unknown_path))
-        .method_not_allowed_fallback(native::wrong_method)
+        .merge(native::routes())
+        .nest("/v1", v1.clone())
+        .nest("/openai/v1", v1)
+        .fallback(any(problem::unknown_path::<native::Shape>))
+        .method_not_allowed_fallback(problem::wrong_method::<native::Shape>)
         .layer(middleware::from_fn(observe::observe))
         .with_state(front)
+}
+
+fn dialect<S: problem::Shape>(routes: Router<Arc<Front>>) -> Router<Arc<Front>> {
+    routes
+        .fallback(any(problem::unknown_path::<S>))
+        .method_not_allowed_fallback(problem::wrong_method::<S>)
 }

@@ -1,11 +1,17 @@
 //! Upstreams: each implements [`Provider`], and knows nothing of callers, budgets or HTTP servers.
 
+pub mod http;
+pub mod anthropic;
+pub mod google;
 #[cfg(feature = "local")]
 pub mod llama;
+pub mod ollama;
 pub mod openai;
 
-use crate::config::{Environment, ProviderEntry, ProviderKind};
-use std::{path::PathBuf, sync::Arc};
+use crate::config::{Environment, OpenaiApi, ProviderEntry, ProviderKind};
+use ::http::{HeaderName, HeaderValue};
+use http::{HttpOptions, KeyHeader};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use tollgate_types::{Provider, Secret};
 
 /// Why an upstream cannot be used.
@@ -65,7 +71,16 @@ pub async fn open(
     environment: &Environment,
 ) -> Result<Arc<dyn Provider>, ProviderError> {
     match entry.kind {
-        ProviderKind::Openai => open_openai(entry, environment),
+        ProviderKind::Openai
+        | ProviderKind::Anthropic
+        | ProviderKind::Google
+        | ProviderKind::Ollama => {
+            let options = http_options(entry, environment)?;
+            vendor(entry, options).map_err(|error| ProviderError::Client {
+                provider: entry.name.clone(),
+                message: error.to_string(),
+            })
+        }
         #[cfg(feature = "local")]
         ProviderKind::Llama => llama::open(entry).await,
         #[cfg(not(feature = "local"))]
@@ -73,23 +88,61 @@ pub async fn open(
     }
 }
 
-fn open_openai(
+fn vendor(
+    entry: &ProviderEntry,
+    options: HttpOptions,
+) -> tollgate_types::Result<Arc<dyn Provider>> {
+    Ok(match entry.kind {
+        ProviderKind::Anthropic => Arc::new(anthropic::Anthropic::new(options)?),
+        ProviderKind::Google => Arc::new(google::Google::new(options)?),
+        ProviderKind::Ollama => Arc::new(ollama::Ollama::new(options)?),
+        ProviderKind::Openai | ProviderKind::Llama => {
+            let vendors_own = entry.base_url.is_none();
+            let usual = if vendors_own { OpenaiApi::Both } else { OpenaiApi::Chat };
+            Arc::new(openai::OpenAi::new(options, entry.api.unwrap_or(usual))?)
+        }
+    })
+}
+
+/// Where a vendor's own servers are, the variable that usually holds the key, and where it goes.
+fn usual_of(kind: ProviderKind) -> (&'static str, &'static str, KeyHeader) {
+    match kind {
+        ProviderKind::Anthropic => (anthropic::BASE_URL, "ANTHROPIC_API_KEY", KeyHeader::XApiKey),
+        ProviderKind::Google => (google::BASE_URL, "GEMINI_API_KEY", KeyHeader::XGoogApiKey),
+        ProviderKind::Ollama => (ollama::BASE_URL, "OLLAMA_API_KEY", KeyHeader::Bearer),
+        ProviderKind::Openai | ProviderKind::Llama => {
+            (openai::BASE_URL, "OPENAI_API_KEY", KeyHeader::Bearer)
+        }
+    }
+}
+
+fn http_options(
     entry: &ProviderEntry,
     environment: &Environment,
-) -> Result<Arc<dyn Provider>, ProviderError> {
-    let client = |message: String| ProviderError::Client { provider: entry.name.clone(), message };
-    let mut options =
-        openai::OpenAiOptions { name: entry.name.clone(), ..openai::OpenAiOptions::default() };
-    if let Some(url) = &entry.base_url {
-        options.base_url.clone_from(url);
+) -> Result<HttpOptions, ProviderError> {
+    let (address, variable, key_header) = usual_of(entry.kind);
+    let base_url = entry.base_url.as_deref().unwrap_or(address);
+    let mut options = HttpOptions::new(entry.name.clone(), base_url);
+    options.api_key = key_of(entry, environment, variable)?;
+    // A machine's own Ollama asks for no key; every vendor does.
+    let needs_key = entry.base_url.is_none() && entry.kind != ProviderKind::Ollama;
+    if options.api_key.is_none() && needs_key {
+        let (provider, variable) = (entry.name.clone(), variable.to_owned());
+        return Err(ProviderError::KeyVariable { provider, variable });
     }
-    options.api_key = key_of(entry, environment)?;
-    if options.api_key.is_none() && entry.base_url.is_none() {
-        let provider = entry.name.clone();
-        return Err(ProviderError::KeyVariable { provider, variable: "OPENAI_API_KEY".to_owned() });
+    let azure = entry.kind == ProviderKind::Openai && base_url.contains(".azure.com");
+    options.key_header = if azure { KeyHeader::ApiKey } else { key_header };
+    options.http2 = entry.http2;
+    for (name, value) in &entry.headers {
+        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
+            options.headers.insert(name, value);
+        }
     }
-    let provider = openai::OpenAi::new(options).map_err(|error| client(error.to_string()))?;
-    Ok(Arc::new(provider))
+    let seconds = |seconds: Option<u32>| seconds.map(|s| Duration::from_secs(s.into()));
+    options.connect_timeout = seconds(entry.connect_timeout_s).unwrap_or(options.connect_timeout);
+    options.idle_timeout = seconds(entry.idle_timeout_s).unwrap_or(options.idle_timeout);
+    options.answer_timeout = seconds(entry.answer_timeout_s).unwrap_or(options.answer_timeout);
+    Ok(options)
 }
 
 /// The key of an upstream: the variable that was named, else the file, else the vendor's usual
@@ -97,6 +150,7 @@ fn open_openai(
 fn key_of(
     entry: &ProviderEntry,
     environment: &Environment,
+    usual: &str,
 ) -> Result<Option<Secret<String>>, ProviderError> {
     let provider = entry.name.clone();
     if let Some(variable) = &entry.api_key_env {
@@ -113,6 +167,6 @@ fn key_of(
         })?;
         return Ok(Some(text.trim().into()));
     }
-    let usual = entry.base_url.is_none().then(|| environment.get("OPENAI_API_KEY")).flatten();
+    let usual = entry.base_url.is_none().then(|| environment.get(usual)).flatten();
     Ok(usual.map(|key| key.trim().into()))
 }

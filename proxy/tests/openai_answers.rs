@@ -4,8 +4,9 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tollgate::dialects::openai::{
-    ReplyHead, StreamDecoder, StreamEncoder, decode_chat, decode_reply, encode_reply,
+    StreamDecoder, StreamEncoder, decode_chat, decode_reply, encode_reply,
 };
+use tollgate::dialects::stream::{Decoder, ReplyHead};
 use tollgate_types::{
     ErrorKind, FinishReason, Fold, GenerateResponse, Part, Result, StreamEvent, events_of,
 };

@@ -1,7 +1,7 @@
 //! Errors of OpenAI and its compatible hosts, read by what they say.
 #![cfg(test)]
 
-use tollgate::dialects::openai::decode_error;
+use tollgate::dialects::upstream_error::decode_error;
 use tollgate_types::{Error, ErrorKind};
 
 fn error(status: u16, headers: &[(&'static str, &str)], body: &str) -> Error {

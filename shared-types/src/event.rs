@@ -67,6 +67,16 @@ pub enum StreamEvent {
         /// The event, verbatim.
         value: Value,
     },
+    /// A piece of the answer as the provider wrote it, for a caller who speaks the provider's wire
+    /// format (see [`crate::Original`]); the events around it say the same. Never crosses a wire.
+    #[serde(skip)]
+    Verbatim {
+        /// Payload of one event, or the whole body of an answer that is not streamed.
+        data: String,
+        /// The provider has said why it stops: nothing of this is released before the call is
+        /// settled.
+        closing: bool,
+    },
     /// The answer is complete.
     Finish {
         /// Why the model stopped.
@@ -97,6 +107,7 @@ impl StreamEvent {
             Self::PartEnd { .. } => "part_end",
             Self::Usage { .. } => "usage",
             Self::Raw { .. } => "raw",
+            Self::Verbatim { .. } => "verbatim",
             Self::Finish { .. } => "finish",
             Self::Error { .. } => "error",
         }

@@ -63,7 +63,7 @@ impl Fold {
                 self.usage = usage;
                 self.end = Some((finish, extras, receipt));
             }
-            StreamEvent::Raw { .. } => {}
+            StreamEvent::Raw { .. } | StreamEvent::Verbatim { .. } => {}
             StreamEvent::Error { error } => return Err(error),
         }
         Ok(())

@@ -38,7 +38,7 @@ pub use fold::{Fold, events_of};
 pub use message::{Message, Origin, Role};
 pub use model::{Feature, ModelInfo, ModelPrice};
 pub use money::{MoneyParseError, NanoUsd};
-pub use options::CallOptions;
+pub use options::{CallOptions, Original};
 pub use part::{
     Citation, Media, MediaSource, NativeItem, Part, Reasoning, Refusal, Text, TokenLogprob,
     ToolCall, ToolResult, TopLogprob,

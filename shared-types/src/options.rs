@@ -1,7 +1,7 @@
 //! How one call is made, apart from what it asks: never part of a body, always headers.
 
 use crate::Secret;
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// Per-call options. A direct provider uses what applies to it; `RemoteProvider` turns them into
 /// headers and client behaviour.
@@ -18,6 +18,23 @@ pub struct CallOptions {
     pub tags: BTreeMap<String, String>,
     /// A credential for this call instead of the provider's own.
     pub credential: Option<Secret<String>>,
+    /// The body that the caller's own client wrote. An upstream of the same wire format passes it
+    /// on, changed only where it must be, and hands its answer out as it came.
+    pub original: Option<Arc<Original>>,
+}
+
+/// A request as an unmodified client wrote it. The [`crate::GenerateRequest`] beside it says the
+/// same in common words, and whatever the proxy changed since.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Original {
+    /// Wire format of the body, for example `anthropic.messages`.
+    pub api: &'static str,
+    /// The body, byte for byte.
+    pub body: Vec<u8>,
+    /// Headers that belong to the wire format and are passed on (`anthropic-beta` ...).
+    pub headers: Vec<(&'static str, String)>,
+    /// The client asked for a stream.
+    pub streamed: bool,
 }
 
 impl CallOptions {

@@ -21,6 +21,11 @@ pub struct GenerateRequest {
     /// Whether it may call several at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parallel_tool_calls: Option<bool>,
+    /// How many answers to make of the same prompt; absent means one. Events describe the first;
+    /// the others reach only a caller who speaks the provider's own wire format, and are refused
+    /// elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub choices: Option<u32>,
     /// The shape of the answer; absent means text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<OutputFormat>,

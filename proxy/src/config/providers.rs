@@ -1,7 +1,7 @@
 //! `[[providers]]`: the upstreams.
 
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// The wire format that an upstream speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -9,8 +9,26 @@ use std::path::PathBuf;
 pub enum ProviderKind {
     /// OpenAI or any compatible host.
     Openai,
+    /// Anthropic.
+    Anthropic,
+    /// Google's Gemini API, or Vertex AI.
+    Google,
+    /// Ollama.
+    Ollama,
     /// Models in this process.
     Llama,
+}
+
+/// Which of OpenAI's APIs a host offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OpenaiApi {
+    /// Chat completions: every compatible host has them.
+    Chat,
+    /// Responses, for every request.
+    Responses,
+    /// Responses for clients that speak them, chat completions for all others.
+    Both,
 }
 
 /// One upstream.
@@ -30,6 +48,25 @@ pub struct ProviderEntry {
     /// File that holds the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_key_file: Option<PathBuf>,
+    /// Which of OpenAI's APIs to use (`kind = "openai"`); absent: both at OpenAI's own address,
+    /// chat completions elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api: Option<OpenaiApi>,
+    /// Speak HTTP/2 to it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub http2: bool,
+    /// Headers to send with every request, besides the key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// Longest wait for a connection, seconds; absent: 10.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_timeout_s: Option<u32>,
+    /// Longest silence within a stream, seconds; absent: 60.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_timeout_s: Option<u32>,
+    /// Longest wait for the first byte of a stream or for a whole answer, seconds; absent: 600.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer_timeout_s: Option<u32>,
     /// Upstream models that may be reached; `*` at the end stands for any rest.
     #[serde(default = "any_model")]
     pub models: Vec<String>,
@@ -127,23 +164,54 @@ pub(super) fn validate(entries: &[ProviderEntry]) -> Result<(), String> {
 
 fn validate_kind(entry: &ProviderEntry) -> Result<(), String> {
     let name = &entry.name;
-    match (entry.kind, entry.load.is_empty()) {
-        (ProviderKind::Llama, true) => Err(format!(
-            "providers: {name:?} has the kind \"llama\" but no [[providers.load]] with a model file"
-        )),
-        (ProviderKind::Llama, false) => {
-            entry.load.iter().try_for_each(|load| validate_load(name, load))
+    if entry.kind == ProviderKind::Llama {
+        if entry.load.is_empty() {
+            return Err(format!(
+                "providers: {name:?} has the kind \"llama\" but no [[providers.load]] with a model file"
+            ));
         }
-        (ProviderKind::Openai, false) => {
-            Err(format!("providers: {name:?} has a [[providers.load]], which only \"llama\" takes"))
-        }
-        (ProviderKind::Openai, true) => match &entry.base_url {
-            Some(url) if !url.starts_with("http://") && !url.starts_with("https://") => {
-                Err(format!("providers: base_url of {name:?} must begin with http:// or https://"))
-            }
-            _ => Ok(()),
-        },
+        return entry.load.iter().try_for_each(|load| validate_load(name, load));
     }
+    if !entry.load.is_empty() {
+        return Err(format!(
+            "providers: {name:?} has a [[providers.load]], which only \"llama\" takes"
+        ));
+    }
+    if entry.api.is_some() && entry.kind != ProviderKind::Openai {
+        return Err(format!(
+            "providers: {name:?} has an api, which only the kind \"openai\" takes"
+        ));
+    }
+    validate_reach(entry)
+}
+
+fn validate_reach(entry: &ProviderEntry) -> Result<(), String> {
+    let name = &entry.name;
+    if let Some(url) = &entry.base_url
+        && !url.starts_with("http://")
+        && !url.starts_with("https://")
+    {
+        return Err(format!("providers: base_url of {name:?} must begin with http:// or https://"));
+    }
+    for (key, seconds) in [
+        ("connect_timeout_s", entry.connect_timeout_s),
+        ("idle_timeout_s", entry.idle_timeout_s),
+        ("answer_timeout_s", entry.answer_timeout_s),
+    ] {
+        if seconds.is_some_and(|seconds| !(1..=86_400).contains(&seconds)) {
+            return Err(format!(
+                "providers: {key} of {name:?} must be between 1 and 86400 seconds"
+            ));
+        }
+    }
+    for (header, value) in &entry.headers {
+        let good = http::HeaderName::try_from(header).is_ok()
+            && http::HeaderValue::try_from(value).is_ok();
+        if !good {
+            return Err(format!("providers: {name:?} has a header {header:?} that cannot be sent"));
+        }
+    }
+    Ok(())
 }
 
 fn validate_load(provider: &str, load: &LoadedModel) -> Result<(), String> {

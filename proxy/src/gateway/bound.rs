@@ -29,13 +29,20 @@ pub(super) async fn of_request(
     targets: &[Target],
     request: &GenerateRequest,
 ) -> Result<Bound> {
-    let mut bound =
-        Bound { input_tokens: 0, max_output: 0, min_output: 1, likely_input: 0, in_process: true };
+    let choices = u64::from(request.choices.unwrap_or(1).max(1));
+    let mut bound = Bound {
+        input_tokens: 0,
+        max_output: 0,
+        min_output: choices,
+        likely_input: 0,
+        in_process: true,
+    };
     for candidate in routing::candidates(plan, targets) {
         let (most, likely) = input(candidate, request).await?;
         bound.input_tokens = bound.input_tokens.max(most);
         bound.likely_input = bound.likely_input.max(likely);
-        bound.max_output = bound.max_output.max(output(candidate, request, likely));
+        let output = output(candidate, request, likely).saturating_mul(choices);
+        bound.max_output = bound.max_output.max(output);
         bound.in_process &= candidate.in_process;
     }
     Ok(bound)
@@ -51,9 +58,10 @@ async fn input(candidate: &Candidate, request: &GenerateRequest) -> Result<(u64,
     }
     let unreadable =
         |error| Error::new(ErrorKind::Internal, "the request cannot be written").with_source(error);
-    // Every token covers at least one byte of what is sent.
-    let bytes = u64::try_from(serde_json::to_vec(request).map_err(unreadable)?.len());
-    let bytes = bytes.unwrap_or(u64::MAX);
+    // Every token covers at least one byte of what is sent: these words, or the caller's own.
+    let own = request.options.original.as_ref().map_or(0, |original| original.body.len());
+    let bytes = serde_json::to_vec(request).map_err(unreadable)?.len().max(own);
+    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
     let media = request.messages.iter().map(media_of_message).fold(0, u64::saturating_add);
     let media = media.saturating_mul(MEDIA_TOKENS);
     let most = bytes.saturating_add(PREAMBLE_TOKENS).saturating_add(media);

@@ -6,7 +6,10 @@ use crate::{
     ledger::{Hold, Order},
     limits::RateState,
 };
-use tollgate_types::{EventStream, Feature, GenerateRequest, GenerateResponse, Warning};
+use futures_util::StreamExt;
+use tollgate_types::{
+    EventStream, Feature, GenerateRequest, GenerateResponse, StreamEvent, Warning,
+};
 
 /// What a way in hands over.
 #[derive(Clone, Debug)]
@@ -54,7 +57,9 @@ pub(super) struct Imposed {
 impl Imposed {
     /// Puts the hold's limit into the request: what a budget cannot pay for is not asked for.
     pub(super) fn by(hold: &Hold, mut request: GenerateRequest) -> (GenerateRequest, Self) {
-        let limit = u32::try_from(hold.max_output()).unwrap_or(u32::MAX);
+        // The hold covers all choices together, the request limits each of them.
+        let choices = u64::from(request.choices.unwrap_or(1).max(1));
+        let limit = u32::try_from(hold.max_output() / choices).unwrap_or(u32::MAX);
         if hold.is_limited() {
             request.sampling.max_output_tokens = Some(limit);
         }
@@ -89,6 +94,17 @@ impl Answer {
         let (clamped_to, rate) = (imposed.max_output, running.rate());
         let events = running.with_warning(imposed.warning()).into_events();
         Self { target, clamped_to, rate, events }
+    }
+
+    /// What is not honoured as asked. Waits for the first event, which says so, and puts it back.
+    pub async fn with_warnings(mut self) -> (Self, Vec<Warning>) {
+        let Some(first) = self.events.next().await else { return (self, Vec::new()) };
+        let warnings = match &first {
+            Ok(StreamEvent::Start { warnings, .. }) => warnings.clone(),
+            _ => Vec::new(),
+        };
+        let events = futures_util::stream::iter([first]).chain(self.events);
+        (Self { events: EventStream::new(events), ..self }, warnings)
     }
 
     /// An answer that was given before.

@@ -1,45 +1,49 @@
 //! Tollgate's own API: the shared vocabulary as JSON, unknown fields refused.
 
-pub(super) mod budgets;
-pub(super) mod count_tokens;
-pub(super) mod embed;
-pub(super) mod generate;
+mod budgets;
+mod count_tokens;
+mod embed;
+mod generate;
 pub(super) mod models;
-pub(super) mod stream;
-pub(super) mod usage;
+mod stream;
+mod usage;
 
-use super::{problem, reply};
-use crate::gateway::Refusal;
+use super::{front::Front, problem};
 use axum::{
-    body::Body,
-    http::{Response, StatusCode},
-    response::IntoResponse,
+    Router,
+    http::StatusCode,
+    routing::{get, post},
 };
-use serde::de::DeserializeOwned;
-use tollgate_types::{Error, ErrorKind, GenerateRequest, Result, wire::ErrorEnvelope};
+use serde::{Serialize, de::DeserializeOwned};
+use std::sync::Arc;
+use tollgate_types::{
+    Error, ErrorKind, GenerateRequest, Result,
+    wire::{ErrorEnvelope, path},
+};
 
-/// An unsuccessful answer in Tollgate's own shape.
+/// Errors in Tollgate's own shape.
 #[derive(Debug)]
-pub(super) struct Problem(Error);
+pub(super) struct Shape;
 
-impl From<Error> for Problem {
-    fn from(error: Error) -> Self {
-        Self(error)
+type Problem = problem::Problem<Shape>;
+
+impl problem::Shape for Shape {
+    fn body(error: &Error, status: StatusCode) -> impl Serialize {
+        let error = error.clone().with(|body| body.status = Some(status.as_u16()));
+        ErrorEnvelope { error }
     }
 }
 
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        Self(problem::of_refusal(refusal))
-    }
-}
-
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response<Body> {
-        let status = problem::status_of(&self.0).as_u16();
-        let error = self.0.with(|body| body.status = Some(status));
-        reply::refusal(&error.clone(), &ErrorEnvelope { error })
-    }
+/// Every path of the native API.
+pub(super) fn routes() -> Router<Arc<Front>> {
+    Router::new()
+        .route(path::GENERATE, post(generate::generate))
+        .route(path::STREAM, post(stream::stream))
+        .route(path::EMBED, post(embed::embed))
+        .route(path::COUNT_TOKENS, post(count_tokens::count_tokens))
+        .route(path::MODELS, get(models::models))
+        .route(path::USAGE, get(usage::usage))
+        .route(path::BUDGETS, get(budgets::budgets))
 }
 
 /// Reads a body of the native API.
@@ -72,16 +76,4 @@ fn parse_request(body: &[u8]) -> Result<GenerateRequest> {
         return Err(Error::invalid("messages", "messages must not be empty"));
     }
     Ok(request)
-}
-
-pub(super) async fn unknown_path() -> Problem {
-    problem::unknown_path().into()
-}
-
-pub(super) async fn wrong_method() -> Response<Body> {
-    let error = problem::wrong_method();
-    let told = error.clone().with(|body| body.status = Some(405));
-    let mut response = reply::refusal(&error, &ErrorEnvelope { error: told });
-    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-    response
 }

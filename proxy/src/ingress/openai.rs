@@ -1,46 +1,37 @@
 //! OpenAI's API for unmodified clients: chat completions, embeddings and models.
 
-pub(super) mod chat;
-pub(super) mod embeddings;
-pub(super) mod models;
+mod chat;
+mod embeddings;
+mod models;
 
-use super::{problem, reply};
-use crate::{dialects::openai::encode_error, gateway::Refusal};
+use super::{front::Front, problem};
+use crate::dialects::openai::encode_error;
 use axum::{
-    body::Body,
-    http::{Response, StatusCode},
-    response::IntoResponse,
+    Router,
+    http::StatusCode,
+    routing::{get, post},
 };
+use serde::Serialize;
+use std::sync::Arc;
 use tollgate_types::Error;
 
-/// An unsuccessful answer in OpenAI's shape.
+/// Errors in OpenAI's shape.
 #[derive(Debug)]
-pub(super) struct Problem(Error);
+pub(super) struct Shape;
 
-impl From<Error> for Problem {
-    fn from(error: Error) -> Self {
-        Self(error)
+type Problem = problem::Problem<Shape>;
+
+impl problem::Shape for Shape {
+    fn body(error: &Error, _: StatusCode) -> impl Serialize {
+        encode_error(error)
     }
 }
 
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        Self(problem::of_refusal(refusal))
-    }
-}
-
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response<Body> {
-        reply::refusal(&self.0, &encode_error(&self.0))
-    }
-}
-
-pub(super) async fn unknown_path() -> Problem {
-    problem::unknown_path().into()
-}
-
-pub(super) async fn wrong_method() -> Response<Body> {
-    let mut response = Problem(problem::wrong_method()).into_response();
-    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-    response
+/// Below `/v1`.
+pub(super) fn routes() -> Router<Arc<Front>> {
+    Router::new()
+        .route("/chat/completions", post(chat::chat))
+        .route("/embeddings", post(embeddings::embeddings))
+        .route("/models", get(models::list))
+        .route("/models/{*id}", get(models::one))
 }

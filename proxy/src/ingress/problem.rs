@@ -1,5 +1,7 @@
-//! The one table from failures to statuses, and from refusals to the error that crosses the wire.
+//! The one table from failures to statuses, from refusals to the error that crosses the wire, and
+//! the answer that tells of it in each dialect's own shape.
 
+use super::reply;
 use crate::{
     access::AuthError,
     gateway::{Refusal, Repeated},
@@ -7,9 +9,63 @@ use crate::{
     limits::Limited,
     store::StoreError,
 };
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header::RETRY_AFTER};
-use std::time::Duration;
+use axum::{
+    body::Body,
+    http::{HeaderMap, HeaderValue, Response, StatusCode, header::RETRY_AFTER},
+    response::IntoResponse,
+};
+use serde::Serialize;
+use std::{marker::PhantomData, time::Duration};
 use tollgate_types::{Blame, Error, ErrorKind, wire::header::RETRY_AFTER_MS};
+
+/// How a dialect writes its errors.
+pub(super) trait Shape: Send + 'static {
+    /// The body.
+    fn body(error: &Error, status: StatusCode) -> impl Serialize;
+}
+
+/// An unsuccessful answer in a dialect's own shape.
+#[derive(Debug)]
+pub(super) struct Problem<S> {
+    error: Error,
+    /// Where it is not the one that the error has.
+    status: Option<StatusCode>,
+    shape: PhantomData<S>,
+}
+
+impl<S> From<Error> for Problem<S> {
+    fn from(error: Error) -> Self {
+        Self { error, status: None, shape: PhantomData }
+    }
+}
+
+impl<S> From<Refusal> for Problem<S> {
+    fn from(refusal: Refusal) -> Self {
+        of_refusal(refusal).into()
+    }
+}
+
+impl<S: Shape> IntoResponse for Problem<S> {
+    fn into_response(self) -> Response<Body> {
+        let status = self.status.unwrap_or_else(|| status_of(&self.error));
+        let mut response = reply::json(status, &S::body(&self.error, status));
+        response.headers_mut().extend(retry_headers(&self.error));
+        response
+    }
+}
+
+/// Nothing is served there.
+pub(super) async fn unknown_path<S: Shape>() -> Problem<S> {
+    Error::new(ErrorKind::NotFound, "there is no such path; the API is described in docs/api.md")
+        .with(|body| body.param = Some("path".to_owned()))
+        .into()
+}
+
+/// Something is served there, to another method. The status is 405, which no other error has.
+pub(super) async fn wrong_method<S: Shape>() -> Problem<S> {
+    let error = Error::invalid("method", "this path does not take this method");
+    Problem { status: Some(StatusCode::METHOD_NOT_ALLOWED), ..error.into() }
+}
 
 /// How long to stay away when the database or the server is busy.
 const BUSY: Duration = Duration::from_secs(1);
@@ -146,17 +202,6 @@ fn of_hold(error: HoldError, text: String) -> Error {
             later(Error::new(ErrorKind::Overloaded, text), BUSY)
         }
     }
-}
-
-/// Nothing is served there.
-pub(super) fn unknown_path() -> Error {
-    Error::new(ErrorKind::NotFound, "there is no such path; the API is described in docs/api.md")
-        .with(|body| body.param = Some("path".to_owned()))
-}
-
-/// Something is served there, to another method. The status is 405, which no other error has.
-pub(super) fn wrong_method() -> Error {
-    Error::invalid("method", "this path does not take this method")
 }
 
 fn date(ms: i64) -> Option<String> {

@@ -5,11 +5,8 @@ use tollgate_types::{
     Error, ErrorKind, Message, NativeItem, Part, Reasoning, Refusal, Result, Role, Text, ToolResult,
 };
 
-use super::{
-    CHAT_API,
-    field::{Fields, numbered, wrong_type},
-    media, tools,
-};
+use super::{CHAT_API, NAMESPACE, media, tools};
+use crate::dialects::fields::{Fields, numbered, wrong_type};
 
 /// Reads `messages`.
 pub(super) fn decode_messages(fields: &mut Fields) -> Result<Vec<Message>> {
@@ -42,7 +39,7 @@ fn decode_message(mut fields: Fields) -> Result<Message> {
     };
     let mut message = Message::new(role, content);
     message.name = fields.string("name")?;
-    message.extras = fields.into_extras();
+    message.extras = fields.into_extras(NAMESPACE);
     Ok(message)
 }
 
@@ -75,11 +72,11 @@ fn part((path, value): (String, Value)) -> Result<Part> {
     match kind.as_str() {
         "text" => {
             let text = fields.required_string("text")?;
-            Ok(Part::Text(Text { text, extras: fields.into_extras(), ..Text::default() }))
+            Ok(Part::Text(Text { text, extras: fields.into_extras(NAMESPACE), ..Text::default() }))
         }
         "refusal" => {
             let text = fields.required_string("refusal")?;
-            Ok(Part::Refusal(Refusal { text, extras: fields.into_extras() }))
+            Ok(Part::Refusal(Refusal { text, extras: fields.into_extras(NAMESPACE) }))
         }
         "image_url" => media::decode_image(fields.required_object("image_url")?),
         "input_audio" => media::decode_audio(fields.required_object("input_audio")?),

@@ -5,11 +5,8 @@ use tollgate_types::{
     Error, ErrorKind, GenerateRequest, Modality, OutputFormat, ReasoningOptions, Result, Sampling,
 };
 
-use super::{
-    decode_message::decode_messages,
-    field::{Fields, wrong_type},
-    tools,
-};
+use super::{NAMESPACE, decode_message::decode_messages, tools};
+use crate::dialects::fields::{Fields, wrong_type};
 
 /// A request and how its answer shall come.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,12 +19,15 @@ pub struct ChatCall {
     pub include_usage: bool,
 }
 
+/// The most choices that OpenAI gives (API reference, chat completions, `n`).
+const MAX_CHOICES: u32 = 128;
+
 /// Reads a chat completions request. Fields without common meaning are kept in
 /// `request.extras["openai"]`.
 ///
 /// # Errors
-/// `invalid_request` with the path of the field that is wrong; `unsupported` for several choices
-/// (`n`) and for the functions that tools have replaced.
+/// `invalid_request` with the path of the field that is wrong; `unsupported` for the
+/// functions that tools have replaced.
 pub fn decode_chat(body: &[u8]) -> Result<ChatCall> {
     let mut fields = Fields::parse(body)?;
     let model = fields.required_string("model")?;
@@ -37,6 +37,7 @@ pub fn decode_chat(body: &[u8]) -> Result<ChatCall> {
     request.tools = tools::decode(&mut fields)?;
     request.tool_choice = tools::decode_choice(&mut fields)?;
     request.parallel_tool_calls = fields.bool("parallel_tool_calls")?;
+    request.choices = choices(&mut fields)?;
     request.output = output(&mut fields)?;
     request.sampling = sampling(&mut fields)?;
     request.reasoning = fields
@@ -46,7 +47,7 @@ pub fn decode_chat(body: &[u8]) -> Result<ChatCall> {
     request.store = fields.bool("store")?;
     let stream = fields.bool("stream")?.unwrap_or_default();
     let include_usage = include_usage(&mut fields)?;
-    request.extras = fields.into_extras();
+    request.extras = fields.into_extras(NAMESPACE);
     Ok(ChatCall { request, stream, include_usage })
 }
 
@@ -55,14 +56,20 @@ fn refuse(fields: &mut Fields) -> Result<()> {
     let unsupported = |param: &str, message: &str| {
         Error::new(ErrorKind::Unsupported, message).with(|body| body.param = Some(param.to_owned()))
     };
-    if fields.u32("n")?.is_some_and(|n| n != 1) {
-        return Err(unsupported("n", "several choices (n) are not supported, ask several times"));
-    }
     if fields.has("functions") || fields.has("function_call") {
         let param = if fields.has("functions") { "functions" } else { "function_call" };
         return Err(unsupported(param, "functions are not supported, use tools and tool_choice"));
     }
     Ok(())
+}
+
+fn choices(fields: &mut Fields) -> Result<Option<u32>> {
+    match fields.u32("n")? {
+        Some(n) if !(1..=MAX_CHOICES).contains(&n) => {
+            Err(Error::invalid("n", format!("n must be between 1 and {MAX_CHOICES}, not {n}")))
+        }
+        n => Ok(n),
+    }
 }
 
 fn include_usage(fields: &mut Fields) -> Result<bool> {

@@ -4,12 +4,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 use tollgate_types::{EmbedRequest, EmbedResponse, Error, ErrorKind, Result};
 
-use super::{
-    NAMESPACE,
-    decode_error::error_in_answer,
-    field::{Fields, wrong_type},
+use super::{NAMESPACE, decode_error::error_in_answer, usage};
+use crate::dialects::{
+    fields::{Fields, wrong_type},
     merge::{merge, object},
-    usage,
 };
 
 /// How vectors are written.
@@ -57,7 +55,7 @@ pub fn decode_embed(body: &[u8]) -> Result<EmbedCall> {
     };
     let mut request = EmbedRequest::new(model, input);
     request.dimensions = fields.u32("dimensions")?;
-    request.extras = fields.into_extras();
+    request.extras = fields.into_extras(NAMESPACE);
     Ok(EmbedCall { request, encoding })
 }
 

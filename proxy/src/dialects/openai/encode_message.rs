@@ -3,12 +3,11 @@
 use serde_json::{Map, Value, json};
 use tollgate_types::{Media, Message, Part, Result, Role, Text, ToolResult};
 
-use super::{
-    CHAT_API, Host, NAMESPACE,
-    encode_request::Honoured,
-    media,
+use super::{CHAT_API, Host, NAMESPACE, media, tools};
+use crate::dialects::{
+    call_id,
+    honoured::Honoured,
     merge::{merge, object},
-    tools,
 };
 
 /// Writes `messages`. A turn with several tool results becomes several messages.
@@ -49,7 +48,7 @@ impl Turn {
                 self.content.push(json!({"type": "refusal", "refusal": refusal.text}));
             }
             Part::ToolCall(call) if !call.hosted => {
-                self.calls.push(Value::Object(tools::encode_call(call)));
+                self.calls.push(Value::Object(tools::encode_call(call, self.host.id_rule())));
             }
             Part::ToolResult(result) => {
                 let result = self.tool_result(result, honoured)?;
@@ -67,7 +66,7 @@ impl Turn {
                     merge(&mut self.fields, extras);
                 }
                 // OpenAI neither gives nor takes reasoning text; DeepSeek wants it back.
-                if self.host == Host::Compatible {
+                if self.host != Host::OpenAi {
                     self.reasoning.get_or_insert_default().push_str(&reasoning.text);
                 }
             }
@@ -97,7 +96,7 @@ impl Turn {
         }
         let mut message = object([
             ("role", Some("tool".into())),
-            ("tool_call_id", Some(result.call_id.as_str().into())),
+            ("tool_call_id", Some(call_id::fit(&result.call_id, self.host.id_rule()).into())),
             ("content", Some(shortest(content))),
         ]);
         if let Some(extras) = result.extras.get(NAMESPACE) {

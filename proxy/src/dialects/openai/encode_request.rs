@@ -2,15 +2,16 @@
 
 use serde_json::{Map, Value, json};
 use tollgate_types::{
-    Error, ErrorKind, GenerateRequest, Message, Modality, OnUnsupported, OutputFormat,
-    ReasoningOptions, Result, Sampling, Warning,
+    Error, GenerateRequest, Message, Modality, Original, OutputFormat, ReasoningOptions, Result,
+    Sampling, Warning,
 };
 
-use super::{
-    NAMESPACE,
-    encode_message::encode_messages,
+use super::{NAMESPACE, encode_message::encode_messages, tools};
+use crate::dialects::{
+    call_id::IdRule,
+    honoured::Honoured,
     merge::{merge, object},
-    tools,
+    patch::Patch,
 };
 
 /// Whose chat completions these are.
@@ -23,6 +24,30 @@ pub enum Host {
     /// vLLM, DeepSeek, Mistral, Groq, llama.cpp ...: limit output by `max_tokens` (DeepSeek ignores
     /// the newer name, which would void the limit), take `top_k` and `min_p`.
     Compatible,
+    /// Mistral's own platform: as [`Host::Compatible`], with ids of tool calls of its own kind.
+    Mistral,
+}
+
+impl Host {
+    /// Whose chat completions a host's name stands for.
+    pub fn of(host: &str) -> Self {
+        if host.ends_with(".openai.com") || host.ends_with(".azure.com") {
+            Self::OpenAi
+        } else if host.ends_with(".mistral.ai") {
+            Self::Mistral
+        } else {
+            Self::Compatible
+        }
+    }
+
+    /// What the host accepts as id of a tool call.
+    pub(super) fn id_rule(self) -> IdRule {
+        match self {
+            Self::OpenAi => IdRule::OpenAiChat,
+            Self::Compatible => IdRule::Any,
+            Self::Mistral => IdRule::Mistral,
+        }
+    }
 }
 
 /// Where a request goes.
@@ -69,7 +94,7 @@ pub fn encode_chat(
     target: ChatTarget<'_>,
 ) -> Result<(Value, Vec<Warning>)> {
     check_turns(&request.messages)?;
-    let mut honoured = Honoured { mode: request.on_unsupported, warnings: Vec::new() };
+    let mut honoured = Honoured::new(request.on_unsupported);
     let honour = &mut honoured;
     let mut body = object([
         ("model", Some(target.model.into())),
@@ -100,34 +125,12 @@ pub fn encode_chat(
     if request.continues.is_some() {
         honour.cannot("continues", "chat completions cannot continue a stored conversation")?;
     }
-    add_extras(&mut body, request)?;
-    Ok((Value::Object(body), honoured.warnings))
-}
-
-/// What happens to an option that the format has no place for.
-pub(super) struct Honoured {
-    mode: OnUnsupported,
-    warnings: Vec<Warning>,
-}
-
-impl Honoured {
-    /// Refuses the request, or leaves the option out with a warning if the request says so.
-    pub(super) fn cannot(
-        &mut self,
-        param: impl Into<String>,
-        message: impl Into<String>,
-    ) -> Result<()> {
-        let (param, message) = (Some(param.into()), message.into());
-        match self.mode {
-            OnUnsupported::Fail => {
-                Err(Error::new(ErrorKind::Unsupported, message).with(|body| body.param = param))
-            }
-            OnUnsupported::Warn => {
-                self.warnings.push(Warning { code: "unsupported_option".into(), message, param });
-                Ok(())
-            }
-        }
+    if request.choices.is_some_and(|choices| choices != 1) {
+        honour.cannot("choices", "several answers reach only a caller of the same wire format")?;
     }
+    check_extras(request)?;
+    add_extras(&mut body, request);
+    Ok((Value::Object(body), honoured.into_warnings()))
 }
 
 fn some_list(list: Vec<Value>) -> Option<Value> {
@@ -145,7 +148,7 @@ fn modality(kind: Modality) -> Value {
 fn sampling(sampling: &Sampling, host: Host, honour: &mut Honoured) -> Result<Map<String, Value>> {
     let (limit, extended) = match host {
         Host::OpenAi => ("max_completion_tokens", false),
-        Host::Compatible => ("max_tokens", true),
+        Host::Compatible | Host::Mistral => ("max_tokens", true),
     };
     if !extended && sampling.top_k.is_some() {
         honour.cannot("sampling.top_k", "OpenAI does not offer top_k")?;
@@ -217,7 +220,8 @@ fn check_turns(turns: &[Message]) -> Result<()> {
     Ok(())
 }
 
-fn add_extras(body: &mut Map<String, Value>, request: &GenerateRequest) -> Result<()> {
+/// Refuses what would get past permissions, prices and limits.
+fn check_extras(request: &GenerateRequest) -> Result<()> {
     let Some(extras) = request.extras.get(NAMESPACE) else { return Ok(()) };
     if let Some(key) = RESERVED.into_iter().find(|key| extras.contains_key(*key)) {
         let message = format!("{key} cannot be set through extras");
@@ -229,10 +233,62 @@ fn add_extras(body: &mut Map<String, Value>, request: &GenerateRequest) -> Resul
         let message = format!("service_tier {tier} has no price here, use auto, default or flex");
         return Err(Error::invalid(format!("extras.{NAMESPACE}.service_tier"), message));
     }
+    Ok(())
+}
+
+fn add_extras(body: &mut Map<String, Value>, request: &GenerateRequest) {
+    let Some(extras) = request.extras.get(NAMESPACE) else { return };
     merge(body, extras);
     if let Some(Value::Object(options)) = body.get_mut("stream_options") {
         // Without the usage chunk there would be no bill.
         options.insert("include_usage".to_owned(), Value::Bool(true));
     }
-    Ok(())
+}
+
+/// A client's own body, changed only where it must be: the model's name, the output limit and the
+/// usage of a stream.
+///
+/// # Errors
+/// As [`encode_chat`], for what the proxy has to control.
+pub fn patch_chat(
+    original: &Original,
+    request: &GenerateRequest,
+    target: ChatTarget<'_>,
+) -> Result<Vec<u8>> {
+    check_turns(&request.messages)?;
+    check_extras(request)?;
+    let mut patch = Patch::of(&original.body)?;
+    patch.set("model", &target.model.into());
+    if let Some(limit) = request.sampling.max_output_tokens {
+        patch_limit(&mut patch, limit, target.host);
+    }
+    if original.streamed {
+        let options = patch.get("stream_options").and_then(|text| serde_json::from_str(text).ok());
+        let mut options: Map<String, Value> = options.unwrap_or_default();
+        options.insert("include_usage".to_owned(), Value::Bool(true));
+        patch.set("stream_options", &Value::Object(options));
+    }
+    Ok(patch.finish())
+}
+
+/// The limit under the name that the host heeds; a client may have written one, the other or both.
+fn patch_limit(patch: &mut Patch<'_>, limit: u32, host: Host) {
+    let (heeded, other) = match host {
+        Host::OpenAi => ("max_completion_tokens", "max_tokens"),
+        Host::Compatible | Host::Mistral => ("max_tokens", "max_completion_tokens"),
+    };
+    let stated = |patch: &Patch<'_>, key| patch.get(key).is_some_and(|text| text != "null");
+    match (stated(patch, heeded), stated(patch, other)) {
+        (true, true) => {
+            patch.set(heeded, &limit.into());
+            patch.set(other, &limit.into());
+        }
+        // OpenAI's older models know only the older name, and heed it.
+        (false, true) if host == Host::OpenAi => patch.set(other, &limit.into()),
+        (false, true) if patch.get(heeded).is_none() => {
+            patch.set(other, &limit.into());
+            patch.rename(other, heeded);
+        }
+        _ => patch.set(heeded, &limit.into()),
+    }
 }

@@ -3,17 +3,18 @@
 use serde_json::{Map, Value, json};
 use tollgate_types::{Extras, Media, MediaSource, Part, Result};
 
-use super::{NAMESPACE, field::Fields};
+use super::NAMESPACE;
+use crate::dialects::{data_url, fields::Fields};
 
 /// Reads `{"url": "https://..." | "data:image/png;base64,...", "detail": "low"}`.
 pub(super) fn decode_image(mut fields: Fields) -> Result<Part> {
     let url = fields.required_string("url")?;
-    Ok(Part::Media(image(&url, fields.into_extras())))
+    Ok(Part::Media(image(&url, fields.into_extras(NAMESPACE))))
 }
 
 /// An image by its URL; the type of one that the provider has to fetch is not known.
 pub(super) fn image(url: &str, extras: Extras) -> Media {
-    let (media_type, source) = from_url(url, "image/*");
+    let (media_type, source) = data_url::read(url, "image/*");
     Media { media_type, source, filename: None, transcript: None, extras }
 }
 
@@ -24,7 +25,7 @@ pub(super) fn decode_audio(mut fields: Fields) -> Result<Part> {
         "mp3" => "audio/mpeg".to_owned(),
         format => format!("audio/{format}"),
     };
-    let extras = fields.into_extras();
+    let extras = fields.into_extras(NAMESPACE);
     Ok(Part::Media(Media { media_type, source, filename: None, transcript: None, extras }))
 }
 
@@ -33,12 +34,12 @@ pub(super) fn decode_file(mut fields: Fields) -> Result<Part> {
     let unknown = "application/octet-stream";
     let (media_type, source) = match (fields.string("file_id")?, fields.string("file_data")?) {
         (Some(id), _) => (unknown.to_owned(), MediaSource::FileId(id)),
-        (None, Some(encoded)) if encoded.starts_with("data:") => from_url(&encoded, unknown),
+        (None, Some(encoded)) if encoded.starts_with("data:") => data_url::read(&encoded, unknown),
         (None, Some(encoded)) => (unknown.to_owned(), MediaSource::Base64(encoded)),
         (None, None) => return Err(fields.missing("file_id")),
     };
     let filename = fields.string("filename")?;
-    let extras = fields.into_extras();
+    let extras = fields.into_extras(NAMESPACE);
     Ok(Part::Media(Media { media_type, source, filename, transcript: None, extras }))
 }
 
@@ -48,7 +49,7 @@ pub(super) fn encode(media: &Media) -> Option<Value> {
     let kind = media.media_type.split('/').next().unwrap_or_default();
     match (kind, &media.source) {
         ("image", MediaSource::Base64(_) | MediaSource::Url(_)) => {
-            own.insert("url".into(), url_of(media)?.into());
+            own.insert("url".into(), data_url::write(media)?.into());
             Some(json!({"type": "image_url", "image_url": own}))
         }
         ("audio", MediaSource::Base64(encoded)) => {
@@ -62,7 +63,7 @@ pub(super) fn encode(media: &Media) -> Option<Value> {
             Some(json!({"type": "file", "file": own}))
         }
         (_, MediaSource::Base64(_)) => {
-            own.insert("file_data".into(), url_of(media)?.into());
+            own.insert("file_data".into(), data_url::write(media)?.into());
             if let Some(name) = &media.filename {
                 own.insert("filename".into(), name.as_str().into());
             }
@@ -73,7 +74,7 @@ pub(super) fn encode(media: &Media) -> Option<Value> {
 
 /// Writes an image of an answer as some hosts do: `message.images[]`.
 pub(super) fn encode_reply_image(media: &Media) -> Option<Value> {
-    Some(json!({"type": "image_url", "image_url": {"url": url_of(media)?}}))
+    Some(json!({"type": "image_url", "image_url": {"url": data_url::write(media)?}}))
 }
 
 /// The audio of an answer before any of it came; OpenAI does not repeat its format.
@@ -92,23 +93,5 @@ fn audio_format(media_type: &str) -> &str {
         "mpeg" => "mp3",
         "x-wav" | "wave" => "wav",
         format => format,
-    }
-}
-
-fn url_of(media: &Media) -> Option<String> {
-    match &media.source {
-        MediaSource::Base64(encoded) => Some(format!("data:{};base64,{encoded}", media.media_type)),
-        MediaSource::Url(url) => Some(url.clone()),
-        MediaSource::FileId(_) => None,
-    }
-}
-
-fn from_url(url: &str, unknown: &str) -> (String, MediaSource) {
-    let inline = url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
-    match inline {
-        Some((media_type, encoded)) if !media_type.is_empty() => {
-            (media_type.to_owned(), MediaSource::Base64(encoded.to_owned()))
-        }
-        _ => (unknown.to_owned(), MediaSource::Url(url.to_owned())),
     }
 }

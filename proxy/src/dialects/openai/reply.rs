@@ -7,21 +7,14 @@ use tollgate_types::{
 
 use super::{
     NAMESPACE, StreamDecoder, citation, finish, logprobs, media,
-    merge::{merge, object},
     stream_encoder::{split_extras, with_rest},
     tools, usage,
 };
-
-/// What stands at the head of an answer that we write.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReplyHead {
-    /// Id of the answer.
-    pub id: String,
-    /// When it was made, seconds since 1970 UTC.
-    pub created_s: i64,
-    /// The model as the client shall read it.
-    pub model: String,
-}
+use crate::dialects::{
+    call_id::IdRule,
+    merge::{merge, object},
+    stream::ReplyHead,
+};
 
 /// Reads an upstream's whole answer.
 ///
@@ -110,7 +103,7 @@ impl Message {
                 self.refusal.get_or_insert_default().push_str(&refusal.text);
             }
             Part::ToolCall(call) if !call.hosted => {
-                self.calls.push(Value::Object(tools::encode_call(call)));
+                self.calls.push(Value::Object(tools::encode_call(call, IdRule::Any)));
             }
             Part::Media(media) if media.media_type.starts_with("image/") => {
                 self.images.extend(media::encode_reply_image(media));

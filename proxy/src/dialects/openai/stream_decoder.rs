@@ -16,10 +16,11 @@ use super::{
     calls::{Calls, PartNumbers},
     citation,
     decode_error::error_in_answer,
-    field::extras_of,
-    finish, logprobs, media,
+    extras_of, finish, logprobs, media, reasoning, usage,
+};
+use crate::dialects::{
     merge::{merge, object},
-    reasoning, usage,
+    stream::Decoder,
 };
 
 /// Reads the `data:` payloads of a chat completions stream.
@@ -34,6 +35,8 @@ pub struct StreamDecoder {
     finish: Option<String>,
     usage: Usage,
     extras: Map<String, Value>,
+    /// Choices besides the first have come.
+    others: bool,
     /// An error that came together with content: the content goes first.
     failure: Option<Error>,
 }
@@ -66,54 +69,9 @@ impl StreamDecoder {
         Self { origin, ..Self::default() }
     }
 
-    /// Whether the stream has said `[DONE]`.
-    pub fn is_done(&self) -> bool {
-        self.ended
-    }
-
     /// Whether any choice has come.
     pub(super) fn has_started(&self) -> bool {
         self.started
-    }
-
-    /// Takes one payload.
-    ///
-    /// # Errors
-    /// `stream_interrupted` for a `[DONE]` before any finish reason; `protocol` when it is not JSON; whatever error the provider put into the stream.
-    pub fn push(&mut self, payload: &str) -> Result<Vec<StreamEvent>> {
-        self.fail()?;
-        let payload = payload.trim();
-        if self.ended || payload.is_empty() {
-            return Ok(Vec::new());
-        }
-        if payload == "[DONE]" {
-            // A gateway whose host died says so too: half an answer is no answer.
-            let whole = self.finish.is_some() || !self.calls.is_empty() || !self.started;
-            return if whole { self.complete() } else { Err(self.cut_off()) };
-        }
-        match serde_json::from_str(payload) {
-            Ok(Value::Object(chunk)) => self.take(chunk),
-            Ok(_) => Err(self.protocol("the stream holds something that is not an object")),
-            Err(cause) => {
-                let message = format!("the stream holds something that is not JSON: {cause}");
-                Err(self.protocol(message).with_source(cause))
-            }
-        }
-    }
-
-    /// The connection has ended. Without `[DONE]` the answer is whole if a finish reason came.
-    ///
-    /// # Errors
-    /// `stream_interrupted` when the answer is not whole.
-    pub fn end(&mut self) -> Result<Vec<StreamEvent>> {
-        self.fail()?;
-        if self.ended {
-            return Ok(Vec::new());
-        }
-        if self.finish.is_none() {
-            return Err(self.cut_off());
-        }
-        self.complete()
     }
 
     fn cut_off(&mut self) -> Error {
@@ -197,6 +155,7 @@ impl StreamDecoder {
         let Value::Object(mut choice) = choice else { return out.push(raw(choice)) };
         // We ask for one choice; whatever else comes is shown, not mixed in.
         if choice.shift_remove("index").and_then(|n| n.as_u64()).unwrap_or_default() != 0 {
+            self.others = true;
             return out.push(raw(Value::Object(choice)));
         }
         // Perplexity sends the text so far as `message` beside each delta: reading both doubles it.
@@ -391,6 +350,49 @@ impl StreamDecoder {
             body.provider = Some(self.origin.provider.clone());
             body.upstream_request_id.clone_from(&self.origin.response_id);
         })
+    }
+}
+
+impl Decoder for StreamDecoder {
+    fn push(&mut self, payload: &str) -> Result<Vec<StreamEvent>> {
+        self.fail()?;
+        let payload = payload.trim();
+        if self.ended || payload.is_empty() {
+            return Ok(Vec::new());
+        }
+        if payload == "[DONE]" {
+            // A gateway whose host died says so too: half an answer is no answer.
+            let whole = self.finish.is_some() || !self.calls.is_empty() || !self.started;
+            return if whole { self.complete() } else { Err(self.cut_off()) };
+        }
+        match serde_json::from_str(payload) {
+            Ok(Value::Object(chunk)) => self.take(chunk),
+            Ok(_) => Err(self.protocol("the stream holds something that is not an object")),
+            Err(cause) => {
+                let message = format!("the stream holds something that is not JSON: {cause}");
+                Err(self.protocol(message).with_source(cause))
+            }
+        }
+    }
+
+    /// Without `[DONE]` the answer is whole if a finish reason came.
+    fn end(&mut self) -> Result<Vec<StreamEvent>> {
+        self.fail()?;
+        if self.ended {
+            return Ok(Vec::new());
+        }
+        if self.finish.is_none() {
+            return Err(self.cut_off());
+        }
+        self.complete()
+    }
+
+    fn is_done(&self) -> bool {
+        self.ended
+    }
+
+    fn is_closing(&self) -> bool {
+        self.ended || (self.finish.is_some() && !self.others)
     }
 }
 

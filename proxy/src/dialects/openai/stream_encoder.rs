@@ -6,10 +6,11 @@ use tollgate_types::{
     Error, Extras, Media, MediaSource, Part, StreamEvent, TokenLogprob, ToolCall, Usage,
 };
 
-use super::{
-    CHAT_API, NAMESPACE, ReplyHead, citation, encode_error, finish, logprobs, media,
+use super::{CHAT_API, NAMESPACE, citation, encode_error, finish, logprobs, media, tools, usage};
+use crate::dialects::{
+    call_id::IdRule,
     merge::{merge, object},
-    tools, usage,
+    stream::ReplyHead,
 };
 
 /// Writes the chunks of one answer. The HTTP layer frames them as `data: ...` and, after a good
@@ -119,7 +120,7 @@ impl StreamEncoder {
         let index = self.calls;
         self.calls += 1;
         let mut written = object([("index", Some(index.into()))]);
-        merge(&mut written, &tools::encode_call(call));
+        merge(&mut written, &tools::encode_call(call, IdRule::Any));
         let slot = Slot::Call { index, custom: tools::is_custom(call) };
         (slot, self.delta(json!({"tool_calls": [written]})))
     }

@@ -5,10 +5,11 @@ use tollgate_types::{
     Error, ErrorKind, Extras, FunctionTool, HostedTool, Result, Tool, ToolCall, ToolChoice,
 };
 
-use super::{
-    CHAT_API, NAMESPACE,
-    encode_request::Honoured,
-    field::{Fields, extras_of, numbered, wrong_type},
+use super::{CHAT_API, NAMESPACE, extras_of};
+use crate::dialects::{
+    call_id::{self, IdRule},
+    fields::{Fields, numbered, wrong_type},
+    honoured::Honoured,
     merge::{merge, object},
 };
 
@@ -39,7 +40,7 @@ fn decode_tool(mut fields: Fields) -> Result<Tool> {
     if !beside.is_empty() {
         function.put_back(BESIDE, Value::Object(beside));
     }
-    tool.extras = function.into_extras();
+    tool.extras = function.into_extras(NAMESPACE);
     Ok(Tool::Function(tool))
 }
 
@@ -180,7 +181,7 @@ fn decode_call(mut fields: Fields) -> Result<ToolCall> {
             return Err(error.with(|body| body.param = Some(fields.path_of("type"))));
         }
     };
-    Ok(ToolCall { id, name, arguments, hosted: false, extras: fields.into_extras() })
+    Ok(ToolCall { id, name, arguments, hosted: false, extras: fields.into_extras(NAMESPACE) })
 }
 
 /// The argument text: some hosts write an object instead of text, and `null` for no arguments.
@@ -205,16 +206,17 @@ pub(super) fn custom_extras() -> Extras {
 }
 
 /// Writes one call with the fields a message wants; a stream adds its index.
-pub(super) fn encode_call(call: &ToolCall) -> Map<String, Value> {
+pub(super) fn encode_call(call: &ToolCall, ids: IdRule) -> Map<String, Value> {
+    let id = call_id::fit(&call.id, ids);
     let mut written = if is_custom(call) {
         object([
-            ("id", Some(call.id.as_str().into())),
+            ("id", Some(id.into())),
             ("type", Some("custom".into())),
             ("custom", Some(json!({"name": call.name, "input": call.arguments}))),
         ])
     } else {
         object([
-            ("id", Some(call.id.as_str().into())),
+            ("id", Some(id.into())),
             ("type", Some("function".into())),
             ("function", Some(json!({"name": call.name, "arguments": call.arguments}))),
         ])

@@ -5,13 +5,17 @@
 //! `completion_tokens`, Mistral audio beside `prompt_tokens`, Gemini's compatible endpoint shows
 //! hidden thinking in the total alone. The kinds always sum to the provider's total.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 use tollgate_types::Usage;
+
+use crate::dialects::counts::{Counts, Share};
 
 /// Reads a usage object. Numbers that are negative or unreadable count as zero and stay in the
 /// rest, as does every field that has no kind.
 pub(super) fn decode(raw: &Value) -> Option<(Usage, Map<String, Value>)> {
-    let mut counts = Counts(raw.as_object()?.clone());
+    let mut counts = Counts::of(raw)?;
     let prompt = counts.take(&[&["prompt_tokens"]]);
     let completion = counts.take(&[&["completion_tokens"]]);
     let total = counts.take(&[&["total_tokens"]]).unwrap_or_default();
@@ -40,20 +44,32 @@ pub(super) fn decode(raw: &Value) -> Option<(Usage, Map<String, Value>)> {
         hidden = beyond;
     }
 
-    let mut input = Share(prompt);
-    let mut output = Share(completion);
+    let mut input = Share::of(prompt);
+    let mut output = Share::of(completion);
     let usage = Usage {
         cache_read: input.part(cached.unwrap_or_default()),
         cache_write_5m: input.part(written.unwrap_or_default()),
         audio_in: input.part(heard),
         image_in: input.part(seen.unwrap_or_default()),
-        input: input.0,
+        input: input.rest(),
         reasoning: output.part(thought.max(hidden)),
         audio_out: output.part(spoken.unwrap_or_default()),
-        output: output.0,
+        output: output.rest(),
         ..Usage::default()
     };
     Some((usage, counts.rest()))
+}
+
+/// A chunk as a client shall see it that did not ask for usage: not at all, if usage is all that it
+/// holds.
+pub fn without_usage(payload: &str) -> Option<Cow<'_, str>> {
+    let only_usage = payload.contains("\"usage\"")
+        && serde_json::from_str::<Value>(payload).is_ok_and(|chunk| {
+            let no_choices =
+                chunk.get("choices").and_then(Value::as_array).is_some_and(Vec::is_empty);
+            no_choices && chunk.get("usage").is_some_and(Value::is_object)
+        });
+    (!only_usage).then_some(Cow::Borrowed(payload))
 }
 
 /// Writes the usage object of an answer.
@@ -71,63 +87,6 @@ pub(super) fn encode(usage: &Usage) -> Value {
             "reasoning_tokens": usage.reasoning,
             "audio_tokens": usage.audio_out,
         },
-    })
-}
-
-/// What is left of a count after its parts are taken out; a part is never larger than the rest.
-struct Share(u64);
-
-impl Share {
-    fn part(&mut self, stated: u64) -> u64 {
-        let part = stated.min(self.0);
-        self.0 -= part;
-        part
-    }
-}
-
-struct Counts(Map<String, Value>);
-
-impl Counts {
-    /// Takes the first of several spellings that is there. A number that cannot be a count is
-    /// left where it is, so that it is not lost.
-    fn take(&mut self, spellings: &[&[&str]]) -> Option<u64> {
-        let mut found = None;
-        for path in spellings {
-            let Some((last, parents)) = path.split_last() else { continue };
-            let mut object = Some(&mut self.0);
-            for parent in parents {
-                object = object.and_then(|map| map.get_mut(*parent)?.as_object_mut());
-            }
-            let Some(object) = object else { continue };
-            match object.get(*last).map(count) {
-                Some(Some(n)) => {
-                    object.shift_remove(*last);
-                    found = found.or(Some(n));
-                }
-                Some(None) if object.get(*last).is_some_and(Value::is_null) => {
-                    object.shift_remove(*last);
-                }
-                _ => {}
-            }
-        }
-        found
-    }
-
-    fn rest(mut self) -> Map<String, Value> {
-        self.0.retain(|_, value| match value {
-            Value::Null => false,
-            Value::Object(details) => !details.is_empty(),
-            _ => true,
-        });
-        self.0
-    }
-}
-
-/// A token count; some hosts write `12.0`.
-fn count(value: &Value) -> Option<u64> {
-    value.as_u64().or_else(|| {
-        let text = value.as_f64()?.to_string();
-        text.parse().ok()
     })
 }
 

@@ -1,7 +1,12 @@
 //! `POST /api/v1/stream`: one answer, as server-sent events.
 
 use super::{Problem, generate::begin};
-use crate::ingress::{front::Front, observe::RequestId, reply, sse};
+use crate::ingress::{
+    front::Front,
+    observe::RequestId,
+    reply,
+    stream::{self, Framing},
+};
 use axum::{
     Extension,
     body::Body,
@@ -10,7 +15,7 @@ use axum::{
 };
 use bytes::Bytes;
 use std::sync::Arc;
-use tollgate_types::{Error, ErrorKind, Result, StreamEvent};
+use tollgate_types::{Error, ErrorKind, StreamEvent};
 
 pub(crate) async fn stream(
     State(front): State<Arc<Front>>,
@@ -18,9 +23,8 @@ pub(crate) async fn stream(
     request: Request,
 ) -> Result<Response<Body>, Problem> {
     let answer = begin(&front, request_id, request, true).await?;
-    let mut headers = axum::http::HeaderMap::new();
-    reply::describe(&mut headers, &answer);
-    let mut response = sse::response(answer.events, Numbered(0));
+    let (answer, headers) = reply::description(answer).await;
+    let mut response = stream::response(answer.events, Numbered(0));
     response.headers_mut().extend(headers);
     Ok(response)
 }
@@ -28,10 +32,9 @@ pub(crate) async fn stream(
 /// `id:` is the number of the event, from 0.
 struct Numbered(u64);
 
-impl sse::Framing for Numbered {
-    fn frame(&mut self, item: Result<StreamEvent>) -> Bytes {
-        let event = item.unwrap_or_else(|error| StreamEvent::Error { error });
-        let (name, json) = match serde_json::to_string(&event) {
+impl Framing for Numbered {
+    fn frame(&mut self, event: &StreamEvent) -> Bytes {
+        let (name, json) = match serde_json::to_string(event) {
             Ok(json) => (event.name(), json),
             Err(_) => {
                 let error = Error::new(ErrorKind::Internal, "an event cannot be written");
@@ -41,6 +44,15 @@ impl sse::Framing for Numbered {
         let number = self.0;
         self.0 += 1;
         Bytes::from(format!("id: {number}\nevent: {name}\ndata: {json}\n\n"))
+    }
+
+    fn error(&mut self, error: &Error) -> Bytes {
+        self.frame(&StreamEvent::Error { error: error.clone() })
+    }
+
+    /// No upstream speaks this dialect.
+    fn verbatim(&mut self, _: &str) -> Bytes {
+        Bytes::new()
     }
 
     fn heartbeat(&self) -> Bytes {

@@ -2,19 +2,22 @@
 
 use super::Problem;
 use crate::{
-    dialects::openai::{ReplyHead, StreamEncoder, decode_chat, encode_reply},
+    dialects::{
+        openai::{CHAT_API, StreamEncoder, decode_chat, encode_reply, without_usage},
+        stream::ReplyHead,
+    },
     gateway::Call,
-    ingress::{body, front::Front, observe::RequestId, reply, sse},
+    ingress::{body, front::Front, observe::RequestId, reply, stream},
 };
 use axum::{
     Extension,
     body::Body,
     extract::{Request, State},
-    http::{HeaderMap, Response, StatusCode},
+    http::Response,
 };
 use bytes::Bytes;
 use std::sync::Arc;
-use tollgate_types::{Result, StreamEvent};
+use tollgate_types::{Error, StreamEvent};
 
 pub(crate) async fn chat(
     State(front): State<Arc<Front>>,
@@ -23,8 +26,11 @@ pub(crate) async fn chat(
 ) -> Result<Response<Body>, Problem> {
     let caller = front.caller(request.headers()).await?;
     let options = body::options(request.headers())?;
-    let mut chat = decode_chat(&body::read(&front, request).await?)?;
-    chat.request.options = options;
+    let on_unsupported = body::on_unsupported(request.headers())?;
+    let body = body::read(&front, request).await?;
+    let mut chat = decode_chat(&body)?;
+    chat.request.options = body::with_original(options, CHAT_API, body, chat.stream);
+    chat.request.on_unsupported = on_unsupported;
     let head = ReplyHead {
         id: format!("chatcmpl-{request_id}"),
         created_s: front.clock.now_ms() / 1000,
@@ -32,44 +38,50 @@ pub(crate) async fn chat(
     };
     let call = Call { request: chat.request, request_id, dialect: "openai", streamed: chat.stream };
     let answer = front.gateway.run(&caller, call).await?;
-    let mut headers = HeaderMap::new();
-    reply::describe(&mut headers, &answer);
+    let (answer, headers) = reply::description(answer).await;
     let mut response = if chat.stream {
-        sse::response(answer.events, Chunks(StreamEncoder::new(head, chat.include_usage)))
+        let encoder = StreamEncoder::new(head, chat.include_usage);
+        stream::response(answer.events, Chunks { encoder, include_usage: chat.include_usage })
     } else {
-        let whole = answer.events.collect().await?;
-        reply::charge(&mut headers, whole.receipt.as_ref());
-        reply::json(StatusCode::OK, &encode_reply(&whole, &head))
+        reply::whole(stream::whole(answer.events).await?, |answer| encode_reply(answer, &head))
     };
     response.headers_mut().extend(headers);
     Ok(response)
 }
 
-struct Chunks(StreamEncoder);
+struct Chunks {
+    encoder: StreamEncoder,
+    include_usage: bool,
+}
 
-impl sse::Framing for Chunks {
-    fn frame(&mut self, item: Result<StreamEvent>) -> Bytes {
-        let mut frames = String::new();
-        let mut add = |data: &str| {
-            frames.push_str("data: ");
-            frames.push_str(data);
-            frames.push_str("\n\n");
-        };
-        match item {
-            Ok(event) => {
-                self.0.push(&event).iter().for_each(|chunk| add(&chunk.to_string()));
-                if matches!(event, StreamEvent::Finish { .. }) {
-                    add("[DONE]");
-                }
-            }
-            // Without [DONE]: an official client raises on the error chunk.
-            Err(error) => add(&self.0.error(&error).to_string()),
+impl stream::Framing for Chunks {
+    fn frame(&mut self, event: &StreamEvent) -> Bytes {
+        let mut frames: String =
+            self.encoder.push(event).iter().map(|chunk| framed(&chunk.to_string())).collect();
+        if matches!(event, StreamEvent::Finish { .. }) {
+            frames.push_str(&framed("[DONE]"));
         }
         Bytes::from(frames)
+    }
+
+    /// Without `[DONE]`: an official client raises on the error chunk.
+    fn error(&mut self, error: &Error) -> Bytes {
+        Bytes::from(framed(&self.encoder.error(error).to_string()))
+    }
+
+    /// The proxy asks for usage in any case; a client that did not must not see it.
+    fn verbatim(&mut self, payload: &str) -> Bytes {
+        let shown = if self.include_usage { Some(payload.into()) } else { without_usage(payload) };
+        shown.map_or_else(Bytes::new, |payload| Bytes::from(framed(&payload)))
     }
 
     /// A blank line is no event to any client; comments break some.
     fn heartbeat(&self) -> Bytes {
         Bytes::from_static(b"\n")
     }
+}
+
+/// A payload holds a line break only where its upstream wrote several `data` lines.
+fn framed(payload: &str) -> String {
+    format!("data: {}\n\n", payload.replace('\n', "\ndata: "))
 }

@@ -3,16 +3,15 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use reqwest::{Client, Method, Response, Url, redirect};
-use serde_json::Value;
 use std::{fmt, future::Future, time::Duration};
 use tokio::time::{Instant, timeout_at};
 use tollgate_types::{CallOptions, Error, ErrorKind, Result, Secret};
 
 use super::{
-    OpenAiOptions,
+    HttpOptions, KeyHeader,
     tls::{self, Trust},
 };
-use crate::dialects::openai::{Host, decode_error};
+use crate::dialects::upstream_error::decode_error;
 
 /// The largest answer that is read.
 const MAX_BODY_BYTES: usize = 64 << 20;
@@ -21,10 +20,10 @@ const MAX_ERROR_BYTES: usize = 64 << 10;
 
 /// When a call has to be over.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Deadline(Option<Instant>);
+pub(in crate::providers) struct Deadline(Option<Instant>);
 
 impl Deadline {
-    pub(super) fn of(options: &CallOptions) -> Self {
+    pub(in crate::providers) fn of(options: &CallOptions) -> Self {
         Self(options.timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
     }
 
@@ -36,13 +35,25 @@ impl Deadline {
     }
 }
 
+/// One request on its way.
+#[derive(Clone, Debug, Default)]
+pub(in crate::providers) struct Sent {
+    /// Path below the base address, with its query.
+    pub(in crate::providers) path: String,
+    /// The JSON body.
+    pub(in crate::providers) body: Vec<u8>,
+    /// Headers of this request alone.
+    pub(in crate::providers) headers: HeaderMap,
+}
+
 /// A pool of connections, and what is sent with every request.
 #[derive(Clone)]
-pub(super) struct Transport {
+pub(in crate::providers) struct Transport {
     name: String,
     client: Client,
     base: Url,
     key: Option<Secret<String>>,
+    key_header: KeyHeader,
     headers: HeaderMap,
     idle_timeout: Duration,
     answer_timeout: Duration,
@@ -55,7 +66,7 @@ impl fmt::Debug for Transport {
 }
 
 impl Transport {
-    pub(super) fn new(options: &OpenAiOptions) -> Result<Self> {
+    pub(in crate::providers) fn new(options: &HttpOptions) -> Result<Self> {
         let invalid = |message: &str| Error::invalid("base_url", message);
         let base = Url::parse(&options.base_url)
             .map_err(|cause| invalid("base_url is no URL").with_source(cause))?;
@@ -64,10 +75,15 @@ impl Transport {
             "http" => Trust::Nobody,
             _ => return Err(invalid("base_url must begin with https:// or http://")),
         };
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls::config(trust)?)
-            // HTTP/1.1: over one HTTP/2 connection calls would queue behind its stream limit.
-            .http1_only()
+        let client =
+            Client::builder().tls_backend_preconfigured(tls::config(trust, options.http2)?);
+        // HTTP/1.1 unless asked for: over one HTTP/2 connection calls queue behind its stream limit.
+        let client = match (options.http2, trust) {
+            (false, _) => client.http1_only(),
+            (true, Trust::Nobody) => client.http2_prior_knowledge(),
+            (true, Trust::System) => client,
+        };
+        let client = client
             .connect_timeout(options.connect_timeout)
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -77,44 +93,50 @@ impl Transport {
             .build()
             .map_err(|cause| invalid("no HTTP client can be built").with_source(cause))?;
         if let Some(key) = &options.api_key {
-            bearer(key)?;
+            options.key_header.write(key)?;
         }
         Ok(Self {
             name: options.name.clone(),
             client,
             base,
             key: options.api_key.clone(),
+            key_header: options.key_header,
             headers: options.headers.clone(),
             idle_timeout: options.idle_timeout,
             answer_timeout: options.answer_timeout,
         })
     }
 
-    /// Whether this is OpenAI itself, or Azure, or a compatible host.
-    pub(super) fn host(&self) -> Host {
-        match self.base.host_str() {
-            Some(host) if host.ends_with(".openai.com") || host.ends_with(".azure.com") => {
-                Host::OpenAi
-            }
-            _ => Host::Compatible,
-        }
+    /// Name of the host.
+    pub(in crate::providers) fn host(&self) -> &str {
+        self.base.host_str().unwrap_or_default()
     }
 
-    pub(super) async fn post(
+    /// Sends a JSON body.
+    ///
+    /// # Errors
+    /// Why there is no good answer.
+    pub(in crate::providers) async fn post(
         &self,
-        path: &str,
-        body: &Value,
+        sent: Sent,
         options: &CallOptions,
         deadline: Deadline,
     ) -> Result<Response> {
-        let request = self.request(Method::POST, path, options.credential.as_ref())?.json(body);
-        self.send(request, deadline).await
+        let request = self.request(Method::POST, &sent.path, options.credential.as_ref())?;
+        let json = HeaderValue::from_static("application/json");
+        let request = request.header(header::CONTENT_TYPE, json).headers(sent.headers);
+        self.send(request.body(sent.body), deadline).await
     }
 
-    pub(super) async fn get(&self, path: &str) -> Result<Response> {
+    /// Asks for a document.
+    ///
+    /// # Errors
+    /// Why there is no good answer.
+    pub(in crate::providers) async fn get(&self, path: &str) -> Result<Response> {
         self.send(self.request(Method::GET, path, None)?, Deadline::default()).await
     }
 
+    /// `path` may end with a query.
     fn request(
         &self,
         method: Method,
@@ -122,10 +144,14 @@ impl Transport {
         credential: Option<&Secret<String>>,
     ) -> Result<reqwest::RequestBuilder> {
         let mut url = self.base.clone();
+        let (path, query) = path.split_once('?').map_or((path, None), |(p, q)| (p, Some(q)));
         url.set_path(&format!("{}/{path}", self.base.path().trim_end_matches('/')));
+        if query.is_some() {
+            url.set_query(query);
+        }
         let mut request = self.client.request(method, url).headers(self.headers.clone());
         if let Some(key) = credential.or(self.key.as_ref()) {
-            request = request.header(header::AUTHORIZATION, bearer(key)?);
+            request = request.header(self.key_header.name(), self.key_header.write(key)?);
         }
         Ok(request)
     }
@@ -145,7 +171,11 @@ impl Transport {
     }
 
     /// The whole body of an answer.
-    pub(super) async fn whole(&self, response: Response, deadline: Deadline) -> Result<Vec<u8>> {
+    pub(in crate::providers) async fn whole(
+        &self,
+        response: Response,
+        deadline: Deadline,
+    ) -> Result<Vec<u8>> {
         let end = deadline.within(self.answer_timeout);
         match self.wait(end, read(response, MAX_BODY_BYTES)).await? {
             (Ok(()), body) if body.len() <= MAX_BODY_BYTES => Ok(body),
@@ -155,7 +185,7 @@ impl Transport {
     }
 
     /// More of a stream's body; `None` at its end.
-    pub(super) async fn chunk(
+    pub(in crate::providers) async fn chunk(
         &self,
         response: &mut Response,
         deadline: Deadline,
@@ -165,7 +195,7 @@ impl Transport {
     }
 
     /// The first piece of a stream's body, for which the provider may take its time.
-    pub(super) async fn first_chunk(
+    pub(in crate::providers) async fn first_chunk(
         &self,
         response: &mut Response,
         deadline: Deadline,
@@ -190,27 +220,37 @@ impl Transport {
     }
 
     /// An error that this provider is to blame for.
-    pub(super) fn error(&self, kind: ErrorKind, what: &str) -> Error {
+    pub(in crate::providers) fn error(&self, kind: ErrorKind, what: &str) -> Error {
         Error::new(kind, format!("{} {what}", self.name))
             .with(|body| body.provider = Some(self.name.clone()))
     }
 
+    /// The provider's name.
+    pub(in crate::providers) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A provider may repeat the key that it was given, even in a good answer.
+    pub(in crate::providers) fn text_without_key(&self, text: String) -> String {
+        match self.key.as_ref().map(Secret::expose).filter(|key| !key.is_empty()) {
+            Some(key) if text.contains(key.as_str()) => text.replace(key.as_str(), "***"),
+            _ => text,
+        }
+    }
+
     /// A provider may repeat the key that it was given.
-    pub(super) fn without_key(&self, error: Error) -> Error {
-        let Some(key) = self.key.as_ref().map(Secret::expose).filter(|key| !key.is_empty()) else {
-            return error;
-        };
+    pub(in crate::providers) fn without_key(&self, error: Error) -> Error {
         error.with(|body| {
             let said = [Some(&mut body.message), body.code.as_mut(), body.param.as_mut()];
             for text in said.into_iter().flatten() {
-                *text = text.replace(key.as_str(), "***");
+                *text = self.text_without_key(std::mem::take(text));
             }
         })
     }
 }
 
 /// Whether an answer that should be a stream is a whole document.
-pub(super) fn is_whole(response: &Response) -> bool {
+pub(in crate::providers) fn is_whole(response: &Response) -> bool {
     let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     kind.is_some_and(|kind| {
         let kind = kind.split(';').next().unwrap_or_default().trim();
@@ -229,12 +269,4 @@ async fn read(mut response: Response, limit: usize) -> (reqwest::Result<()>, Vec
         }
     }
     (Ok(()), body)
-}
-
-fn bearer(key: &Secret<String>) -> Result<HeaderValue> {
-    let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose())).map_err(|_| {
-        Error::invalid("api_key", "the provider's key holds characters that no header can carry")
-    })?;
-    value.set_sensitive(true);
-    Ok(value)
 }

@@ -4,17 +4,15 @@
 use serde_json::{Map, Value};
 use tollgate_types::{Error, Extras, Result};
 
-use super::NAMESPACE;
-
 /// An object of the request and the path that led to it.
-pub(super) struct Fields {
+pub(crate) struct Fields {
     path: String,
     map: Map<String, Value>,
 }
 
 impl Fields {
     /// Reads a request body.
-    pub(super) fn parse(body: &[u8]) -> Result<Self> {
+    pub(crate) fn parse(body: &[u8]) -> Result<Self> {
         let value = serde_json::from_slice(body)
             .map_err(|cause| Error::invalid("body", format!("the body is not JSON: {cause}")))?;
         match value {
@@ -24,7 +22,7 @@ impl Fields {
     }
 
     /// Reads an object found at a path.
-    pub(super) fn of(path: String, value: Value) -> Result<Self> {
+    pub(crate) fn of(path: String, value: Value) -> Result<Self> {
         match value {
             Value::Object(map) => Ok(Self { path, map }),
             other => Err(wrong_type(&path, "an object", &other)),
@@ -32,65 +30,65 @@ impl Fields {
     }
 
     /// The path of a field.
-    pub(super) fn path_of(&self, key: &str) -> String {
+    pub(crate) fn path_of(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
     /// Whether a field is there and not `null`.
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub(crate) fn has(&self, key: &str) -> bool {
         self.map.get(key).is_some_and(|value| !value.is_null())
     }
 
-    /// Takes a field; `null` counts as absent, as it does at OpenAI.
-    pub(super) fn take(&mut self, key: &str) -> Option<Value> {
+    /// Takes a field; `null` counts as absent, as it does at every vendor.
+    pub(crate) fn take(&mut self, key: &str) -> Option<Value> {
         self.map.shift_remove(key).filter(|value| !value.is_null())
     }
 
     /// Puts a field back that turned out to have no common meaning.
-    pub(super) fn put_back(&mut self, key: &str, value: Value) {
+    pub(crate) fn put_back(&mut self, key: &str, value: Value) {
         self.map.insert(key.to_owned(), value);
     }
 
-    pub(super) fn string(&mut self, key: &str) -> Result<Option<String>> {
+    pub(crate) fn string(&mut self, key: &str) -> Result<Option<String>> {
         self.read(key, "a string", |value| match value {
             Value::String(text) => Ok(text),
             other => Err(other),
         })
     }
 
-    pub(super) fn required_string(&mut self, key: &str) -> Result<String> {
+    pub(crate) fn required_string(&mut self, key: &str) -> Result<String> {
         self.string(key)?.ok_or_else(|| self.missing(key))
     }
 
-    pub(super) fn bool(&mut self, key: &str) -> Result<Option<bool>> {
+    pub(crate) fn bool(&mut self, key: &str) -> Result<Option<bool>> {
         self.read(key, "true or false", |value| value.as_bool().ok_or(value))
     }
 
-    pub(super) fn u32(&mut self, key: &str) -> Result<Option<u32>> {
+    pub(crate) fn u32(&mut self, key: &str) -> Result<Option<u32>> {
         self.read(key, "a whole number from 0", |value| {
             value.as_u64().and_then(|n| u32::try_from(n).ok()).ok_or(value)
         })
     }
 
-    pub(super) fn i64(&mut self, key: &str) -> Result<Option<i64>> {
+    pub(crate) fn i64(&mut self, key: &str) -> Result<Option<i64>> {
         self.read(key, "a whole number", |value| value.as_i64().ok_or(value))
     }
 
-    pub(super) fn f64(&mut self, key: &str) -> Result<Option<f64>> {
+    pub(crate) fn f64(&mut self, key: &str) -> Result<Option<f64>> {
         self.read(key, "a number", |value| value.as_f64().ok_or(value))
     }
 
-    pub(super) fn object(&mut self, key: &str) -> Result<Option<Self>> {
+    pub(crate) fn object(&mut self, key: &str) -> Result<Option<Self>> {
         let path = self.path_of(key);
         self.take(key).map(|value| Self::of(path, value)).transpose()
     }
 
-    pub(super) fn required_object(&mut self, key: &str) -> Result<Self> {
+    pub(crate) fn required_object(&mut self, key: &str) -> Result<Self> {
         self.object(key)?.ok_or_else(|| self.missing(key))
     }
 
     /// The elements of a list, each with its path.
-    pub(super) fn list(&mut self, key: &str) -> Result<Option<Vec<(String, Value)>>> {
+    pub(crate) fn list(&mut self, key: &str) -> Result<Option<Vec<(String, Value)>>> {
         let path = self.path_of(key);
         let items = self.read(key, "a list", |value| match value {
             Value::Array(items) => Ok(items),
@@ -100,20 +98,20 @@ impl Fields {
     }
 
     /// The error for a field that has to be there.
-    pub(super) fn missing(&self, key: &str) -> Error {
+    pub(crate) fn missing(&self, key: &str) -> Error {
         let path = self.path_of(key);
         let message = format!("{path} is required");
         Error::invalid(path, message)
     }
 
     /// What nobody took.
-    pub(super) fn rest(self) -> Map<String, Value> {
+    pub(crate) fn rest(self) -> Map<String, Value> {
         self.map
     }
 
-    /// What nobody took, as extras of this dialect.
-    pub(super) fn into_extras(self) -> Extras {
-        extras_of(self.map)
+    /// What nobody took, as extras of a dialect.
+    pub(crate) fn into_extras(self, namespace: &str) -> Extras {
+        extras_of(namespace, self.map)
     }
 
     fn read<T>(
@@ -127,18 +125,18 @@ impl Fields {
     }
 }
 
-/// Extras of this dialect; none when there is nothing to keep.
-pub(super) fn extras_of(map: Map<String, Value>) -> Extras {
-    if map.is_empty() { Extras::new() } else { Extras::from([(NAMESPACE.to_owned(), map)]) }
+/// Extras of a dialect; none when there is nothing to keep.
+pub(crate) fn extras_of(namespace: &str, map: Map<String, Value>) -> Extras {
+    if map.is_empty() { Extras::new() } else { Extras::from([(namespace.to_owned(), map)]) }
 }
 
 /// The elements of a list, each with its path.
-pub(super) fn numbered(path: &str, items: Vec<Value>) -> Vec<(String, Value)> {
+pub(crate) fn numbered(path: &str, items: Vec<Value>) -> Vec<(String, Value)> {
     items.into_iter().enumerate().map(|(n, item)| (format!("{path}[{n}]"), item)).collect()
 }
 
 /// The error for a value of the wrong type.
-pub(super) fn wrong_type(path: &str, expected: &str, found: &Value) -> Error {
+pub(crate) fn wrong_type(path: &str, expected: &str, found: &Value) -> Error {
     let found = match found {
         Value::Null => "null".to_owned(),
         Value::Bool(truth) => truth.to_string(),

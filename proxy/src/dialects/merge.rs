@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, map::Entry};
 
 /// Lays `over` over `base`; objects on both sides are merged, anything else is replaced.
-pub(super) fn merge(base: &mut Map<String, Value>, over: &Map<String, Value>) {
+pub(crate) fn merge(base: &mut Map<String, Value>, over: &Map<String, Value>) {
     for (key, value) in over {
         match base.entry(key.as_str()) {
             Entry::Vacant(entry) => {
@@ -18,7 +18,7 @@ pub(super) fn merge(base: &mut Map<String, Value>, over: &Map<String, Value>) {
 }
 
 /// An object made of the fields that are there.
-pub(super) fn object<const N: usize>(fields: [(&str, Option<Value>); N]) -> Map<String, Value> {
+pub(crate) fn object<const N: usize>(fields: [(&str, Option<Value>); N]) -> Map<String, Value> {
     fields
         .into_iter()
         .filter_map(|(key, value)| value.map(|value| (key.to_owned(), value)))

@@ -15,11 +15,11 @@ pub(super) enum Trust {
     Nobody,
 }
 
-/// The TLS configuration of a client.
+/// The TLS configuration of a client; with `http2` the peer may choose HTTP/2.
 ///
 /// # Errors
 /// `invalid_request` when the system has no certificates.
-pub(super) fn config(trust: Trust) -> Result<ClientConfig> {
+pub(super) fn config(trust: Trust, http2: bool) -> Result<ClientConfig> {
     let broken = |error: rustls::Error| {
         Error::invalid(
             "base_url",
@@ -34,5 +34,9 @@ pub(super) fn config(trust: Trust) -> Result<ClientConfig> {
         Trust::System => builder.with_platform_verifier().map_err(broken)?,
         Trust::Nobody => builder.with_root_certificates(RootCertStore::empty()),
     };
-    Ok(builder.with_no_client_auth())
+    let mut config = builder.with_no_client_auth();
+    if http2 {
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    }
+    Ok(config)
 }

@@ -10,7 +10,7 @@ const PREFIXES: [&str; 12] =
 const ANNOUNCEMENTS: [&str; 3] = ["provided:", "Bearer", "bearer"];
 
 /// The text with everything that looks like a key replaced by stars.
-pub(super) fn mask(text: &str) -> String {
+pub(crate) fn mask(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut announced = false;
     for piece in text.split_inclusive(char::is_whitespace) {

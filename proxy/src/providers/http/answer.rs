@@ -3,52 +3,62 @@
 use futures_util::stream;
 use reqwest::Response;
 use std::collections::VecDeque;
-use tollgate_types::{Error, ErrorKind, EventStream, Result, SseDecoder, StreamEvent, Warning};
+use tollgate_types::{Error, ErrorKind, EventStream, Result, StreamEvent, Warning};
 
-use super::transport::{Deadline, Transport};
-use crate::dialects::openai::StreamDecoder;
+use super::{
+    Wire,
+    payloads::Payloads,
+    transport::{Deadline, Transport},
+};
+use crate::dialects::stream::Decoder;
 
 /// Bytes in, events out. Dropping it closes the connection.
-pub(super) struct Answer {
+pub(super) struct Answer<W: Wire> {
     transport: Transport,
     response: Response,
     deadline: Deadline,
-    sse: SseDecoder,
-    decoder: StreamDecoder,
+    payloads: Payloads,
+    decoder: W::Decoder,
     ready: VecDeque<Result<StreamEvent>>,
     upstream_request_id: Option<String>,
+    verbatim: bool,
     any_bytes: bool,
     ended: bool,
 }
 
-impl Answer {
+impl<W: Wire> Answer<W> {
     pub(super) fn new(
-        name: &str,
         transport: &Transport,
         response: Response,
         deadline: Deadline,
+        verbatim: bool,
     ) -> Self {
-        let id = response.headers().get("x-request-id").and_then(|id| id.to_str().ok());
+        let id = ["x-request-id", "request-id"].iter().find_map(|n| response.headers().get(*n));
         Self {
             transport: transport.clone(),
-            upstream_request_id: id.map(str::to_owned),
+            upstream_request_id: id.and_then(|id| id.to_str().ok()).map(str::to_owned),
             response,
             deadline,
-            sse: SseDecoder::default(),
-            decoder: StreamDecoder::new(name),
+            payloads: Payloads::new(W::FRAMING),
+            decoder: W::decoder(transport.name()),
             ready: VecDeque::new(),
+            verbatim,
             any_bytes: false,
             ended: false,
         }
     }
 
-    /// Waits for the first event, so that what fails before it can still be tried elsewhere.
+    /// Waits for the first event that says something, so that what fails before it can still be
+    /// tried elsewhere.
     pub(super) async fn into_events(mut self, notes: Vec<Warning>) -> Result<EventStream> {
-        let mut first = self.next().await.unwrap_or_else(|| Err(self.silent()))?;
-        if let StreamEvent::Start { warnings, .. } = &mut first {
+        let mut first = Vec::new();
+        while !matches!(first.last(), Some(event) if !is_verbatim(event)) {
+            first.push(self.next().await.unwrap_or_else(|| Err(self.silent()))?);
+        }
+        if let Some(StreamEvent::Start { warnings, .. }) = first.last_mut() {
             warnings.extend(notes);
         }
-        self.ready.push_front(Ok(first));
+        first.into_iter().rev().for_each(|event| self.ready.push_front(Ok(event)));
         let events = stream::unfold(self, |mut answer| async move {
             let event = answer.next().await?;
             Some((event, answer))
@@ -77,7 +87,7 @@ impl Answer {
 
     fn take(&mut self, bytes: &[u8]) {
         self.any_bytes = true;
-        let fits = self.sse.push(bytes);
+        let fits = self.payloads.push(bytes);
         self.decode();
         if fits.is_err() && !self.ended {
             let error = self.transport.error(ErrorKind::Protocol, "sent an endless event");
@@ -87,29 +97,37 @@ impl Answer {
 
     fn decode(&mut self) {
         while !self.ended
-            && let Some(payload) = self.sse.next_data()
+            && let Some(payload) = self.payloads.next()
         {
-            match self.decoder.push(&String::from_utf8_lossy(&payload)) {
-                Ok(events) => self.ready.extend(events.into_iter().map(Ok)),
+            match self.decoder.push(&payload) {
+                Ok(events) => self.deliver(payload, events),
                 Err(error) => self.fail(error),
             }
-            self.ended |= self.decoder.is_done();
         }
     }
 
     /// What stands at the end without a blank line is either a whole event or cut off.
     fn take_last(&mut self) {
-        self.sse.end();
+        self.payloads.end();
         while !self.ended
-            && let Some(payload) = self.sse.next_data()
+            && let Some(payload) = self.payloads.next()
         {
-            match self.decoder.push(&String::from_utf8_lossy(&payload)) {
-                Ok(events) => self.ready.extend(events.into_iter().map(Ok)),
+            match self.decoder.push(&payload) {
+                Ok(events) => self.deliver(payload, events),
                 Err(cut_off) if cut_off.kind() == ErrorKind::Protocol => {}
                 Err(error) => self.fail(error),
             }
-            self.ended |= self.decoder.is_done();
         }
+    }
+
+    fn deliver(&mut self, payload: String, events: Vec<StreamEvent>) {
+        if self.verbatim {
+            let data = self.transport.text_without_key(payload);
+            let closing = self.decoder.is_closing();
+            self.ready.push_back(Ok(StreamEvent::Verbatim { data, closing }));
+        }
+        self.ready.extend(events.into_iter().map(Ok));
+        self.ended |= self.decoder.is_done();
     }
 
     /// The connection is over. An answer that was complete by then is good, however it ended.
@@ -141,4 +159,8 @@ impl Answer {
     fn silent(&self) -> Error {
         self.transport.error(ErrorKind::StreamInterrupted, "ended its answer before it began")
     }
+}
+
+fn is_verbatim(event: &StreamEvent) -> bool {
+    matches!(event, StreamEvent::Verbatim { .. })
 }

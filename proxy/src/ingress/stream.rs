@@ -1,0 +1,128 @@
+//! Streamed answers: events framed as a dialect wants them, with a heartbeat.
+//!
+//! Where the caller speaks the upstream's own wire format, the upstream's payloads are passed on as
+//! they came; the events beside them keep the framing informed, so that it can end the stream when
+//! the upstream does not.
+
+use axum::{
+    body::Body,
+    http::{
+        HeaderValue, Response,
+        header::{CACHE_CONTROL, CONTENT_TYPE},
+    },
+};
+use bytes::{Bytes, BytesMut};
+use std::{convert::Infallible, time::Duration};
+use tollgate_types::{Error, EventStream, Fold, GenerateResponse, Result, StreamEvent};
+
+/// Silence after which a heartbeat is sent: below every idle timeout that is common.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// How a dialect writes a stream.
+pub(super) trait Framing: Send + 'static {
+    /// Media type of the stream.
+    const CONTENT_TYPE: &'static str = "text/event-stream";
+
+    /// The bytes of one event; nothing where the dialect has no words for it.
+    fn frame(&mut self, event: &StreamEvent) -> Bytes;
+
+    /// The bytes of the error that ends the stream.
+    fn error(&mut self, error: &Error) -> Bytes;
+
+    /// The bytes of a payload that is in the dialect's own words already.
+    fn verbatim(&mut self, payload: &str) -> Bytes;
+
+    /// The bytes that keep a silent connection open.
+    fn heartbeat(&self) -> Bytes;
+}
+
+/// A streamed answer. Dropping its body drops the events, which stops the upstream.
+pub(super) fn response<F: Framing>(events: EventStream, framing: F) -> Response<Body> {
+    let relay = Relay { events, framing, verbatim: false, held: BytesMut::new() };
+    let frames = futures_util::stream::unfold(relay, |mut relay| async {
+        let bytes = relay.next().await?;
+        Some((Ok::<_, Infallible>(bytes), relay))
+    });
+    let mut response = Response::new(Body::from_stream(frames));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(F::CONTENT_TYPE));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // nginx holds back what it proxies unless told not to.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
+struct Relay<F> {
+    events: EventStream,
+    framing: F,
+    /// The upstream's own payloads are passed on.
+    verbatim: bool,
+    /// Payloads that are released when the call is settled.
+    held: BytesMut,
+}
+
+impl<F: Framing> Relay<F> {
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            let bytes = match tokio::time::timeout(HEARTBEAT, self.events.next()).await {
+                Ok(item) => self.take(item?),
+                Err(_) => self.framing.heartbeat(),
+            };
+            if !bytes.is_empty() {
+                return Some(bytes);
+            }
+        }
+    }
+
+    fn take(&mut self, item: Result<StreamEvent>) -> Bytes {
+        let event = match item {
+            Ok(event) => event,
+            Err(error) => {
+                self.held.extend_from_slice(&self.framing.error(&error));
+                return self.held.split().freeze();
+            }
+        };
+        if let StreamEvent::Verbatim { data, closing } = event {
+            self.verbatim = true;
+            let bytes = self.framing.verbatim(&data);
+            if closing {
+                self.held.extend_from_slice(&bytes);
+                return Bytes::new();
+            }
+            return bytes;
+        }
+        let bytes = self.framing.frame(&event);
+        match event {
+            // Without the upstream's own ending it was Tollgate that ended the answer.
+            StreamEvent::Finish { .. } if !self.held.is_empty() => self.held.split().freeze(),
+            StreamEvent::Finish { .. } => bytes,
+            _ if self.verbatim => Bytes::new(),
+            _ => bytes,
+        }
+    }
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub(super) struct Whole {
+    /// The answer.
+    pub(super) response: GenerateResponse,
+    /// Its body as the upstream wrote it, where the caller speaks the upstream's wire format.
+    pub(super) verbatim: Option<String>,
+}
+
+/// Waits for the end of an answer that is not streamed to the caller.
+///
+/// # Errors
+/// Whatever broke the answer.
+pub(super) async fn whole(mut events: EventStream) -> Result<Whole> {
+    let mut fold = Fold::new();
+    let mut verbatim = None;
+    while let Some(item) = events.next().await {
+        match item? {
+            StreamEvent::Verbatim { data, .. } => verbatim = Some(data),
+            event => fold.push(event)?,
+        }
+    }
+    Ok(Whole { response: fold.finish()?, verbatim })
+}

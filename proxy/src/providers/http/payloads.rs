@@ -1,0 +1,120 @@
+//! Cuts a stream's bytes into payloads, whichever way its vendor marks them.
+
+use super::Framing;
+use std::collections::VecDeque;
+use tollgate_types::{EventTooLarge, SseDecoder};
+
+/// A line longer than this is refused, so that a broken peer cannot fill the memory.
+const MAX_LINE_BYTES: usize = 64 << 20;
+
+/// Bytes in any pieces in, payloads out.
+#[derive(Debug)]
+pub(super) enum Payloads {
+    Sse(SseDecoder),
+    Lines(Lines),
+}
+
+/// Newline-delimited JSON.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    line: Vec<u8>,
+    ready: VecDeque<Vec<u8>>,
+}
+
+impl Payloads {
+    pub(super) fn new(framing: Framing) -> Self {
+        match framing {
+            Framing::Sse => Self::Sse(SseDecoder::default()),
+            Framing::Lines => Self::Lines(Lines::default()),
+        }
+    }
+
+    /// Takes bytes in.
+    ///
+    /// # Errors
+    /// When a payload grows beyond 64 MiB.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), EventTooLarge> {
+        match self {
+            Self::Sse(sse) => sse.push(bytes),
+            Self::Lines(lines) => lines.push(bytes),
+        }
+    }
+
+    /// The bytes have ended: what is left counts as a payload.
+    pub(super) fn end(&mut self) {
+        match self {
+            Self::Sse(sse) => sse.end(),
+            Self::Lines(lines) => lines.end_line(),
+        }
+    }
+
+    /// The next payload; what is not UTF-8 is replaced.
+    pub(super) fn next(&mut self) -> Option<String> {
+        let payload = match self {
+            Self::Sse(sse) => sse.next_data(),
+            Self::Lines(lines) => lines.ready.pop_front(),
+        }?;
+        Some(match String::from_utf8(payload) {
+            Ok(text) => text,
+            Err(broken) => String::from_utf8_lossy(broken.as_bytes()).into_owned(),
+        })
+    }
+}
+
+impl Lines {
+    fn push(&mut self, bytes: &[u8]) -> Result<(), EventTooLarge> {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            self.line.extend_from_slice(piece);
+            if piece.ends_with(b"\n") {
+                self.end_line();
+            }
+            if self.line.len() > MAX_LINE_BYTES {
+                return Err(EventTooLarge);
+            }
+        }
+        Ok(())
+    }
+
+    /// Blank lines say nothing.
+    fn end_line(&mut self) {
+        let line = std::mem::take(&mut self.line).trim_ascii().to_vec();
+        if !line.is_empty() {
+            self.ready.push_back(line);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(pieces: &[&[u8]]) -> Vec<String> {
+        let mut payloads = Payloads::new(Framing::Lines);
+        let mut all = Vec::new();
+        for piece in pieces {
+            payloads.push(piece).unwrap();
+            all.extend(std::iter::from_fn(|| payloads.next()));
+        }
+        payloads.end();
+        all.extend(std::iter::from_fn(|| payloads.next()));
+        all
+    }
+
+    #[test]
+    fn lines_cut_at_any_byte_are_the_same_lines() {
+        let bytes = "{\"a\":\"żó 🦀\"}\r\n\n{\"b\":1}\n{\"last\":true}".as_bytes();
+        let whole = ["{\"a\":\"żó 🦀\"}", "{\"b\":1}", "{\"last\":true}"];
+        assert_eq!(lines(&[bytes]), whole);
+        for at in 0..bytes.len() {
+            let (head, tail) = bytes.split_at(at);
+            assert_eq!(lines(&[head, tail]), whole, "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn an_endless_line_is_refused() {
+        let mut payloads = Payloads::new(Framing::Lines);
+        let megabyte = vec![b'x'; 1 << 20];
+        assert!((0..=64).any(|_| payloads.push(&megabyte) == Err(EventTooLarge)));
+    }
+}
