@@ -34,6 +34,7 @@ use std::time::Duration;
 /// | `usage=absent`, `negative` or `absurd` | lies about usage |
 /// | `cached=N`, `cache_write=N` | N more input tokens, read from or written to the cache |
 /// | `status=N` | fails with the dialect's error body for that status |
+/// | `code=X`, `message=X` | what that body says instead; `_` in the message is a space |
 /// | `retry_after=S` | says with the error when to come back |
 /// | `limits` | sends the vendor's rate limit headers |
 /// | `html`, `sse` | answers with a page, or with a stream where none was asked |
@@ -69,6 +70,10 @@ pub struct Script {
     pub because: Because,
     /// Fail with this status.
     pub status: Option<u16>,
+    /// The code of a failure: OpenAI's `code`, Anthropic's `type`, Google's `status`.
+    pub code: Option<String>,
+    /// The message of a failure.
+    pub message: Option<String>,
     /// When a failure says to come back, seconds.
     pub retry_after: Option<u64>,
     /// Send rate limit headers.
@@ -162,6 +167,8 @@ impl Script {
             "cached" => self.cached = number.unwrap_or_default(),
             "cache_write" => self.cache_write = number.unwrap_or_default(),
             "status" => self.status = value.parse().ok(),
+            "code" => self.code = Some(value.to_owned()),
+            "message" => self.message = Some(value.replace('_', " ")),
             "retry_after" => self.retry_after = number,
             "stall" => self.end = End::Stall(count),
             "reset" => self.end = End::Reset(count),

@@ -10,7 +10,7 @@ It speaks, on one port:
   Anthropic  /v1/messages /v1/messages/count_tokens, and /v1/models for those who send the header
              anthropic-version
   Google     /v1beta/models/{model}:generateContent :streamGenerateContent :countTokens
-             :embedContent :batchEmbedContents, /v1beta/models
+             :embedContent :batchEmbedContents, /v1beta/models; the same under /v1
   Ollama     /api/chat /api/generate /api/embed /api/pull /api/tags /api/show /api/ps /api/version
 
 It echoes the last user message, unless words tell it otherwise: in the header x-mock, in
@@ -18,7 +18,7 @@ It echoes the last user message, unless words tell it otherwise: in the header x
   tokens=N think=N hidden tool tools=N preface=N once noids      what it says
   length refusal safety blocked                                  why it ends
   error=K stall=K reset=K cut=K malformed=K nodone               how a stream breaks, after K chunks
-  status=N retry_after=S limits                                  failures and rate limits
+  status=N code=X message=X_Y retry_after=S limits                failures and rate limits
   usage=absent|negative|absurd cached=N cache_write=N            what it says it used
   delay=MS headers_delay=MS html sse                             the rest
 

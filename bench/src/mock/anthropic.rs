@@ -35,7 +35,7 @@ pub(super) fn error(fault: &Fault<'_>) -> Value {
         500.. => ("api_error", "Internal server error"),
         _ => ("invalid_request_error", "The request is invalid."),
     };
-    told(kind, message)
+    told(fault.code(Some(kind)).unwrap_or(kind), fault.message(message))
 }
 
 /// The refusal of a key.

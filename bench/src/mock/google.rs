@@ -40,7 +40,8 @@ pub(super) fn error(fault: &Fault<'_>) -> Value {
         let delay = format!("{seconds}s");
         details.push(json!({"@type": format!("{TYPE}RetryInfo"), "retryDelay": delay}));
     }
-    told(fault.status, name, message, details)
+    let name = fault.code(Some(name)).unwrap_or(name);
+    told(fault.status, name, fault.message(message), details)
 }
 
 /// The refusal of a key: a wrong one is no 401 here.
@@ -88,7 +89,9 @@ pub(super) fn pretty(json: &Value) -> String {
 
 /// The model that a path names.
 pub(super) fn path_model(uri: &Uri) -> Option<String> {
-    let model = uri.path().strip_prefix("/v1beta/models/")?;
+    let path = uri.path();
+    let model =
+        path.strip_prefix("/v1beta/models/").or_else(|| path.strip_prefix("/v1/models/"))?;
     let model = model.rsplit_once(':').map_or(model, |(model, _)| model);
     Some(decoded(model))
 }

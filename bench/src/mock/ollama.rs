@@ -50,7 +50,7 @@ pub(super) fn error(fault: &Fault<'_>) -> Value {
         500.. => "llama runner process has terminated: signal: killed",
         _ => "invalid request",
     };
-    json!({"error": message})
+    json!({"error": fault.message(message)})
 }
 
 /// The refusal of a key.

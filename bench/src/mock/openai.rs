@@ -28,6 +28,8 @@ pub(super) fn error(fault: &Fault<'_>) -> Value {
         500.. => ("server_error", None, "The server had an error."),
         _ => ("invalid_request_error", None, "The request is invalid."),
     };
+    let (code, message) = (fault.code(code), fault.message(message));
+    let kind = if code == Some("insufficient_quota") { "insufficient_quota" } else { kind };
     json!({"error": {"message": message, "type": kind, "param": null, "code": code}})
 }
 

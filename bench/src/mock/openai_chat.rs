@@ -135,7 +135,7 @@ fn message(turn: &Turn) -> String {
     let text = quoted(&turn.text());
     let (content, refusal) = match turn.because {
         Because::Refusal => ("null", &*text),
-        _ if turn.words.is_empty() && !turn.calls.is_empty() => ("null", "null"),
+        _ if says_nothing(turn) => ("null", "null"),
         _ => (&*text, "null"),
     };
     let mut message =
@@ -154,10 +154,20 @@ fn message(turn: &Turn) -> String {
     message
 }
 
+/// Whether there are calls and nothing else.
+fn says_nothing(turn: &Turn) -> bool {
+    turn.words.is_empty() && !turn.calls.is_empty()
+}
+
 /// What a stream says, piece by piece.
 fn deltas(turn: &Turn) -> Vec<String> {
     let said = if turn.because == Because::Refusal { "refusal" } else { "content" };
-    let mut deltas = vec!["{\"role\":\"assistant\",\"content\":\"\"}".to_owned()];
+    let first = match turn.because {
+        Because::Refusal => r#"{"role":"assistant","content":null,"refusal":""}"#,
+        _ if says_nothing(turn) => r#"{"role":"assistant","content":null,"refusal":null}"#,
+        _ => r#"{"role":"assistant","content":"","refusal":null}"#,
+    };
+    let mut deltas = vec![first.to_owned()];
     let thoughts = turn.thoughts.iter();
     deltas.extend(thoughts.map(|word| format!("{{\"reasoning_content\":{}}}", quoted(word))));
     deltas.extend(turn.words.iter().map(|word| format!("{{\"{said}\":{}}}", quoted(word))));

@@ -3,7 +3,7 @@
 use axum::{
     Router,
     extract::State,
-    http::{HeaderMap, Uri},
+    http::Uri,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -27,7 +27,7 @@ pub(super) fn router(memory: Arc<Memory>) -> Router {
         .route("/v1/responses", post(generate::<Responses>))
         .route("/v1/embeddings", post(embeddings))
         .route("/v1/models", get(models))
-        .route("/v1/models/{model}", get(models))
+        .route("/v1/models/{*model}", get(models).post(google_call))
         .route("/v1/messages", post(generate::<anthropic::Messages>))
         .route("/v1/messages/count_tokens", post(count_tokens))
         .route("/v1beta/models", get(google_models))
@@ -57,13 +57,17 @@ async fn embeddings(State(memory): State<Arc<Memory>>, arrival: Arrival) -> Resp
     plain(memory, Vendor::OpenAi, arrival, |call| openai::vectors(&call.request)).await
 }
 
-/// OpenAI and Anthropic share this path; Anthropic's clients always name a version.
+/// Three vendors share this path.
 async fn models(State(memory): State<Arc<Memory>>, arrival: Arrival) -> Response {
     let one = last_of(&arrival.uri, "/v1/models/");
-    match vendor_of(&arrival.headers) {
+    match vendor_of(&arrival) {
         Vendor::Anthropic => {
             let answer = move |_: &Call| anthropic::models(one.as_deref());
             plain(memory, Vendor::Anthropic, arrival, answer).await
+        }
+        Vendor::Google => {
+            let answer = move |_: &Call| google::models(one.as_deref());
+            plain(memory, Vendor::Google, arrival, answer).await
         }
         vendor => {
             let answer = move |_: &Call| openai::models(one.as_deref());
@@ -72,8 +76,18 @@ async fn models(State(memory): State<Arc<Memory>>, arrival: Arrival) -> Response
     }
 }
 
-fn vendor_of(headers: &HeaderMap) -> Vendor {
-    if headers.contains_key("anthropic-version") { Vendor::Anthropic } else { Vendor::OpenAi }
+/// Whose client this is: Anthropic's always name a version, and Google's have a key of their own.
+fn vendor_of(arrival: &Arrival) -> Vendor {
+    let headers = &arrival.headers;
+    if headers.contains_key("anthropic-version") {
+        Vendor::Anthropic
+    } else if headers.contains_key("x-goog-api-key")
+        || google::parameter(&arrival.uri, "key").is_some()
+    {
+        Vendor::Google
+    } else {
+        Vendor::OpenAi
+    }
 }
 
 fn last_of(uri: &Uri, before: &str) -> Option<String> {
@@ -117,7 +131,7 @@ async fn nowhere(State(memory): State<Arc<Memory>>, arrival: Arrival) -> Respons
     let vendor = match arrival.uri.path() {
         path if path.starts_with("/v1beta") => Vendor::Google,
         path if path.starts_with("/api") => Vendor::Ollama,
-        _ => vendor_of(&arrival.headers),
+        _ => vendor_of(&arrival),
     };
     match admit(memory, vendor, arrival).await {
         Ok(call) => {

@@ -24,11 +24,30 @@ pub(super) struct Fault<'a> {
     pub(super) status: u16,
     pub(super) retry_after: Option<u64>,
     pub(super) model: &'a str,
+    code: Option<&'a str>,
+    message: Option<&'a str>,
 }
 
 impl<'a> Fault<'a> {
-    pub(super) fn of(script: &Script, status: u16, model: &'a str) -> Self {
-        Self { status, retry_after: script.retry_after, model }
+    pub(super) fn of(script: &'a Script, status: u16, model: &'a str) -> Self {
+        let (code, message) = (script.code.as_deref(), script.message.as_deref());
+        Self { status, retry_after: script.retry_after, model, code, message }
+    }
+
+    /// What is said about it, unless told otherwise.
+    pub(super) fn message<'b>(&self, usual: &'b str) -> &'b str
+    where
+        'a: 'b,
+    {
+        self.message.unwrap_or(usual)
+    }
+
+    /// Its code, unless told otherwise.
+    pub(super) fn code<'b>(&self, usual: Option<&'b str>) -> Option<&'b str>
+    where
+        'a: 'b,
+    {
+        self.code.or(usual)
     }
 }
 

@@ -180,6 +180,10 @@ async fn tokens_vectors_and_models() {
     let list = get(&mock, "/v1beta/models?pageSize=1000", &[]).await.json();
     assert_eq!(list["models"][0]["name"], "models/mock-echo");
     assert_eq!(get(&mock, "/v1beta/models/mock-echo", &[]).await.json(), list["models"][0]);
+    let google = [("x-goog-api-key", "k")];
+    assert_eq!(get(&mock, "/v1/models", &google).await.json(), list);
+    let stable = "/v1/models/mock-echo:countTokens";
+    assert_eq!(post(&mock, stable, &ask()).await.json(), count);
     let unknown = post(&mock, &path("echo", "dance"), &ask()).await;
     assert_eq!(
         (unknown.status, unknown.json()["error"]["status"].as_str()),

@@ -111,7 +111,9 @@ async fn endings_have_their_reasons() {
         let text = if word == "refusal" { "refusal" } else { "content" };
         assert_eq!(choice["message"][text], "w0 w1", "{word}");
         let answer = post(&mock, PATH, &streamed(&format!("mock-tokens=2,{word}"))).await;
-        assert_eq!(joined(&chunks(&answer), &format!("/choices/0/delta/{text}")), "w0 w1");
+        let chunks = chunks(&answer);
+        assert_eq!(joined(&chunks, &format!("/choices/0/delta/{text}")), "w0 w1");
+        assert_eq!(chunks[0]["choices"][0]["delta"]["content"].is_null(), word == "refusal");
     }
     let cut = post(&mock, PATH, &ask("mock-tool,length")).await.json();
     let arguments = cut["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"].clone();

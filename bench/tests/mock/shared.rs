@@ -158,6 +158,28 @@ async fn each_vendor_reads_its_own_key() {
 }
 
 #[tokio::test]
+async fn a_failure_says_what_it_is_told_to() {
+    let mock = mock().await;
+    let words = "status=429,code=insufficient_quota,message=No_money_left";
+    let google = format!("/v1beta/models/mock-{words}:generateContent");
+    let cases = [
+        ("/v1/chat/completions", "/error/code", "/error/message"),
+        ("/v1/responses", "/error/code", "/error/message"),
+        (MESSAGES, "/error/type", "/error/message"),
+        (&google, "/error/status", "/error/message"),
+        ("/api/chat", "", "/error"),
+    ];
+    for (path, code, message) in cases {
+        let body = json!({"model": format!("mock-{words}")});
+        let answer = post(&mock, path, &body).await;
+        let json = answer.json();
+        assert_eq!((answer.status, json.pointer(message)), (429, Some(&json!("No money left"))));
+        let expected = json!("insufficient_quota");
+        assert!(code.is_empty() || json.pointer(code) == Some(&expected), "{path}: {json}");
+    }
+}
+
+#[tokio::test]
 async fn a_loop_with_tools_ends_where_told() {
     let mock = mock().await;
     let tools = json!([{"name": "add", "input_schema": {}}]);
