@@ -55,7 +55,8 @@ fn counts() -> Value {
 /// A stream with thinking, text, two calls, log-probabilities and counts.
 fn stream() -> Vec<Value> {
     let mut odds = line(json!({"role": "assistant", "content": "Grö"}));
-    odds["logprobs"] = json!([{"token": "Grö", "logprob": -0.5, "bytes": [71], "top_logprobs": []}]);
+    odds["logprobs"] =
+        json!([{"token": "Grö", "logprob": -0.5, "bytes": [71], "top_logprobs": []}]);
     vec![
         line(json!({"role": "assistant", "content": "", "thinking": "Hm"})),
         line(json!({"role": "assistant", "content": "", "thinking": "m."})),
@@ -75,7 +76,8 @@ fn whole() -> Value {
     whole["message"] = json!({"role": "assistant", "content": "Größe 🦀", "thinking": "Hmm.", "tool_calls": [
         {"id": "c1", "function": {"index": 0, "name": "add", "arguments": {"b": 1, "a": [2.5]}}},
         {"id": "c2", "function": {"index": 1, "name": "now", "arguments": {}}}]});
-    whole["logprobs"] = json!([{"token": "Grö", "logprob": -0.5, "bytes": [71], "top_logprobs": []}]);
+    whole["logprobs"] =
+        json!([{"token": "Grö", "logprob": -0.5, "bytes": [71], "top_logprobs": []}]);
     whole
 }
 
@@ -87,7 +89,10 @@ fn a_stream_folds_to_what_the_whole_answer_says() {
     assert_eq!(streamed.usage, Usage::tokens(7, 5));
     assert_eq!(streamed.finish.reason, FinishReason::ToolCalls);
     assert_eq!(streamed.finish.raw.as_deref(), Some("stop"));
-    assert_eq!((streamed.origin.api.as_str(), streamed.origin.model.as_str()), ("ollama.chat", "qwen"));
+    assert_eq!(
+        (streamed.origin.api.as_str(), streamed.origin.model.as_str()),
+        ("ollama.chat", "qwen")
+    );
     let arguments: Vec<_> = streamed.tool_calls().map(|call| call.arguments.as_str()).collect();
     assert_eq!(arguments, [r#"{"b":1,"a":[2.5]}"#, "{}"]);
     assert_eq!(streamed.extras["ollama"]["eval_duration"], 3);
@@ -112,7 +117,10 @@ fn what_is_written_is_read_back() {
     let body = encode_reply(&answer, &head(), Api::Chat).to_string();
     assert_eq!(told(decode_reply(body.as_bytes(), "p", Api::Chat).unwrap()), told(answer));
     for line in &lines {
-        assert_eq!((line["model"].as_str(), line["created_at"].as_str()), (Some("fast"), Some("2023-11-14T22:13:20Z")));
+        assert_eq!(
+            (line["model"].as_str(), line["created_at"].as_str()),
+            (Some("fast"), Some("2023-11-14T22:13:20Z"))
+        );
         assert!(line["message"]["content"].is_string() && line["done"].is_boolean(), "{line}");
     }
     assert!(lines.iter().rev().skip(1).all(|line| line["done"] == false));
@@ -129,7 +137,10 @@ fn generate_says_the_same_beside_everything_else() {
     let answer = decode_as(Api::Generate, &lines).unwrap();
     assert_eq!((answer.text().as_str(), answer.finish.reason), ("Yes!", FinishReason::Length));
     assert!(matches!(&answer.content[0], Part::Reasoning(reasoning) if reasoning.text == "Hm."));
-    assert_eq!((answer.origin.api.as_str(), &answer.extras["ollama"]["context"]), ("ollama.generate", &json!([1, 2])));
+    assert_eq!(
+        (answer.origin.api.as_str(), &answer.extras["ollama"]["context"]),
+        ("ollama.generate", &json!([1, 2]))
+    );
     let written = encode_reply(&answer, &head(), Api::Generate);
     assert_eq!(written["response"], "Yes!");
     assert_eq!((&written["context"], &written["done_reason"]), (&json!([1, 2]), &json!("length")));
@@ -143,7 +154,10 @@ fn old_versions_are_read() {
     let hi = line(json!({"role": "assistant", "content": "hi", "images": null}));
     let bare = json!({"model": "m", "created_at": "x", "done": true, "eval_count": 4});
     let answer = decode(&[hi, bare]).unwrap();
-    assert_eq!((answer.text().as_str(), answer.finish.reason, &answer.finish.raw), ("hi", FinishReason::Stop, &None));
+    assert_eq!(
+        (answer.text().as_str(), answer.finish.reason, &answer.finish.raw),
+        ("hi", FinishReason::Stop, &None)
+    );
     // A prompt that was cached is not counted: unknown, not zero.
     assert_eq!(answer.usage, Usage { estimated: true, ..Usage::tokens(0, 4) });
     let call = json!({"function": {"name": "now", "arguments": {}}});
@@ -160,7 +174,10 @@ fn a_model_that_was_only_loaded_says_so() {
     let load = json!({"model": "m", "created_at": "x", "message": {"role": "assistant", "content": ""},
         "done_reason": "load", "done": true});
     let answer = decode(std::slice::from_ref(&load)).unwrap();
-    assert_eq!((answer.finish.reason, answer.finish.raw.as_deref()), (FinishReason::Other, Some("load")));
+    assert_eq!(
+        (answer.finish.reason, answer.finish.raw.as_deref()),
+        (FinishReason::Other, Some("load"))
+    );
     assert!(answer.content.is_empty() && answer.usage.is_empty());
     assert_eq!(encode_reply(&answer, &head(), Api::Chat)["done_reason"], "load");
     let mut foreign = answer;
@@ -173,7 +190,8 @@ fn impossible_counts_never_become_credit_and_are_kept() {
     let answer = decode(&[last(json!({"prompt_eval_count": -5, "eval_count": "many"}))]).unwrap();
     assert_eq!(answer.usage.total(), 0);
     assert_eq!(answer.extras["ollama"]["prompt_eval_count"], -5);
-    let huge = decode(&[last(json!({"prompt_eval_count": u64::MAX, "eval_count": u64::MAX}))]).unwrap();
+    let huge =
+        decode(&[last(json!({"prompt_eval_count": u64::MAX, "eval_count": u64::MAX}))]).unwrap();
     assert_eq!(huge.usage.total(), u64::MAX);
 }
 
@@ -182,7 +200,10 @@ fn errors_are_read_wherever_they_stand() {
     let kind = |lines: &[Value]| decode(lines).unwrap_err().kind();
     let hi = || line(json!({"role": "assistant", "content": "hi"}));
     assert_eq!(kind(&[hi(), json!({"error": "the runner died"})]), ErrorKind::Upstream);
-    assert_eq!(kind(&[json!({"error": "the input length exceeds the context length"})]), ErrorKind::ContextLength);
+    assert_eq!(
+        kind(&[json!({"error": "the input length exceeds the context length"})]),
+        ErrorKind::ContextLength
+    );
     assert_eq!(kind(&[json!({"error": {"message": "no"}})]), ErrorKind::Upstream);
     assert_eq!(kind(&[json!({"error": 7})]), ErrorKind::Upstream);
     let mut both = hi();
@@ -204,7 +225,10 @@ fn half_an_answer_is_not_whole() {
         ("[]", ErrorKind::Protocol),
         ("<html>", ErrorKind::Protocol),
         ("{\"done\":fal", ErrorKind::Protocol),
-        ("{\"model\":\"m\",\"message\":{\"content\":\"hi\"},\"done\":false}", ErrorKind::StreamInterrupted),
+        (
+            "{\"model\":\"m\",\"message\":{\"content\":\"hi\"},\"done\":false}",
+            ErrorKind::StreamInterrupted,
+        ),
         ("{\"message\":{\"content\":\"hi\"}}\n{\"message\":{\"con", ErrorKind::StreamInterrupted),
         ("{\"message\":\"hi\",\"done\":true}", ErrorKind::Protocol),
         ("{\"message\":{\"tool_calls\":[{\"function\":{}}]},\"done\":true}", ErrorKind::Protocol),
@@ -239,7 +263,11 @@ fn unknown_facts_of_an_answer_are_kept() {
     let new = line(json!({"role": "assistant", "content": "a", "brand_new": 1}));
     let events = StreamDecoder::new("p", Api::Chat).push(&new.to_string()).unwrap();
     let value = json!({"message": {"brand_new": 1}});
-    assert!(events.iter().any(|event| matches!(event, StreamEvent::Raw { value: raw, .. } if *raw == value)));
+    assert!(
+        events
+            .iter()
+            .any(|event| matches!(event, StreamEvent::Raw { value: raw, .. } if *raw == value))
+    );
     let lines = encoded(Api::Chat, &events);
     assert!(lines.iter().any(|line| line["message"]["brand_new"] == 1));
     let answer = decode(&[new, last(json!({"remote_host": "h"}))]).unwrap();
@@ -250,7 +278,12 @@ fn unknown_facts_of_an_answer_are_kept() {
 fn calls_of_other_providers_become_objects_or_are_left_out() {
     let call = |id: &str, arguments: &str| Part::tool_call(id, "add", arguments);
     let answer = GenerateResponse {
-        content: vec![call("a", ""), call("b", "{\"x\": [1]}"), call("c", "{\"x\": ["), call("d", "ls -l")],
+        content: vec![
+            call("a", ""),
+            call("b", "{\"x\": [1]}"),
+            call("c", "{\"x\": ["),
+            call("d", "ls -l"),
+        ],
         finish: FinishReason::ToolCalls.into(),
         ..decode(&[last(json!({}))]).unwrap()
     };
@@ -258,7 +291,10 @@ fn calls_of_other_providers_become_objects_or_are_left_out() {
         {"id": "a", "function": {"index": 0, "name": "add", "arguments": {}}},
         {"id": "b", "function": {"index": 1, "name": "add", "arguments": {"x": [1]}}}]);
     let written = encode_reply(&answer, &head(), Api::Chat);
-    assert_eq!((&written["message"]["tool_calls"], &written["done_reason"]), (&expected, &json!("stop")));
+    assert_eq!(
+        (&written["message"]["tool_calls"], &written["done_reason"]),
+        (&expected, &json!("stop"))
+    );
     let deltas = [
         StreamEvent::PartStart { index: 0, part: call("a", "{") },
         StreamEvent::PartStart { index: 1, part: call("b", "") },
@@ -277,7 +313,10 @@ fn calls_of_other_providers_become_objects_or_are_left_out() {
 fn an_error_is_a_text() {
     let error = Error::new(ErrorKind::QuotaExceeded, "the budget is used up");
     assert_eq!(encode_error(&error), json!({"error": "the budget is used up"}));
-    assert_eq!(encoded(Api::Chat, &[StreamEvent::Error { error }]), [json!({"error": "the budget is used up"})]);
+    assert_eq!(
+        encoded(Api::Chat, &[StreamEvent::Error { error }]),
+        [json!({"error": "the budget is used up"})]
+    );
 }
 
 #[test]
@@ -316,17 +355,37 @@ fn lists_of_models_go_out_and_come_back() {
     assert_eq!(decode_show(encode_show(&shown).to_string().as_bytes(), bare.clone()), shown);
     assert_eq!(decode_show(b"<html>", model.clone()), model);
     let unknown = encode_show(&bare);
-    assert!(unknown.get("capabilities").is_none() && unknown["model_info"].get("unknown.context_length").is_none());
-    let running = decode_ps(br#"{"models":[{"name":"a","size":5,"size_vram":3,"context_length":9,"expires_at":"x"}]}"#, "p").unwrap();
-    assert_eq!((running[0].name.as_str(), running[0].size_vram, running[0].context_length), ("a", Some(3), Some(9)));
+    assert!(
+        unknown.get("capabilities").is_none()
+            && unknown["model_info"].get("unknown.context_length").is_none()
+    );
+    let running = decode_ps(
+        br#"{"models":[{"name":"a","size":5,"size_vram":3,"context_length":9,"expires_at":"x"}]}"#,
+        "p",
+    )
+    .unwrap();
+    assert_eq!(
+        (running[0].name.as_str(), running[0].size_vram, running[0].context_length),
+        ("a", Some(3), Some(9))
+    );
 }
 
 #[test]
 fn steps_of_a_pull_are_read() {
-    let step = decode_pull(r#"{"status":"pulling a","digest":"sha256:a","total":10,"completed":4}"#, "p").unwrap();
-    assert_eq!((step.digest.as_deref(), step.total, step.completed), (Some("sha256:a"), Some(10), Some(4)));
-    assert!(!step.is_success() && decode_pull(r#"{"status":"success"}"#, "p").unwrap().is_success());
-    assert_eq!(decode_pull(r#"{"error":"no such model"}"#, "p").unwrap_err().message(), "no such model");
+    let step =
+        decode_pull(r#"{"status":"pulling a","digest":"sha256:a","total":10,"completed":4}"#, "p")
+            .unwrap();
+    assert_eq!(
+        (step.digest.as_deref(), step.total, step.completed),
+        (Some("sha256:a"), Some(10), Some(4))
+    );
+    assert!(
+        !step.is_success() && decode_pull(r#"{"status":"success"}"#, "p").unwrap().is_success()
+    );
+    assert_eq!(
+        decode_pull(r#"{"error":"no such model"}"#, "p").unwrap_err().message(),
+        "no such model"
+    );
     assert_eq!(decode_pull("oops", "p").unwrap_err().kind(), ErrorKind::Protocol);
 }
 

@@ -72,7 +72,9 @@ fn the_words_of_a_chat_have_their_common_meaning() {
     assert!(matches!(&request.messages[2].content[0], Part::Reasoning(r) if r.text == "Hm."));
     assert_eq!(request.sampling.max_output_tokens, Some(100));
     assert_eq!(request.sampling.logprobs, Some(3));
-    assert!(matches!(&request.output, Some(OutputFormat::JsonSchema { schema, .. }) if schema["$defs"].is_object()));
+    assert!(
+        matches!(&request.output, Some(OutputFormat::JsonSchema { schema, .. }) if schema["$defs"].is_object())
+    );
     let effort = |think: Value| {
         let body = json!({"model": "m", "messages": [], "think": think});
         let reasoning = chat(&body).reasoning.unwrap();
@@ -123,7 +125,11 @@ fn results_of_calls_without_ids_find_their_calls_by_name_and_order() {
 #[test]
 fn a_result_names_its_tool_even_if_only_its_call_does() {
     let call = Part::tool_call("c1", "add", "");
-    let result = ToolResult { call_id: "c1".into(), content: vec![Part::text("2")], ..ToolResult::default() };
+    let result = ToolResult {
+        call_id: "c1".into(),
+        content: vec![Part::text("2")],
+        ..ToolResult::default()
+    };
     let turns = vec![
         Message::new(Role::Assistant, vec![call]),
         Message::new(Role::Tool, vec![Part::ToolResult(result)]),
@@ -146,8 +152,14 @@ fn a_bad_request_is_refused_with_the_field_that_is_wrong() {
         (json!({"model": "m", "messages": {}}), "messages"),
         (json!({"model": "m", "messages": [7]}), "messages[0]"),
         (json!({"model": "m", "messages": [{"role": "king"}]}), "messages[0].role"),
-        (json!({"model": "m", "messages": [{"role": "user", "content": []}]}), "messages[0].content"),
-        (json!({"model": "m", "messages": [{"role": "user", "images": [1]}]}), "messages[0].images[0]"),
+        (
+            json!({"model": "m", "messages": [{"role": "user", "content": []}]}),
+            "messages[0].content",
+        ),
+        (
+            json!({"model": "m", "messages": [{"role": "user", "images": [1]}]}),
+            "messages[0].images[0]",
+        ),
         (
             json!({"model": "m", "messages": [{"role": "assistant", "tool_calls": [{"function": {}}]}]}),
             "messages[0].tool_calls[0].function.name",
@@ -208,7 +220,8 @@ fn media(media_type: &str, source: MediaSource) -> Part {
 
 #[test]
 fn what_ollama_cannot_honour_is_refused_or_warned_of_but_never_dropped() {
-    let content = |part: Part| move |request: &mut GenerateRequest| request.messages[0].content.push(part);
+    let content =
+        |part: Part| move |request: &mut GenerateRequest| request.messages[0].content.push(part);
     let tool = || Tool::function("add", "", json!({"type": "object"}));
     let strict = || match tool() {
         Tool::Function(mut function) => {
@@ -218,9 +231,15 @@ fn what_ollama_cannot_honour_is_refused_or_warned_of_but_never_dropped() {
         hosted => hosted,
     };
     let here = "messages[0].content";
-    assert_eq!(refused(content(media("image/*", MediaSource::Url("https://a.example/x".into())))), here);
+    assert_eq!(
+        refused(content(media("image/*", MediaSource::Url("https://a.example/x".into())))),
+        here
+    );
     assert_eq!(refused(content(media("image/png", MediaSource::FileId("f".into())))), here);
-    assert_eq!(refused(content(media("application/pdf", MediaSource::Base64("AA==".into())))), here);
+    assert_eq!(
+        refused(content(media("application/pdf", MediaSource::Base64("AA==".into())))),
+        here
+    );
     assert_eq!(refused(content(media("audio/wav", MediaSource::Base64("AA==".into())))), here);
     let foreign = NativeItem { api: "openai.responses".into(), item: json!({}) };
     assert_eq!(refused(content(Part::Native(foreign))), here);
@@ -256,7 +275,10 @@ fn a_choice_that_only_takes_tools_away_is_honoured() {
         let request = request.tools(tools.clone()).tool_choice(choice);
         let sent = encode_chat(&request, TARGET).unwrap().0;
         let names = sent["tools"].as_array().cloned().unwrap_or_default();
-        names.iter().map(|tool| tool["function"]["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        names
+            .iter()
+            .map(|tool| tool["function"]["name"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     assert_eq!(offered(ToolChoice::Auto), ["a", "b"]);
     assert_eq!(offered(ToolChoice::Subset { names: vec!["b".into()], required: false }), ["b"]);
@@ -266,8 +288,13 @@ fn a_choice_that_only_takes_tools_away_is_honoured() {
 #[test]
 fn only_its_own_thoughts_go_back_to_ollama() {
     let turn = |api: Option<&str>, signature: Option<&str>| {
-        let thought = Reasoning { text: "Hm.".into(), signature: signature.map(str::to_owned), ..Reasoning::default() };
-        let mut turn = Message::new(Role::Assistant, vec![Part::Reasoning(thought), Part::text("Yes.")]);
+        let thought = Reasoning {
+            text: "Hm.".into(),
+            signature: signature.map(str::to_owned),
+            ..Reasoning::default()
+        };
+        let mut turn =
+            Message::new(Role::Assistant, vec![Part::Reasoning(thought), Part::text("Yes.")]);
         turn.origin = api.map(|api| Origin { api: api.into(), ..Origin::default() });
         turn
     };
@@ -280,8 +307,12 @@ fn only_its_own_thoughts_go_back_to_ollama() {
         turn(None, Some("s")),
     ];
     let sent = encode_chat(&GenerateRequest::new("m", turns), TARGET).unwrap().0;
-    let thoughts: Vec<bool> =
-        sent["messages"].as_array().unwrap().iter().map(|turn| turn.get("thinking").is_some()).collect();
+    let thoughts: Vec<bool> = sent["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|turn| turn.get("thinking").is_some())
+        .collect();
     assert_eq!(thoughts, [true, true, true, false, false, false]);
 }
 
@@ -300,7 +331,9 @@ fn extras_cannot_get_past_model_limit_or_price_however_they_are_spelt() {
         ("raw", json!(true)),
     ] {
         let mut request = chat(&base);
-        request.extras.insert("ollama".into(), serde_json::Map::from_iter([(key.to_owned(), value)]));
+        request
+            .extras
+            .insert("ollama".into(), serde_json::Map::from_iter([(key.to_owned(), value)]));
         let error = encode_chat(&request, TARGET).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{key}");
     }
@@ -392,7 +425,11 @@ fn requests_for_vectors_come_in_two_ages() {
     assert_eq!(encode_embed(&request, "m").unwrap(), body);
     assert_eq!(decode_embed(br#"{"model":"m","input":"a"}"#).unwrap().input, ["a"]);
     assert_eq!(decode_embeddings(br#"{"model":"m","prompt":"a"}"#).unwrap().input, ["a"]);
-    for (body, param) in [(r#"{"model":"m","input":[1]}"#, "input"), (r#"{"model":"m"}"#, "input"), (r#"{"input":"a"}"#, "model")] {
+    for (body, param) in [
+        (r#"{"model":"m","input":[1]}"#, "input"),
+        (r#"{"model":"m"}"#, "input"),
+        (r#"{"input":"a"}"#, "model"),
+    ] {
         assert_eq!(decode_embed(body.as_bytes()).unwrap_err().body().param.as_deref(), Some(param));
     }
     let mut dressed = request;

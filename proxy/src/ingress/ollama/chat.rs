@@ -43,12 +43,14 @@ async fn answer(
 ) -> Result<Response<Body>, Problem> {
     let caller = front.caller(request.headers()).await?;
     let options = body::options(request.headers())?;
+    let on_unsupported = body::on_unsupported(request.headers())?;
     let body = body::read(&front, request).await?;
     let mut asked = match api {
         Api::Chat => decode_chat(&body)?,
         Api::Generate => decode_generate(&body)?,
     };
     asked.request.options = body::with_original(options, api.name(), body, asked.stream);
+    asked.request.on_unsupported = on_unsupported;
     let head = ReplyHead {
         id: request_id.clone(),
         created_s: front.clock.now_ms() / 1000,
@@ -57,7 +59,7 @@ async fn answer(
     let streamed = asked.stream;
     let call = Call { request: asked.request, request_id, dialect: "ollama", streamed };
     let answer = front.gateway.run(&caller, call).await?;
-    let headers = reply::description(&answer);
+    let (answer, headers) = reply::description(answer).await;
     let mut response = if streamed {
         stream::response(answer.events, Lines(StreamEncoder::new(head, api)))
     } else {
