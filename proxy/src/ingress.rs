@@ -5,6 +5,7 @@ mod front;
 mod health;
 mod native;
 mod observe;
+mod ollama;
 mod openai;
 mod problem;
 mod reply;
@@ -23,7 +24,7 @@ use tollgate_types::wire::path;
 pub const OPEN_PATHS: [&str; 3] = ["/health/live", "/health/ready", "/health/startup"];
 
 /// Paths that ask for a credential, with the method that they take.
-pub const GUARDED_PATHS: [(&str, &str); 15] = [
+pub const GUARDED_PATHS: [(&str, &str); 31] = [
     ("POST", path::GENERATE),
     ("POST", path::STREAM),
     ("POST", path::EMBED),
@@ -39,6 +40,22 @@ pub const GUARDED_PATHS: [(&str, &str); 15] = [
     ("POST", "/openai/v1/embeddings"),
     ("GET", "/openai/v1/models"),
     ("GET", "/openai/v1/models/local/any"),
+    ("POST", "/api/chat"),
+    ("POST", "/api/generate"),
+    ("POST", "/api/embed"),
+    ("POST", "/api/embeddings"),
+    ("GET", "/api/tags"),
+    ("POST", "/api/show"),
+    ("GET", "/api/ps"),
+    ("GET", "/api/version"),
+    ("POST", "/ollama/api/chat"),
+    ("POST", "/ollama/api/generate"),
+    ("POST", "/ollama/api/embed"),
+    ("POST", "/ollama/api/embeddings"),
+    ("GET", "/ollama/api/tags"),
+    ("POST", "/ollama/api/show"),
+    ("GET", "/ollama/api/ps"),
+    ("GET", "/ollama/api/version"),
 ];
 
 /// Every route. A path that is not there is refused in the words of the dialect it stands below.
@@ -51,6 +68,11 @@ pub fn router(front: Arc<Front>) -> Router {
         .merge(native::routes())
         .nest("/v1", v1.clone())
         .nest("/openai/v1", v1)
+        .nest(
+            "/api",
+            dialect::<ollama::Shape>(ollama::routes()).fallback(any(ollama::unknown_path)),
+        )
+        .nest("/ollama/api", dialect::<ollama::Shape>(ollama::routes()))
         .fallback(any(problem::unknown_path::<native::Shape>))
         .method_not_allowed_fallback(problem::wrong_method::<native::Shape>)
         .layer(middleware::from_fn(observe::observe))

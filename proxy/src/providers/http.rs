@@ -5,10 +5,12 @@
 //! closes the connection, which stops the upstream.
 
 mod answer;
+mod lines;
 mod payloads;
 mod tls;
 mod transport;
 
+pub(super) use lines::AnswerLines;
 pub(super) use transport::{Deadline, Sent, Transport};
 
 use crate::dialects::stream::Decoder;
