@@ -13,7 +13,7 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use std::{convert::Infallible, time::Duration};
-use tollgate_types::{Error, EventStream, Fold, GenerateResponse, Result, StreamEvent};
+use tollgate_types::{Error, ErrorKind, EventStream, Fold, GenerateResponse, Result, StreamEvent};
 
 /// Silence after which a heartbeat is sent: below every idle timeout that is common.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -22,6 +22,9 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 pub(super) trait Framing: Send + 'static {
     /// Media type of the stream.
     const CONTENT_TYPE: &'static str = "text/event-stream";
+
+    /// Whether the dialect can say that an answer begins anew.
+    const BEGINS_ANEW: bool = false;
 
     /// The bytes of one event; nothing where the dialect has no words for it.
     fn frame(&mut self, event: &StreamEvent) -> Bytes;
@@ -38,7 +41,8 @@ pub(super) trait Framing: Send + 'static {
 
 /// A streamed answer. Dropping its body drops the events, which stops the upstream.
 pub(super) fn response<F: Framing>(events: EventStream, framing: F) -> Response<Body> {
-    let relay = Relay { events, framing, verbatim: false, held: BytesMut::new() };
+    let held = BytesMut::new();
+    let relay = Relay { events, framing, begun: false, verbatim: false, held };
     let frames = futures_util::stream::unfold(relay, |mut relay| async {
         let bytes = relay.next().await?;
         Some((Ok::<_, Infallible>(bytes), relay))
@@ -55,6 +59,8 @@ pub(super) fn response<F: Framing>(events: EventStream, framing: F) -> Response<
 struct Relay<F> {
     events: EventStream,
     framing: F,
+    /// The answer has begun.
+    begun: bool,
     /// The upstream's own payloads are passed on.
     verbatim: bool,
     /// Payloads that are released when the call is settled.
@@ -91,6 +97,12 @@ impl<F: Framing> Relay<F> {
             }
             return bytes;
         }
+        if matches!(event, StreamEvent::Start { .. })
+            && std::mem::replace(&mut self.begun, true)
+            && !(F::BEGINS_ANEW || self.verbatim)
+        {
+            return self.give_up();
+        }
         let bytes = self.framing.frame(&event);
         match event {
             // Without the upstream's own ending it was Tollgate that ended the answer.
@@ -99,6 +111,16 @@ impl<F: Framing> Relay<F> {
             _ if self.verbatim => Bytes::new(),
             _ => bytes,
         }
+    }
+}
+
+impl<F: Framing> Relay<F> {
+    /// What was told cannot be taken back, so the answer ends here.
+    fn give_up(&mut self) -> Bytes {
+        self.events = EventStream::of_events(Vec::new());
+        let message =
+            "the provider began its answer anew, and this format cannot say so; try again";
+        self.framing.error(&Error::new(ErrorKind::StreamInterrupted, message))
     }
 }
 

@@ -11,7 +11,7 @@ use axum::{
     http::{HeaderMap, Response, StatusCode},
 };
 use std::sync::Arc;
-use tollgate_types::{LongPrice, ModelInfo, ModelPrice, wire::ModelList};
+use tollgate_types::{Error, ErrorKind, LongPrice, ModelInfo, ModelPrice, Result, wire::ModelList};
 
 pub(crate) async fn models(
     State(front): State<Arc<Front>>,
@@ -28,6 +28,20 @@ pub(crate) async fn visible(front: &Front, caller: &Caller) -> Vec<ModelInfo> {
     permitted
         .map(|model| ModelInfo { price: price_of(front, &model.target), ..model.info })
         .collect()
+}
+
+/// The model of a name or alias, if the caller may use it.
+///
+/// # Errors
+/// `not_found` when there is none.
+pub(crate) async fn visible_one(front: &Front, caller: &Caller, id: &str) -> Result<ModelInfo> {
+    let mut models = visible(front, caller).await.into_iter();
+    models.find(|model| model.id == id || model.aliases.iter().any(|alias| alias == id)).ok_or_else(
+        || {
+            Error::new(ErrorKind::NotFound, format!("no model is called {id:?}"))
+                .with(|body| body.param = Some("model".to_owned()))
+        },
+    )
 }
 
 fn price_of(front: &Front, target: &Target) -> Option<ModelPrice> {

@@ -33,6 +33,8 @@ pub(crate) async fn stream(
 struct Numbered(u64);
 
 impl Framing for Numbered {
+    const BEGINS_ANEW: bool = true;
+
     fn frame(&mut self, event: &StreamEvent) -> Bytes {
         let (name, json) = match serde_json::to_string(event) {
             Ok(json) => (event.name(), json),
