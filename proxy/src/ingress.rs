@@ -7,6 +7,7 @@ mod health;
 mod models;
 mod native;
 mod observe;
+mod ollama;
 mod openai;
 mod problem;
 mod reply;
@@ -25,7 +26,7 @@ use tollgate_types::wire::path;
 pub const OPEN_PATHS: [&str; 3] = ["/health/live", "/health/ready", "/health/startup"];
 
 /// Paths that ask for a credential, with the method that they take.
-pub const GUARDED_PATHS: [(&str, &str); 21] = [
+pub const GUARDED_PATHS: &[(&str, &str)] = &[
     ("POST", path::GENERATE),
     ("POST", path::STREAM),
     ("POST", path::EMBED),
@@ -41,6 +42,22 @@ pub const GUARDED_PATHS: [(&str, &str); 21] = [
     ("POST", "/openai/v1/embeddings"),
     ("GET", "/openai/v1/models"),
     ("GET", "/openai/v1/models/local/any"),
+    ("POST", "/api/chat"),
+    ("POST", "/api/generate"),
+    ("POST", "/api/embed"),
+    ("POST", "/api/embeddings"),
+    ("GET", "/api/tags"),
+    ("POST", "/api/show"),
+    ("GET", "/api/ps"),
+    ("GET", "/api/version"),
+    ("POST", "/ollama/api/chat"),
+    ("POST", "/ollama/api/generate"),
+    ("POST", "/ollama/api/embed"),
+    ("POST", "/ollama/api/embeddings"),
+    ("GET", "/ollama/api/tags"),
+    ("POST", "/ollama/api/show"),
+    ("GET", "/ollama/api/ps"),
+    ("GET", "/ollama/api/version"),
     ("POST", "/v1/messages"),
     ("POST", "/v1/messages/count_tokens"),
     ("POST", "/anthropic/v1/messages"),
@@ -60,6 +77,11 @@ pub fn router(front: Arc<Front>) -> Router {
         .route("/health/ready", get(health::ready))
         .route("/health/startup", get(health::live))
         .merge(native::routes())
+        .nest(
+            "/api",
+            dialect::<ollama::Shape>(ollama::routes()).fallback(any(ollama::unknown_path)),
+        )
+        .nest("/ollama/api", dialect::<ollama::Shape>(ollama::routes()))
         .nest("/v1", v1)
         .nest("/openai/v1", openai)
         .nest("/anthropic/v1", dialect::<anthropic::Shape>(anthropic))

@@ -5,10 +5,12 @@
 //! closes the connection, which stops the upstream.
 
 mod answer;
+mod lines;
 mod payloads;
 mod tls;
 mod transport;
 
+pub(super) use lines::AnswerLines;
 pub(super) use transport::{Deadline, Sent, Transport};
 
 use crate::dialects::stream::Decoder;
@@ -156,7 +158,8 @@ pub(super) struct Ask {
     pub(super) sent: Sent,
     /// What is not honoured as asked.
     pub(super) warnings: Vec<Warning>,
-    /// The caller speaks the upstream's own wire format, and gets the answer as it comes.
+    /// The caller speaks the upstream's own wire format, and gets the answer as it comes, if it
+    /// comes as it was asked for: streamed or whole.
     pub(super) verbatim: bool,
 }
 
@@ -171,6 +174,7 @@ impl Transport {
         options: &CallOptions,
     ) -> Result<EventStream> {
         let deadline = Deadline::of(options);
+        let streamed = options.original.as_ref().is_some_and(|original| original.streamed);
         let response = self.post(ask.sent, options, deadline).await?;
         // A caller who asked for a stream cannot read a whole answer, and the other way round.
         let streamed = options.original.as_deref().is_some_and(|original| original.streamed);

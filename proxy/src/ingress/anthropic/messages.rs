@@ -27,10 +27,12 @@ pub(crate) async fn messages(
 ) -> Result<Response<Body>, Problem> {
     let caller = front.caller(request.headers()).await?;
     let options = body::options(request.headers())?;
+    let on_unsupported = body::on_unsupported(request.headers())?;
     let headers = request.headers().clone();
     let body = body::read(&front, request).await?;
     let mut asked = decode_messages_call(&body)?;
     asked.request.options = with_original(options, API, (&headers, body), asked.stream);
+    asked.request.on_unsupported = on_unsupported;
     let head = ReplyHead {
         id: format!("msg_{request_id}"),
         created_s: front.clock.now_ms() / 1000,
@@ -39,7 +41,7 @@ pub(crate) async fn messages(
     let (request, streamed) = (asked.request, asked.stream);
     let call = Call { request, request_id, dialect: "anthropic", streamed };
     let answer = front.gateway.run(&caller, call).await?;
-    let headers = reply::description(&answer);
+    let (answer, headers) = reply::description(answer).await;
     let mut response = if streamed {
         stream::response(answer.events, Named { encoder: StreamEncoder::new(head) })
     } else {
