@@ -26,6 +26,9 @@ pub(super) trait Framing: Send + 'static {
     /// Whether the dialect can say that an answer begins anew.
     const BEGINS_ANEW: bool = false;
 
+    /// Whether the dialect can mark usage as estimated.
+    const MARKS_ESTIMATES: bool = false;
+
     /// The bytes of one event; nothing where the dialect has no words for it.
     fn frame(&mut self, event: &StreamEvent) -> Bytes;
 
@@ -85,7 +88,8 @@ impl<F: Framing> Relay<F> {
 
     fn take(&mut self, item: Result<StreamEvent>) -> Bytes {
         let event = match item {
-            Ok(event) => event,
+            Ok(event) if F::MARKS_ESTIMATES => event,
+            Ok(event) => stated(event),
             Err(error) => {
                 self.held.extend_from_slice(&self.framing.error(&error));
                 return self.held.split().freeze();
@@ -144,8 +148,22 @@ pub(super) async fn whole(mut events: EventStream) -> Result<Whole> {
     while let Some(item) = events.next().await {
         match item? {
             StreamEvent::Verbatim { data, .. } => verbatim = Some(data),
-            event => fold.push(event)?,
+            event => fold.push(stated(event))?,
         }
     }
     Ok(Whole { response: fold.finish()?, verbatim })
+}
+
+/// Leaves out what the provider did not say. Most dialects cannot mark a count as estimated, and an
+/// estimate of Tollgate's must not look like the provider's word; the books have it, marked.
+fn stated(mut event: StreamEvent) -> StreamEvent {
+    if let StreamEvent::Finish { usage, finish, .. } = &mut event
+        && usage.estimated
+        // Where the prompt is not counted, the rest is the provider's own count.
+        && usage.total_input() > 0
+        && finish.reason != FinishReason::BudgetExhausted
+    {
+        *usage = Usage::default();
+    }
+    event
 }
