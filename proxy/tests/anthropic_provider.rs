@@ -82,6 +82,19 @@ async fn the_upstream_gets_the_key_the_version_the_bare_model_and_a_limit() {
 }
 
 #[tokio::test]
+async fn the_limit_is_the_models_own_where_it_is_known() {
+    let (mock, provider) = upstream().await;
+    let mut request = ask("mock-echo", "a");
+    request.options.model_max_output = Some(64_000);
+    provider.generate(request.clone()).await.unwrap();
+    request.sampling.max_output_tokens = Some(7);
+    provider.generate(request).await.unwrap();
+    let limits: Vec<_> =
+        mock.requests().iter().map(|seen| seen.body["max_tokens"].clone()).collect();
+    assert_eq!(limits, [64_000, 7]);
+}
+
+#[tokio::test]
 async fn a_clients_own_body_and_headers_arrive_as_they_are_and_so_does_the_answer() {
     let (mock, provider) = upstream().await;
     for streamed in [true, false] {
