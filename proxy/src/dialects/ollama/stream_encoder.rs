@@ -66,10 +66,9 @@ impl StreamEncoder {
                 self.line(said)
             }
             StreamEvent::PartEnd { index, .. } => self.part_end(*index),
-            StreamEvent::Raw { api, value } if api == self.api.name() => match value {
-                Value::Object(fields) => vec![self.write(fields.clone())],
-                _ => Vec::new(),
-            },
+            StreamEvent::Raw { api, value: Value::Object(fields) } if api == self.api.name() => {
+                vec![self.write(fields.clone())]
+            }
             StreamEvent::Finish { finish, usage, extras, .. } => {
                 let open: Vec<u32> = self.parts.keys().copied().collect();
                 let mut lines: Vec<Value> =
