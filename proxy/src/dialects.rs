@@ -15,3 +15,4 @@ pub mod patch;
 pub mod stream;
 pub mod openai;
 pub mod ollama;
+pub mod anthropic;

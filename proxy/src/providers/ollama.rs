@@ -1,6 +1,7 @@
 //! Ollama as a provider.
 
 use futures_util::StreamExt;
+use http::HeaderMap;
 use std::sync::Arc;
 use tollgate_types::{
     BoxFuture, CallOptions, EmbedRequest, EmbedResponse, Error, ErrorKind, EventStream,
@@ -184,7 +185,7 @@ impl Ollama {
     }
 
     async fn get(&self, path: &str) -> Result<Vec<u8>> {
-        let response = self.transport.get(path).await?;
+        let response = self.transport.get(path, HeaderMap::new()).await?;
         self.transport.whole(response, Deadline::default()).await
     }
 
