@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use tollgate::{
-    dialects::{ollama, openai, stream::Decoder, stream::ReplyHead},
+    dialects::{anthropic, ollama, openai, stream::Decoder, stream::ReplyHead},
     providers::http::Framing,
 };
 use tollgate_types::{
@@ -54,7 +54,7 @@ pub struct Embed {
 }
 
 /// Every dialect.
-pub const ALL: &[Dialect] = &[OPENAI_CHAT, OLLAMA_CHAT, OLLAMA_GENERATE];
+pub const ALL: &[Dialect] = &[OPENAI_CHAT, ANTHROPIC, OLLAMA_CHAT, OLLAMA_GENERATE];
 
 fn head() -> ReplyHead {
     ReplyHead { id: "id".to_owned(), created_s: 1, model: "asked-model".to_owned() }
@@ -86,6 +86,33 @@ const OPENAI_CHAT: Dialect = Dialect {
         },
     }),
     others: &[|body| drop(openai::decode_models(body, "p"))],
+};
+
+const ANTHROPIC_TARGET: anthropic::MessagesTarget<'static> =
+    anthropic::MessagesTarget { model: MODEL, default_max_output: None, stream: true };
+
+const ANTHROPIC: Dialect = Dialect {
+    api: anthropic::API,
+    framing: Framing::Sse,
+    read_request: |body| anthropic::decode_messages_call(body).map(|call| call.request),
+    write_request: |request| {
+        anthropic::encode_messages_call(request, ANTHROPIC_TARGET).map(|encoded| encoded.body)
+    },
+    patch: |original, request| anthropic::patch_messages(original, request, ANTHROPIC_TARGET),
+    read_reply: |body| anthropic::decode_reply(body, "p"),
+    write_reply: |answer| anthropic::encode_reply(answer, &head()),
+    decoder: || Box::new(anthropic::StreamDecoder::new("p")),
+    write_stream: |events| {
+        let mut encoder = anthropic::StreamEncoder::new(head());
+        events.iter().flat_map(|event| encoder.push(event)).collect()
+    },
+    write_error: anthropic::encode_error,
+    embed: None,
+    others: &[
+        |body| drop(anthropic::decode_models(body, "p")),
+        |body| drop(anthropic::decode_count(body)),
+        |body| drop(anthropic::decode_count_reply(body, "p")),
+    ],
 };
 
 const OLLAMA_TARGET: ollama::Target<'static> = ollama::Target { model: MODEL, stream: true };

@@ -45,7 +45,7 @@ impl StreamEncoder {
     pub fn push(&mut self, event: &StreamEvent) -> Vec<Value> {
         match event {
             StreamEvent::Start { origin, .. } => {
-                self.made_by_ollama = origin.api.starts_with("ollama.");
+                *self = Self::new(std::mem::take(&mut self.head), self.api).made_by(&origin.api);
                 Vec::new()
             }
             StreamEvent::PartStart { index, part } => self.part_start(*index, part),
