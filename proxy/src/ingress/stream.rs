@@ -13,7 +13,9 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use std::{convert::Infallible, time::Duration};
-use tollgate_types::{Error, ErrorKind, EventStream, Fold, GenerateResponse, Result, StreamEvent};
+use tollgate_types::{
+    Error, EventStream, FinishReason, Fold, GenerateResponse, Result, StreamEvent, Usage,
+};
 
 /// Silence after which a heartbeat is sent: below every idle timeout that is common.
 const HEARTBEAT: Duration = Duration::from_secs(15);
