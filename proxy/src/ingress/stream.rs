@@ -14,7 +14,7 @@ use axum::{
 use bytes::{Bytes, BytesMut};
 use std::{convert::Infallible, time::Duration};
 use tollgate_types::{
-    Error, EventStream, FinishReason, Fold, GenerateResponse, Result, StreamEvent, Usage,
+    Error, ErrorKind, EventStream, FinishReason, Fold, GenerateResponse, Result, StreamEvent, Usage,
 };
 
 /// Silence after which a heartbeat is sent: below every idle timeout that is common.
