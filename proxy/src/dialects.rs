@@ -14,3 +14,4 @@ pub mod call_id;
 pub mod patch;
 pub mod stream;
 pub mod openai;
+pub mod google;
