@@ -2,6 +2,7 @@
 
 mod body;
 mod front;
+mod google;
 mod health;
 mod native;
 mod observe;
@@ -23,7 +24,7 @@ use tollgate_types::wire::path;
 pub const OPEN_PATHS: [&str; 3] = ["/health/live", "/health/ready", "/health/startup"];
 
 /// Paths that ask for a credential, with the method that they take.
-pub const GUARDED_PATHS: [(&str, &str); 15] = [
+pub const GUARDED_PATHS: [(&str, &str); 33] = [
     ("POST", path::GENERATE),
     ("POST", path::STREAM),
     ("POST", path::EMBED),
@@ -39,18 +40,41 @@ pub const GUARDED_PATHS: [(&str, &str); 15] = [
     ("POST", "/openai/v1/embeddings"),
     ("GET", "/openai/v1/models"),
     ("GET", "/openai/v1/models/local/any"),
+    ("POST", "/v1/models/local/any:generateContent"),
+    ("POST", "/v1/models/local/any:streamGenerateContent"),
+    ("POST", "/v1/models/local/any:embedContent"),
+    ("POST", "/v1/models/local/any:batchEmbedContents"),
+    ("POST", "/v1/models/local/any:countTokens"),
+    ("GET", "/v1beta/models"),
+    ("GET", "/v1beta/models/local/any"),
+    ("POST", "/v1beta/models/local/any:generateContent"),
+    ("POST", "/v1beta/models/local/any:streamGenerateContent"),
+    ("POST", "/v1beta/models/local/any:embedContent"),
+    ("POST", "/v1beta/models/local/any:batchEmbedContents"),
+    ("POST", "/v1beta/models/local/any:countTokens"),
+    ("POST", "/v1beta/tunedModels/any:generateContent"),
+    ("POST", "/v1beta/publishers/google/models/any:generateContent"),
+    ("GET", "/google/v1beta/models"),
+    ("POST", "/google/v1beta/models/local/any:generateContent"),
+    ("GET", "/google/v1/models/local/any"),
+    ("POST", "/google/v1/models/local/any:generateContent"),
 ];
 
 /// Every route. A path that is not there is refused in the words of the dialect it stands below.
 pub fn router(front: Arc<Front>) -> Router {
     let v1 = dialect::<openai::Shape>(openai::routes());
+    let google = dialect::<google::Shape>(google::routes());
     Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/health/startup", get(health::live))
         .merge(native::routes())
-        .nest("/v1", v1.clone())
+        // Google's newer clients call methods of models beside OpenAI's list of them.
+        .nest("/v1", v1.clone().merge(google::methods()))
         .nest("/openai/v1", v1)
+        .nest("/v1beta", google.clone())
+        .nest("/google/v1beta", google.clone())
+        .nest("/google/v1", google)
         .fallback(any(problem::unknown_path::<native::Shape>))
         .method_not_allowed_fallback(problem::wrong_method::<native::Shape>)
         .layer(middleware::from_fn(observe::observe))

@@ -160,7 +160,10 @@ impl Transport {
         let deadline = Deadline::of(options);
         let response = self.post(ask.sent, options, deadline).await?;
         if !transport::is_whole(&response) {
-            let answer = Answer::<W>::new(self, response, deadline, ask.verbatim);
+            // A stream that nobody asked for reaches the caller folded.
+            let streamed = options.original.as_ref().is_some_and(|original| original.streamed);
+            let verbatim = ask.verbatim && streamed;
+            let answer = Answer::<W>::new(self, response, deadline, verbatim);
             return answer.into_events(ask.warnings).await;
         }
         let body = self.whole(response, deadline).await?;

@@ -87,9 +87,8 @@ fn logprobs(config: &mut Fields) -> Result<Option<u8>> {
 /// The shape of the answer. Google names no schema and always enforces it.
 fn output(config: &mut Fields) -> Result<Option<OutputFormat>> {
     let kind = config.string("responseMimeType")?;
-    let mut schema = ["responseJsonSchema", "_responseJsonSchema"]
-        .into_iter()
-        .find_map(|key| config.take(key));
+    let mut schema =
+        ["responseJsonSchema", "_responseJsonSchema"].into_iter().find_map(|key| config.take(key));
     if schema.is_none()
         && let Some(googles) = config.take("responseSchema")
     {

@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 use tollgate_types::{Error, ErrorKind, GenerateRequest, Result};
 
 use super::{
-    Platform, Target, decode_request::decode_fields, encode_generate,
+    Platform, Target,
+    decode_request::decode_fields,
+    encode_generate,
     names::{object_at, object_in},
 };
 use crate::dialects::{fields::Fields, merge::object};

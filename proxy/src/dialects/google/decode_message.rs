@@ -1,9 +1,7 @@
 //! `contents` and `systemInstruction`, read.
 
 use serde_json::Value;
-use tollgate_types::{
-    Error, Message, NativeItem, Part, Reasoning, Result, Role, Text, ToolCall,
-};
+use tollgate_types::{Error, Message, NativeItem, Part, Reasoning, Result, Role, Text, ToolCall};
 
 use super::{
     API, NAMESPACE, extras_of, function,

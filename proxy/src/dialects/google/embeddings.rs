@@ -1,9 +1,7 @@
 //! Vectors: embedContent and batchEmbedContents.
 
 use serde_json::{Map, Value, json};
-use tollgate_types::{
-    EmbedRequest, EmbedResponse, Error, ErrorKind, Result, Usage,
-};
+use tollgate_types::{EmbedRequest, EmbedResponse, Error, ErrorKind, Result, Usage};
 
 use super::{
     NAMESPACE, extras_of,
@@ -42,7 +40,8 @@ pub fn decode_embed(body: &[u8], model: &str) -> Result<EmbedRequest> {
 /// As [`decode_embed`], and `unsupported` when the options differ.
 pub fn decode_embed_batch(body: &[u8], model: &str) -> Result<EmbedRequest> {
     let mut fields = object_at(String::new(), Fields::parse(body)?.rest().into())?;
-    let requests = list_or_one(&mut fields, "requests")?.ok_or_else(|| fields.missing("requests"))?;
+    let requests =
+        list_or_one(&mut fields, "requests")?.ok_or_else(|| fields.missing("requests"))?;
     let mut request = EmbedRequest::new(model, Vec::<String>::new());
     let mut options = None;
     for (path, one) in requests {
@@ -51,8 +50,9 @@ pub fn decode_embed_batch(body: &[u8], model: &str) -> Result<EmbedRequest> {
         let same = (one.dimensions, one.own);
         if options.get_or_insert_with(|| same.clone()) != &same {
             let message = format!("{path} has other options than the first request of the batch");
-            return Err(Error::new(ErrorKind::Unsupported, message)
-                .with(|body| body.param = Some(path)));
+            return Err(
+                Error::new(ErrorKind::Unsupported, message).with(|body| body.param = Some(path))
+            );
         }
     }
     let Some((dimensions, own)) = options else {
@@ -65,7 +65,8 @@ pub fn decode_embed_batch(body: &[u8], model: &str) -> Result<EmbedRequest> {
 
 fn decode_one(mut fields: Fields) -> Result<One> {
     fields.take("model");
-    let mut content = object_in(&mut fields, "content")?.ok_or_else(|| fields.missing("content"))?;
+    let mut content =
+        object_in(&mut fields, "content")?.ok_or_else(|| fields.missing("content"))?;
     let parts = list_or_one(&mut content, "parts")?.ok_or_else(|| content.missing("parts"))?;
     let mut text = String::new();
     for (path, part) in parts {
@@ -184,12 +185,15 @@ mod tests {
 
     #[test]
     fn what_is_no_text_or_differs_is_refused() {
-        let kind = |body: Value| {
-            decode_embed_batch(body.to_string().as_bytes(), "m").unwrap_err().kind()
-        };
-        let text = |t: &str, task: &str| json!({"content": {"parts": [{"text": t}]}, "taskType": task});
+        let kind =
+            |body: Value| decode_embed_batch(body.to_string().as_bytes(), "m").unwrap_err().kind();
+        let text =
+            |t: &str, task: &str| json!({"content": {"parts": [{"text": t}]}, "taskType": task});
         assert_eq!(kind(json!({"requests": []})), ErrorKind::InvalidRequest);
-        assert_eq!(kind(json!({"requests": [text("a", "x"), text("b", "y")]})), ErrorKind::Unsupported);
+        assert_eq!(
+            kind(json!({"requests": [text("a", "x"), text("b", "y")]})),
+            ErrorKind::Unsupported
+        );
         let image = json!({"content": {"parts": [{"inlineData": {}}]}});
         assert_eq!(kind(json!({"requests": [image]})), ErrorKind::Unsupported);
     }
@@ -197,10 +201,14 @@ mod tests {
     #[test]
     fn vectors_are_read_in_both_shapes() {
         let read = |body: &str| decode_embed_reply(body.as_bytes(), "p");
-        let one = read(r#"{"embedding":{"values":[0.5]},"usageMetadata":{"promptTokenCount":3}}"#).unwrap();
+        let one = read(r#"{"embedding":{"values":[0.5]},"usageMetadata":{"promptTokenCount":3}}"#)
+            .unwrap();
         assert_eq!((one.vectors.clone(), one.usage.input), (vec![vec![0.5]], 3));
         assert_eq!(read(&encode_embed_reply(&one, true).to_string()).unwrap().vectors, one.vectors);
-        assert_eq!(read(&encode_embed_reply(&one, false).to_string()).unwrap().vectors, one.vectors);
+        assert_eq!(
+            read(&encode_embed_reply(&one, false).to_string()).unwrap().vectors,
+            one.vectors
+        );
         assert_eq!(read("[]").unwrap_err().kind(), ErrorKind::Protocol);
         let error = r#"{"error":{"code":404,"message":"no","status":"NOT_FOUND"}}"#;
         assert_eq!(read(error).unwrap_err().kind(), ErrorKind::NotFound);

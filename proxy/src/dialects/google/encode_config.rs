@@ -1,9 +1,7 @@
 //! `generationConfig`, written.
 
 use serde_json::{Map, Value, json};
-use tollgate_types::{
-    GenerateRequest, Modality, OutputFormat, ReasoningOptions, Result, Sampling,
-};
+use tollgate_types::{GenerateRequest, Modality, OutputFormat, ReasoningOptions, Result, Sampling};
 
 use super::NAMESPACE;
 use crate::dialects::{

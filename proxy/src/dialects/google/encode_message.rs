@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use tollgate_types::{Message, Part, Reasoning, Result, Role, ToolResult};
 
 use super::{API, NAMESPACE, function, parts};
-use crate::dialects::{honoured::Honoured, merge::{merge, object}};
+use crate::dialects::{
+    honoured::Honoured,
+    merge::{merge, object},
+};
 
 /// Models of the third generation refuse a turn whose first call has no signature. This word stands
 /// for the signature of a call that another model made
@@ -122,7 +125,8 @@ impl Writer<'_> {
                 self.called.insert(call.id.clone(), call.name.clone());
                 self.order.push(call.id.clone());
                 let Some(mut encoded) = parts::call(call) else {
-                    let message = format!("the arguments of the call {:?} are no JSON object", call.id);
+                    let message =
+                        format!("the arguments of the call {:?} are no JSON object", call.id);
                     self.honoured.cannot(place, message)?;
                     continue;
                 };

@@ -31,7 +31,8 @@ pub struct Target<'a> {
 }
 
 /// Fields that extras may not set: they would get past permissions, prices and limits.
-const RESERVED: [&str; 5] = ["contents", "systemInstruction", "tools", "model", "generateContentRequest"];
+const RESERVED: [&str; 5] =
+    ["contents", "systemInstruction", "tools", "model", "generateContentRequest"];
 const RESERVED_IN_CONFIG: [&str; 2] = ["maxOutputTokens", "candidateCount"];
 /// Tiers that cost no more than the list price.
 const ORDINARY_TIERS: [&str; 3] = ["unspecified", "standard", "flex"];
@@ -109,7 +110,10 @@ pub(super) fn check(request: &GenerateRequest) -> Result<()> {
     for (key, value) in own {
         if camel(key) == "generationConfig" {
             let Value::Object(config) = value else {
-                return Err(Error::invalid(format!("{place}.{key}"), format!("{key} must be an object")));
+                return Err(Error::invalid(
+                    format!("{place}.{key}"),
+                    format!("{key} must be an object"),
+                ));
             };
             refuse_keys(config, &RESERVED_IN_CONFIG, &format!("{place}.{key}"))?;
         }

@@ -7,7 +7,9 @@ use serde_json::{Map, Value, json};
 use tollgate_types::{NativeItem, Part, Result, Text, ToolResult};
 
 use super::{
-    API, NAMESPACE, ids::Unanswered, media,
+    API, NAMESPACE,
+    ids::Unanswered,
+    media,
     names::{list_or_one, object_at},
     parts,
 };

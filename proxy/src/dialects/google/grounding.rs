@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 use std::ops::Range;
-use tollgate_types::{Citation, Extras};
+use tollgate_types::Citation;
 
 use crate::dialects::merge::object;
 
@@ -126,22 +126,22 @@ impl Grounding {
     }
 }
 
-/// A citation without anything of its own.
-#[cfg(test)]
-fn plain(url: &str, span: (u32, u32)) -> Citation {
-    Citation { url: Some(url.into()), span: Some(span), extras: Extras::new(), ..Citation::default() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn plain(url: &str, span: (u32, u32)) -> Citation {
+        Citation { url: Some(url.into()), span: Some(span), ..Citation::default() }
+    }
 
     #[test]
     fn places_count_bytes_and_go_back() {
         let said = "Größe: 5 m. Ende.";
         let mut grounding = Grounding::default();
-        grounding.add(said, &[plain("https://a.example", (0, 7)), plain("https://b.example", (14, 19))]);
-        let candidate = Map::from_iter([("groundingMetadata".to_owned(), grounding.finish().unwrap())]);
+        grounding
+            .add(said, &[plain("https://a.example", (0, 7)), plain("https://b.example", (14, 19))]);
+        let candidate =
+            Map::from_iter([("groundingMetadata".to_owned(), grounding.finish().unwrap())]);
         let read = decode(&candidate, said, &(0..said.len()));
         assert_eq!(read[0].span, Some((0, 7)));
         assert_eq!(read[0].quote.as_deref(), Some("Größe"));

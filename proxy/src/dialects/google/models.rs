@@ -89,7 +89,10 @@ mod tests {
             ..ModelInfo::default()
         }];
         let written = encode_models(&models);
-        assert_eq!(decode_models(written.to_string().as_bytes(), "p").unwrap(), (models.into(), None));
+        assert_eq!(
+            decode_models(written.to_string().as_bytes(), "p").unwrap(),
+            (models.into(), None)
+        );
         let page = br#"{"models":[{"name":"models/a"},{"name":7}],"nextPageToken":"t"}"#;
         let (read, next) = decode_models(page, "p").unwrap();
         assert_eq!((read[0].id.as_str(), read.len(), next.as_deref()), ("a", 1, Some("t")));

@@ -106,9 +106,8 @@ mod tests {
 
     #[test]
     fn whole_numbers_come_in_three_spellings() {
-        let read = |value: Value| {
-            whole(&mut Fields::of(String::new(), json!({"n": value})).unwrap(), "n")
-        };
+        let read =
+            |value: Value| whole(&mut Fields::of(String::new(), json!({"n": value})).unwrap(), "n");
         for value in [json!(8), json!(8.0), json!("8")] {
             assert_eq!(read(value).unwrap(), Some(8));
         }

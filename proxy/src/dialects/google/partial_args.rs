@@ -114,7 +114,9 @@ mod tests {
 
     #[test]
     fn hostile_paths_are_not_followed() {
-        for path in ["$[99999999]", "a", "$", "$[", "$['a", "$[x]", &format!("${}", ".a".repeat(65))] {
+        for path in
+            ["$[99999999]", "a", "$", "$[", "$['a", "$[x]", &format!("${}", ".a".repeat(65))]
+        {
             let piece = json!({"jsonPath": path, "stringValue": "x"});
             assert_eq!(apply(&mut json!({}), &piece), None, "{path}");
         }

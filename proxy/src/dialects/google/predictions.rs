@@ -39,7 +39,8 @@ pub fn decode_predictions(body: &[u8], provider: &str) -> Result<EmbedResponse> 
     let all = list.and_then(|all| all.iter().map(|one| vector(one.get("embeddings")?)).collect());
     let Some(vectors) = all else { return Err(no_vectors(&answer, provider)) };
     let counted = list.into_iter().flatten();
-    let counted = counted.filter_map(|one| count(one.pointer("/embeddings/statistics/token_count")?));
+    let counted =
+        counted.filter_map(|one| count(one.pointer("/embeddings/statistics/token_count")?));
     let usage = Usage::tokens(counted.fold(0, u64::saturating_add), 0);
     Ok(EmbedResponse { vectors, usage, model: String::new(), receipt: None })
 }
@@ -54,12 +55,16 @@ mod tests {
     fn texts_become_instances_and_predictions_vectors() {
         let mut request = EmbedRequest::new("m", ["a", "b"]);
         request.dimensions = Some(2);
-        let own = Map::from_iter([("taskType".to_owned(), "X".into()), ("autoTruncate".to_owned(), true.into())]);
+        let own = Map::from_iter([
+            ("taskType".to_owned(), "X".into()),
+            ("autoTruncate".to_owned(), true.into()),
+        ]);
         request.extras = Extras::from([("google".to_owned(), own)]);
         let expected = json!({"instances": [{"content": "a", "task_type": "X"}, {"content": "b", "task_type": "X"}],
             "parameters": {"autoTruncate": true, "outputDimensionality": 2}});
         assert_eq!(encode_instances(&request).unwrap(), expected);
-        let one = |n: f64| json!({"embeddings": {"values": [n], "statistics": {"token_count": 2.0}}});
+        let one =
+            |n: f64| json!({"embeddings": {"values": [n], "statistics": {"token_count": 2.0}}});
         let answer = json!({"predictions": [one(0.5), one(1.5)]}).to_string();
         let read = decode_predictions(answer.as_bytes(), "p").unwrap();
         assert_eq!((read.vectors, read.usage), (vec![vec![0.5], vec![1.5]], Usage::tokens(4, 0)));

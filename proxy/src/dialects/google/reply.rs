@@ -128,10 +128,8 @@ impl Ending {
             Part::ToolCall(call) if !call.hosted => {
                 let written = parts::call(call);
                 if written.is_none() {
-                    self.broken = Some(format!(
-                        "Malformed function call: {}({})",
-                        call.name, call.arguments
-                    ));
+                    self.broken =
+                        Some(format!("Malformed function call: {}({})", call.name, call.arguments));
                 }
                 written
             }
@@ -151,7 +149,8 @@ impl Ending {
     ) -> (Map<String, Value>, Value) {
         let went_well = matches!(finish.reason, FinishReason::Stop | FinishReason::ToolCalls);
         let broken = self.broken.filter(|_| went_well);
-        let word = if broken.is_some() { "MALFORMED_FUNCTION_CALL" } else { finish::encode(finish) };
+        let word =
+            if broken.is_some() { "MALFORMED_FUNCTION_CALL" } else { finish::encode(finish) };
         let cited = self.grounding.finish().filter(|_| {
             !own.contains_key("groundingMetadata") && !own.contains_key("citationMetadata")
         });

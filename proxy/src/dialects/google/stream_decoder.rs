@@ -241,9 +241,7 @@ impl StreamDecoder {
                 media.extras = extras_of(part);
                 Part::Media(media)
             }
-            None => {
-                Part::Native(NativeItem { api: API.to_owned(), item: Value::Object(item) })
-            }
+            None => Part::Native(NativeItem { api: API.to_owned(), item: Value::Object(item) }),
         };
         calls::end(&mut self.call, out);
         self.settle(out);

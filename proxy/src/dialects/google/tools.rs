@@ -1,9 +1,7 @@
 //! Tools and the choice among them: `tools`, `toolConfig`.
 
 use serde_json::{Map, Value, json};
-use tollgate_types::{
-    Error, Extras, FunctionTool, HostedTool, Result, Tool, ToolChoice,
-};
+use tollgate_types::{Error, Extras, FunctionTool, HostedTool, Result, Tool, ToolChoice};
 
 use super::{
     API, NAMESPACE,
@@ -64,7 +62,10 @@ pub(super) fn encode(tools: &[Tool], honoured: &mut Honoured) -> Result<Vec<Valu
         match tool {
             Tool::Function(function) => functions.push(encode_function(function)),
             Tool::Hosted(hosted) if hosted.api == API => {
-                if hosted.config.keys().any(|key| super::names::camel(key) == "functionDeclarations")
+                if hosted
+                    .config
+                    .keys()
+                    .any(|key| super::names::camel(key) == "functionDeclarations")
                 {
                     let message = "functions are tools of their own";
                     return Err(Error::invalid(format!("tools[{n}]"), message));

@@ -135,7 +135,8 @@ mod tests {
             "candidatesTokenCount": "many", "thoughtsTokenCount": 2}));
         assert_eq!((usage.total_input(), usage.output, usage.reasoning), (0, 0, 2));
         assert_eq!(rest.get("promptTokenCount"), Some(&json!(-5)));
-        let (huge, _) = read(&json!({"promptTokenCount": u64::MAX, "toolUsePromptTokenCount": u64::MAX,
+        let (huge, _) =
+            read(&json!({"promptTokenCount": u64::MAX, "toolUsePromptTokenCount": u64::MAX,
             "candidatesTokenCount": u64::MAX, "thoughtsTokenCount": 1}));
         assert_eq!(huge.total(), u64::MAX);
         assert_eq!(read(&json!({})).0, Usage::default());
