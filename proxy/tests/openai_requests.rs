@@ -137,7 +137,8 @@ fn a_bad_option_is_refused_with_its_name() {
     let user = json!({"role": "user", "content": "hi"});
     let cases = [
         (json!({"model": "m", "messages": [user], "functions": []}), Unsupported, "functions"),
-        (json!({"model": "m", "messages": [user], "n": 2}), Unsupported, "n"),
+        (json!({"model": "m", "messages": [user], "n": 0}), InvalidRequest, "n"),
+        (json!({"model": "m", "messages": [user], "n": 129}), InvalidRequest, "n"),
         (
             json!({"model": "m", "messages": [user], "temperature": "hot"}),
             InvalidRequest,

@@ -58,9 +58,10 @@ async fn input(candidate: &Candidate, request: &GenerateRequest) -> Result<(u64,
     }
     let unreadable =
         |error| Error::new(ErrorKind::Internal, "the request cannot be written").with_source(error);
-    // Every token covers at least one byte of what is sent.
-    let bytes = u64::try_from(serde_json::to_vec(request).map_err(unreadable)?.len());
-    let bytes = bytes.unwrap_or(u64::MAX);
+    // Every token covers at least one byte of what is sent: these words, or the caller's own.
+    let own = request.options.original.as_ref().map_or(0, |original| original.body.len());
+    let bytes = serde_json::to_vec(request).map_err(unreadable)?.len().max(own);
+    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
     let media = request.messages.iter().map(media_of_message).fold(0, u64::saturating_add);
     let media = media.saturating_mul(MEDIA_TOKENS);
     let most = bytes.saturating_add(PREAMBLE_TOKENS).saturating_add(media);

@@ -6,7 +6,10 @@ use crate::{
     ledger::{Hold, Order},
     limits::RateState,
 };
-use tollgate_types::{EventStream, Feature, GenerateRequest, GenerateResponse, Warning};
+use futures_util::StreamExt;
+use tollgate_types::{
+    EventStream, Feature, GenerateRequest, GenerateResponse, StreamEvent, Warning,
+};
 
 /// What a way in hands over.
 #[derive(Clone, Debug)]
@@ -91,6 +94,17 @@ impl Answer {
         let (clamped_to, rate) = (imposed.max_output, running.rate());
         let events = running.with_warning(imposed.warning()).into_events();
         Self { target, clamped_to, rate, events }
+    }
+
+    /// What is not honoured as asked. Waits for the first event, which says so, and puts it back.
+    pub async fn with_warnings(mut self) -> (Self, Vec<Warning>) {
+        let Some(first) = self.events.next().await else { return (self, Vec::new()) };
+        let warnings = match &first {
+            Ok(StreamEvent::Start { warnings, .. }) => warnings.clone(),
+            _ => Vec::new(),
+        };
+        let events = futures_util::stream::iter([first]).chain(self.events);
+        (Self { events: EventStream::new(events), ..self }, warnings)
     }
 
     /// An answer that was given before.

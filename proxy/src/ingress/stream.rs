@@ -82,7 +82,10 @@ impl<F: Framing> Relay<F> {
     fn take(&mut self, item: Result<StreamEvent>) -> Bytes {
         let event = match item {
             Ok(event) => event,
-            Err(error) => return self.framing.error(&error),
+            Err(error) => {
+                self.held.extend_from_slice(&self.framing.error(&error));
+                return self.held.split().freeze();
+            }
         };
         if let StreamEvent::Verbatim { data, closing } = event {
             self.verbatim = true;

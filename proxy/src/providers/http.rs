@@ -143,7 +143,8 @@ pub(super) struct Ask {
     pub(super) sent: Sent,
     /// What is not honoured as asked.
     pub(super) warnings: Vec<Warning>,
-    /// The caller speaks the upstream's own wire format, and gets the answer as it comes.
+    /// The caller speaks the upstream's own wire format, and gets the answer as it comes, if it
+    /// comes as it was asked for: streamed or whole.
     pub(super) verbatim: bool,
 }
 
@@ -158,10 +159,9 @@ impl Transport {
         options: &CallOptions,
     ) -> Result<EventStream> {
         let deadline = Deadline::of(options);
+        let streamed = options.original.as_ref().is_some_and(|original| original.streamed);
         let response = self.post(ask.sent, options, deadline).await?;
         if !transport::is_whole(&response) {
-            // A stream that nobody asked for reaches the caller folded.
-            let streamed = options.original.as_ref().is_some_and(|original| original.streamed);
             let verbatim = ask.verbatim && streamed;
             let answer = Answer::<W>::new(self, response, deadline, verbatim);
             return answer.into_events(ask.warnings).await;
@@ -170,7 +170,7 @@ impl Transport {
         let mut answer = W::reply(&body, self.name()).map_err(|error| self.without_key(error))?;
         answer.warnings.extend(ask.warnings);
         let mut events = events_of(answer);
-        if ask.verbatim {
+        if ask.verbatim && !streamed {
             let data = self.text_without_key(String::from_utf8_lossy(&body).into_owned());
             events.insert(0, StreamEvent::Verbatim { data, closing: true });
         }

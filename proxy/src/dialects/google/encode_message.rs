@@ -124,7 +124,7 @@ impl Writer<'_> {
             {
                 self.called.insert(call.id.clone(), call.name.clone());
                 self.order.push(call.id.clone());
-                let Some(mut encoded) = parts::call(call) else {
+                let Some(mut encoded) = parts::call(call, parts::Ids::Known) else {
                     let message =
                         format!("the arguments of the call {:?} are no JSON object", call.id);
                     self.honoured.cannot(place, message)?;

@@ -45,12 +45,22 @@ pub(super) fn media(media: &Media) -> Value {
     with_own(media::encode(media), &media.extras)
 }
 
+/// Which ids of calls are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ids {
+    /// All: a client may tie results to calls by them.
+    All,
+    /// Those that were not made up here: Google has never seen the others.
+    Known,
+}
+
 /// A call; `None` when its arguments are no JSON object, as those of an answer that was cut off.
-pub(super) fn call(call: &ToolCall) -> Option<Value> {
+pub(super) fn call(call: &ToolCall, ids: Ids) -> Option<Value> {
     let arguments = call.parse().ok().filter(Value::is_object)?;
     let mut own = call.extras.get(NAMESPACE).cloned().unwrap_or_default();
+    let id = Some(&call.id).filter(|id| ids == Ids::All || is_sent(id));
     let mut function = object([
-        ("id", Some(&call.id).filter(|id| is_sent(id)).map(|id| id.as_str().into())),
+        ("id", id.map(|id| id.as_str().into())),
         ("name", Some(call.name.as_str().into())),
         ("args", Some(arguments)),
     ]);

@@ -126,7 +126,7 @@ impl Ending {
     pub(super) fn whole(&mut self, part: &Part) -> Option<Value> {
         match part {
             Part::ToolCall(call) if !call.hosted => {
-                let written = parts::call(call);
+                let written = parts::call(call, parts::Ids::All);
                 if written.is_none() {
                     self.broken =
                         Some(format!("Malformed function call: {}({})", call.name, call.arguments));

@@ -9,8 +9,8 @@ use crate::{
     ingress::{problem::status_of, stream::Framing},
 };
 use bytes::Bytes;
-use serde_json::{Value, value::RawValue};
-use tollgate_types::{Error, ErrorKind, StreamEvent};
+use serde_json::value::RawValue;
+use tollgate_types::{Error, StreamEvent};
 
 /// The chunks of one answer.
 pub(super) struct Chunks {
@@ -18,25 +18,11 @@ pub(super) struct Chunks {
     as_events: bool,
     /// The array has begun.
     begun: bool,
-    /// The upstream's own payloads are passed on.
-    verbatim: bool,
-    /// The upstream has said why it stops: its payloads are held from there on.
-    closing: bool,
-    /// What the held payloads say. Old models say why they stop with every chunk; if the answer
-    /// breaks later, the text so far is told all the same.
-    held: Vec<Value>,
 }
 
 impl Chunks {
     pub(super) fn new(head: ReplyHead, as_events: bool) -> Self {
-        Self {
-            encoder: StreamEncoder::new(head),
-            as_events,
-            begun: false,
-            verbatim: false,
-            closing: false,
-            held: Vec::new(),
-        }
+        Self { encoder: StreamEncoder::new(head), as_events, begun: false }
     }
 
     /// Line breaks in JSON text stand between its tokens only.
@@ -48,41 +34,21 @@ impl Chunks {
         let before = if std::mem::replace(&mut self.begun, true) { ",\r\n" } else { "[" };
         format!("{before}{payload}")
     }
-
-    fn framed_all(&mut self, chunks: &[Value]) -> String {
-        chunks.iter().map(|chunk| self.framed(&chunk.to_string())).collect()
-    }
 }
 
 impl Framing for Chunks {
     fn frame(&mut self, event: &StreamEvent) -> Bytes {
         let chunks = self.encoder.push(event);
-        if self.verbatim && !matches!(event, StreamEvent::Finish { .. }) {
-            if self.closing {
-                self.held.extend(chunks);
-            }
-            return Bytes::new();
-        }
-        Bytes::from(self.framed_all(&chunks))
+        Bytes::from(chunks.iter().map(|chunk| self.framed(&chunk.to_string())).collect::<String>())
     }
 
     fn error(&mut self, error: &Error) -> Bytes {
-        let held = std::mem::take(&mut self.held);
-        let mut frames = self.framed_all(&held);
-        let code = match error.kind() {
-            ErrorKind::Cancelled => 499,
-            _ => status_of(error).as_u16(),
-        };
-        frames.push_str(&self.framed(&encode_error(error, code).to_string()));
-        let mut frames = frames.into_bytes();
-        frames.extend_from_slice(&self.end());
-        frames.into()
+        let told = encode_error(error, status_of(error).as_u16());
+        [Bytes::from(self.framed(&told.to_string())), self.end()].concat().into()
     }
 
     /// An upstream may have sent a whole array where events were asked for.
     fn verbatim(&mut self, payload: &str) -> Bytes {
-        self.verbatim = true;
-        self.closing |= is_closing(payload);
         let elements: Option<Vec<&RawValue>> = payload
             .trim_start()
             .starts_with('[')
@@ -109,15 +75,11 @@ impl Framing for Chunks {
     }
 }
 
-/// Whether a payload says why the answer ends. In a text the quotes would be escaped.
-fn is_closing(payload: &str) -> bool {
-    ["\"finishReason\"", "\"blockReason\""].iter().any(|field| payload.contains(field))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tollgate_types::{Extras, FinishReason, Origin, Part, Usage};
+    use serde_json::Value;
+    use tollgate_types::{ErrorKind, Extras, FinishReason, Origin, Part, Usage};
 
     fn chunks(as_events: bool) -> Chunks {
         Chunks::new(ReplyHead { id: "r".into(), created_s: 0, model: "m".into() }, as_events)
@@ -169,17 +131,5 @@ mod tests {
         let bytes = [own.verbatim("{\n  \"a\": \"\\n\"\n}\n")];
         assert_eq!(text(&bytes), "data: {   \"a\": \"\\n\" }\r\n\r\n");
         assert!(text(&[own.end()]).is_empty());
-    }
-
-    #[test]
-    fn text_that_was_held_is_told_before_the_error() {
-        let mut own = chunks(true);
-        own.verbatim("{\"candidates\":[{}]}");
-        assert!(own.frame(&said("shown ")).is_empty());
-        own.verbatim("{\"candidates\":[{\"finishReason\":\"STOP\"}]}");
-        assert!(own.frame(&StreamEvent::delta(0, "held")).is_empty());
-        let told = text(&[own.error(&Error::new(ErrorKind::Cancelled, "stopped"))]);
-        assert!(told.contains("held") && !told.contains("shown"), "{told}");
-        assert!(told.contains("\"code\":499"), "{told}");
     }
 }

@@ -16,8 +16,10 @@ use axum::{
 
 pub(super) async fn whole(asked: Asked) -> Result<Response<Body>, Problem> {
     let (answer, head) = run(asked, false).await?;
-    let headers = reply::description(&answer);
-    let whole = stream::whole(answer.events).await?;
+    let (answer, headers) = reply::description(answer).await;
+    let mut whole = stream::whole(answer.events).await?;
+    // An upstream may have sent the array that a stream is; who asked for one answer gets one.
+    whole.verbatim = whole.verbatim.filter(|body| !body.trim_start().starts_with('['));
     let mut response = reply::whole(whole, |answer| encode_reply(answer, &head));
     response.headers_mut().extend(headers);
     Ok(response)
@@ -27,7 +29,7 @@ pub(super) async fn whole(asked: Asked) -> Result<Response<Body>, Problem> {
 pub(super) async fn stream(asked: Asked) -> Result<Response<Body>, Problem> {
     let as_events = path::parameter(asked.request.uri(), "alt").is_some_and(|alt| alt == "sse");
     let (answer, head) = run(asked, true).await?;
-    let headers = reply::description(&answer);
+    let (answer, headers) = reply::description(answer).await;
     let mut response = stream::response(answer.events, Chunks::new(head, as_events));
     if !as_events {
         let json = HeaderValue::from_static("application/json");
@@ -40,9 +42,11 @@ pub(super) async fn stream(asked: Asked) -> Result<Response<Body>, Problem> {
 async fn run(asked: Asked, streamed: bool) -> Result<(Answer, ReplyHead), Problem> {
     let Asked { front, caller, request_id, model, request } = asked;
     let options = body::options(request.headers())?;
+    let on_unsupported = body::on_unsupported(request.headers())?;
     let body = body::read(&front, request).await?;
     let mut request = decode_generate(&body, &model)?;
     request.options = body::with_original(options, API, body, streamed);
+    request.on_unsupported = on_unsupported;
     let created_s = front.clock.now_ms() / 1000;
     let head = ReplyHead { id: request_id.clone(), created_s, model };
     let call = Call { request, request_id, dialect: "google", streamed };

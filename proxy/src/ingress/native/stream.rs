@@ -23,7 +23,7 @@ pub(crate) async fn stream(
     request: Request,
 ) -> Result<Response<Body>, Problem> {
     let answer = begin(&front, request_id, request, true).await?;
-    let headers = reply::description(&answer);
+    let (answer, headers) = reply::description(answer).await;
     let mut response = stream::response(answer.events, Numbered(0));
     response.headers_mut().extend(headers);
     Ok(response)
