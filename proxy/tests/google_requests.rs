@@ -428,7 +428,7 @@ fn part() -> impl Strategy<Value = Value> {
         (text, "[a-z]{1,6}")
             .prop_map(|(text, sign)| json!({"text": text, "thoughtSignature": sign})),
         text.prop_map(|text| json!({"text": text, "thought": true})),
-        ("[a-z]{1,6}", text, proptest::option::of("[a-z]{1,6}")).prop_map(|(name, text, id)| {
+        ("[a-e]{1,6}", text, proptest::option::of("[a-z]{1,6}")).prop_map(|(name, text, id)| {
             let mut call = json!({"name": name, "args": {"a": text}});
             if let Some(id) = id {
                 call["id"] = id.into();
