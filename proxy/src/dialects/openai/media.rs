@@ -88,7 +88,8 @@ pub(super) fn reply_audio() -> Media {
     }
 }
 
-fn audio_format(media_type: &str) -> &str {
+/// The word for a kind of sound.
+pub(super) fn audio_format(media_type: &str) -> &str {
     match media_type.strip_prefix("audio/").unwrap_or(media_type) {
         "mpeg" => "mp3",
         "x-wav" | "wave" => "wav",
