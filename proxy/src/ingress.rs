@@ -23,7 +23,7 @@ use tollgate_types::wire::path;
 pub const OPEN_PATHS: [&str; 3] = ["/health/live", "/health/ready", "/health/startup"];
 
 /// Paths that ask for a credential, with the method that they take.
-pub const GUARDED_PATHS: [(&str, &str); 15] = [
+pub const GUARDED_PATHS: [(&str, &str); 18] = [
     ("POST", path::GENERATE),
     ("POST", path::STREAM),
     ("POST", path::EMBED),
@@ -32,10 +32,13 @@ pub const GUARDED_PATHS: [(&str, &str); 15] = [
     ("GET", path::USAGE),
     ("GET", path::BUDGETS),
     ("POST", "/v1/chat/completions"),
+    ("POST", "/v1/responses"),
+    ("GET", "/v1/responses/any"),
     ("POST", "/v1/embeddings"),
     ("GET", "/v1/models"),
     ("GET", "/v1/models/local/any"),
     ("POST", "/openai/v1/chat/completions"),
+    ("POST", "/openai/v1/responses"),
     ("POST", "/openai/v1/embeddings"),
     ("GET", "/openai/v1/models"),
     ("GET", "/openai/v1/models/local/any"),

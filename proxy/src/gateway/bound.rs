@@ -3,10 +3,13 @@
 use crate::{
     access::Target,
     catalog::{Candidate, Plan},
+    dialects::openai::responses,
     prices::Bound,
     routing,
 };
-use tollgate_types::{EmbedRequest, Error, ErrorKind, GenerateRequest, Message, Part, Result};
+use tollgate_types::{
+    EmbedRequest, Error, ErrorKind, Extras, GenerateRequest, Message, Part, Result,
+};
 
 /// Providers add tokens of their own: turn markers, tool preambles (Anthropic's is the largest
 /// published, below 700 tokens: docs.anthropic.com, "Tool use", pricing).
@@ -70,7 +73,13 @@ async fn input(candidate: &Candidate, request: &GenerateRequest) -> Result<(u64,
 /// How many images a turn may hold.
 fn media_of_message(message: &Message) -> u64 {
     let parts = message.content.iter().map(media_of_part).fold(0, u64::saturating_add);
-    parts.saturating_add(u64::from(!message.extras.is_empty()))
+    parts.saturating_add(u64::from(may_hide_media(&message.extras)))
+}
+
+/// Whether extras may hold an image. Those of the Responses API cannot: they only add what is not
+/// there, ids and states for the most part.
+fn may_hide_media(extras: &Extras) -> bool {
+    extras.keys().any(|namespace| namespace != responses::NAMESPACE)
 }
 
 /// How many images a part may hold. What a provider alone understands may be one.
@@ -80,7 +89,7 @@ fn media_of_part(part: &Part) -> u64 {
         Part::ToolResult(result) => {
             result.content.iter().map(media_of_part).fold(0, u64::saturating_add)
         }
-        Part::Text(text) => u64::from(!text.extras.is_empty()),
+        Part::Text(text) => u64::from(may_hide_media(&text.extras)),
         Part::Reasoning(_) | Part::ToolCall(_) | Part::Refusal(_) => 0,
     }
 }

@@ -1,15 +1,16 @@
-//! OpenAI's API for unmodified clients: chat completions, embeddings and models.
+//! OpenAI's API for unmodified clients: chat completions, responses, embeddings and models.
 
 mod chat;
 mod embeddings;
 mod models;
+mod responses;
 
 use super::{front::Front, problem};
 use crate::dialects::openai::encode_error;
 use axum::{
     Router,
     http::StatusCode,
-    routing::{get, post},
+    routing::{any, get, post},
 };
 use serde::Serialize;
 use std::sync::Arc;
@@ -31,6 +32,8 @@ impl problem::Shape for Shape {
 pub(super) fn routes() -> Router<Arc<Front>> {
     Router::new()
         .route("/chat/completions", post(chat::chat))
+        .route("/responses", post(responses::responses))
+        .route("/responses/{*id}", any(responses::kept))
         .route("/embeddings", post(embeddings::embeddings))
         .route("/models", get(models::list))
         .route("/models/{*id}", get(models::one))

@@ -17,7 +17,8 @@ pub(super) fn is_call(call: &ToolCall) -> bool {
 
 /// The name of a custom tool.
 pub(super) fn name(tool: &HostedTool) -> Option<&str> {
-    let config = if tool.api == CHAT_API { tool.config.get("custom")?.as_object()? } else { own(tool)? };
+    let config =
+        if tool.api == CHAT_API { tool.config.get("custom")?.as_object()? } else { own(tool)? };
     config.get("name")?.as_str()
 }
 

@@ -82,9 +82,7 @@ fn part((path, value): (String, Value)) -> Result<Part> {
         }
         "image_url" => match fields.take("image_url") {
             Some(Value::String(url)) => Ok(Part::Media(media::image(&url, Extras::new()))),
-            Some(image) => {
-                media::decode_image(Fields::of(fields.path_of("image_url"), image)?)
-            }
+            Some(image) => media::decode_image(Fields::of(fields.path_of("image_url"), image)?),
             None => Err(fields.missing("image_url")),
         },
         "input_audio" => media::decode_audio(fields.required_object("input_audio")?),
@@ -142,7 +140,7 @@ fn thoughts(fields: &mut Fields, origin: &mut Option<&'static str>) -> Result<Ve
     let details = fields.list(details::DETAILS)?.unwrap_or_default();
     let details: Vec<Value> = details.into_iter().map(|(_, detail)| detail).collect();
     if details.is_empty() {
-        let named = |(names, text)| Part::Reasoning(reasoning::named(text, &names));
+        let named = |(names, text): (Vec<&str>, String)| Part::Reasoning(reasoning::named(text, &names));
         return Ok(thoughts.into_iter().map(named).collect());
     }
     let open = thoughts.first().map(|(_, text)| text.as_str()).unwrap_or_default();

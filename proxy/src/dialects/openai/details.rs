@@ -170,11 +170,8 @@ mod tests {
 
     #[test]
     fn what_a_vendor_signed_goes_out_and_comes_back() {
-        let signed = Reasoning {
-            text: "hm".into(),
-            signature: Some("sig".into()),
-            ..Reasoning::default()
-        };
+        let signed =
+            Reasoning { text: "hm".into(), signature: Some("sig".into()), ..Reasoning::default() };
         let hidden = Reasoning { encrypted: Some("xyz".into()), ..Reasoning::default() };
         let mut details = of(&signed, "anthropic.messages", 0);
         details.extend(of(&hidden, "anthropic.messages", 1));
@@ -214,7 +211,8 @@ mod tests {
 
     #[test]
     fn google_s_signature_of_a_call_goes_where_its_compatible_endpoint_has_it() {
-        let mut call = object([("extra_content", Some(json!({"google": {"thought_signature": "s"}})))]);
+        let mut call =
+            object([("extra_content", Some(json!({"google": {"thought_signature": "s"}})))]);
         let extras = take_signature(&mut call);
         assert!(call.is_empty());
         assert_eq!(extras["google"]["thoughtSignature"], "s");

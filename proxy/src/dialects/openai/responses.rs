@@ -27,8 +27,8 @@ mod stream_encoder;
 mod events;
 
 pub use decode_request::{ResponsesCall, decode_responses};
-pub use encode_request::{ResponsesTarget, encode_responses, is_patchable, patch_responses};
 pub use echo::Echo;
+pub use encode_request::{ResponsesTarget, encode_responses, is_patchable, patch_responses};
 pub use reply::{decode_response, encode_response};
 pub use stream_decoder::ResponsesDecoder;
 pub use stream_encoder::ResponsesEncoder;

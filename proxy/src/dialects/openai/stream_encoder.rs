@@ -7,7 +7,10 @@ use tollgate_types::{
     ToolCall, Usage,
 };
 
-use super::{CHAT_API, NAMESPACE, citation, custom, details, encode_error, finish, logprobs, media, tools, usage};
+use super::{
+    CHAT_API, NAMESPACE, citation, custom, details, encode_error, finish, logprobs, media, tools,
+    usage,
+};
 use crate::dialects::{
     call_id::IdRule,
     merge::{merge, object},
@@ -51,7 +54,14 @@ enum Slot {
 impl StreamEncoder {
     /// Writes an answer under a head; the usage chunk only if the client asked for it.
     pub fn new(head: ReplyHead, include_usage: bool) -> Self {
-        Self { head, include_usage, parts: BTreeMap::new(), calls: 0, api: String::new(), thoughts: 0 }
+        Self {
+            head,
+            include_usage,
+            parts: BTreeMap::new(),
+            calls: 0,
+            api: String::new(),
+            thoughts: 0,
+        }
     }
 
     /// The chunks that an event becomes.
@@ -191,7 +201,11 @@ impl StreamEncoder {
     /// What has to come back with reasoning; its text has been told.
     fn signed(&self, reasoning: &Reasoning, at: usize) -> Vec<Value> {
         let details = details::without_text(details::of(reasoning, &self.api, at));
-        if details.is_empty() { Vec::new() } else { self.delta(json!({"reasoning_details": details})) }
+        if details.is_empty() {
+            Vec::new()
+        } else {
+            self.delta(json!({"reasoning_details": details}))
+        }
     }
 
     /// What a call's end says beyond its deltas.

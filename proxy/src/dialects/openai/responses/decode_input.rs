@@ -126,7 +126,8 @@ impl Turns {
                 self.assistant(Some(&api)).content.push(seal.into_reasoning(text));
             }
             On::Call(id) => {
-                let is_it = |part: &&mut Part| matches!(part, Part::ToolCall(call) if call.id == *id);
+                let is_it =
+                    |part: &&mut Part| matches!(part, Part::ToolCall(call) if call.id == *id);
                 let turns = self.turn.iter_mut().chain(self.done.iter_mut().rev());
                 if let Some(part) = turns.flat_map(|turn| turn.content.iter_mut()).find(is_it) {
                     seal.restore(part);

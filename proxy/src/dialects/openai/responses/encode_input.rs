@@ -22,7 +22,8 @@ pub(super) fn encode_messages(
     let skipped = usize::from(instructions.is_some());
     for (n, message) in messages.iter().enumerate().skip(skipped) {
         let place = format!("messages[{n}].content");
-        let mut turn = Turn { place, own: is_own(message), items: Vec::new(), said: None, honoured };
+        let mut turn =
+            Turn { place, own: is_own(message), items: Vec::new(), said: None, honoured };
         for part in &message.content {
             match message.role {
                 Role::Assistant => turn.add_made(part)?,

@@ -7,7 +7,10 @@ use tollgate_types::{
 };
 
 use super::{
-    super::{NAMESPACE as CHAT_NAMESPACE, encode_request::{check_tier, shared_extras}},
+    super::{
+        NAMESPACE as CHAT_NAMESPACE,
+        encode_request::{check_tier, shared_extras},
+    },
     API, NAMESPACE,
     decode_request::INCLUDE_LOGPROBS,
     encode_input::encode_messages,
@@ -122,7 +125,8 @@ fn refuse(request: &GenerateRequest, honour: &mut Honoured) -> Result<()> {
         honour.cannot("choices", "the Responses API gives one answer to a request")?;
     }
     if request.modalities.iter().any(|kind| *kind != Modality::Text) {
-        honour.cannot("modalities", "the Responses API answers with text; use its tools for more")?;
+        honour
+            .cannot("modalities", "the Responses API answers with text; use its tools for more")?;
     }
     Ok(())
 }

@@ -2,9 +2,7 @@
 //! for both ways.
 
 use serde_json::{Map, Value};
-use tollgate_types::{
-    Extras, Media, MediaSource, NativeItem, Part, Result, ToolCall,
-};
+use tollgate_types::{Extras, Media, MediaSource, NativeItem, Part, Result, ToolCall};
 
 use super::{
     super::{custom, tools::arguments},
@@ -123,8 +121,7 @@ fn image(mut fields: Fields) -> Result<Part> {
 /// Writes a call.
 pub(super) fn encode_call(call: &ToolCall, ids: IdRule) -> Map<String, Value> {
     let custom = custom::is_call(call);
-    let (kind, key) =
-        if custom { (CUSTOM_CALL, "input") } else { ("function_call", "arguments") };
+    let (kind, key) = if custom { (CUSTOM_CALL, "input") } else { ("function_call", "arguments") };
     object([
         ("type", Some(kind.into())),
         ("call_id", Some(call_id::fit(&call.id, ids).into())),

@@ -105,9 +105,7 @@ pub(super) fn is_in(body: &[u8]) -> bool {
 /// What belongs to other vendors.
 fn foreign(extras: &Extras) -> Extras {
     let mut extras = extras.clone();
-    extras.retain(|name, facts| {
-        name != NAMESPACE && name != CHAT_NAMESPACE && !facts.is_empty()
-    });
+    extras.retain(|name, facts| name != NAMESPACE && name != CHAT_NAMESPACE && !facts.is_empty());
     extras
 }
 

@@ -47,8 +47,11 @@ impl ResponsesDecoder {
                 let response = event.get("response").and_then(Value::as_object);
                 self.start(response, &mut out);
             }
-            "response.completed" | "response.incomplete" | "response.failed"
-            | "response.cancelled" | "response.done" => {
+            "response.completed"
+            | "response.incomplete"
+            | "response.failed"
+            | "response.cancelled"
+            | "response.done" => {
                 let Some(Value::Object(mut response)) = event.shift_remove("response") else {
                     return Err(self.protocol("the stream's last event holds no response"));
                 };
@@ -158,7 +161,8 @@ impl ResponsesDecoder {
         }
         self.items.end(out);
         let mut extras = Map::new();
-        if let Some((used, rest)) = response.shift_remove("usage").as_ref().and_then(usage::decode) {
+        if let Some((used, rest)) = response.shift_remove("usage").as_ref().and_then(usage::decode)
+        {
             self.usage = used;
             if !self.usage.is_empty() {
                 self.usage.tool_fees = self.items.fees();
@@ -199,7 +203,8 @@ impl ResponsesDecoder {
 
     /// The error of a response that failed.
     fn failed(&self, error: Option<&Value>) -> Error {
-        let said = error.and_then(|error| error_within(&json!({"error": error}), &self.origin.provider));
+        let said =
+            error.and_then(|error| error_within(&json!({"error": error}), &self.origin.provider));
         let silent = || Error::new(ErrorKind::Upstream, "the provider's answer failed");
         self.blamed(said.unwrap_or_else(silent))
     }

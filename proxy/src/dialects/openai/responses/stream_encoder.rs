@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use tollgate_types::{
-    Citation, Error, Extras, Finish, Media, MediaSource, Part, Reasoning, StreamEvent, TokenLogprob,
-    ToolCall, Usage,
+    Citation, Error, Extras, Finish, Media, MediaSource, Part, Reasoning, StreamEvent,
+    TokenLogprob, ToolCall, Usage,
 };
 
 use super::{
@@ -382,7 +382,8 @@ impl ResponsesEncoder {
                 let notes = field("annotations");
                 for (n, note) in notes.as_array().into_iter().flatten().enumerate() {
                     let fields = [("annotation_index", n.into()), ("annotation", note.clone())];
-                    self.events.event("response.output_text.annotation.added", with(&place, fields));
+                    self.events
+                        .event("response.output_text.annotation.added", with(&place, fields));
                 }
                 let fields = [("text", field("text")), ("logprobs", field("logprobs"))];
                 self.events.event("response.output_text.done", with(&place, fields));
@@ -475,10 +476,7 @@ impl ResponsesEncoder {
         let (status, details) = finish::encode(finish, self.is_own());
         let mut own = extras.get(NAMESPACE).cloned().unwrap_or_default();
         let usage = usage_with(used, own.shift_remove("usage").as_ref());
-        own.extend([
-            ("incomplete_details".to_owned(), details),
-            ("usage".to_owned(), usage),
-        ]);
+        own.extend([("incomplete_details".to_owned(), details), ("usage".to_owned(), usage)]);
         self.events.response(finish::event(status), status, own);
     }
 }
