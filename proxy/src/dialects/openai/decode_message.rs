@@ -140,7 +140,8 @@ fn thoughts(fields: &mut Fields, origin: &mut Option<&'static str>) -> Result<Ve
     let details = fields.list(details::DETAILS)?.unwrap_or_default();
     let details: Vec<Value> = details.into_iter().map(|(_, detail)| detail).collect();
     if details.is_empty() {
-        let named = |(names, text): (Vec<&str>, String)| Part::Reasoning(reasoning::named(text, &names));
+        let named =
+            |(names, text): (Vec<&str>, String)| Part::Reasoning(reasoning::named(text, &names));
         return Ok(thoughts.into_iter().map(named).collect());
     }
     let open = thoughts.first().map(|(_, text)| text.as_str()).unwrap_or_default();

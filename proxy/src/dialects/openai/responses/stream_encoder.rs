@@ -1,5 +1,8 @@
 //! Our events to a response's, as the official SDKs accept them.
 
+mod said;
+mod thought;
+
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use tollgate_types::{
@@ -8,13 +11,11 @@ use tollgate_types::{
 };
 
 use super::{
-    super::{custom, logprobs},
+    super::custom,
     API, CONTENT_API, Echo, NAMESPACE,
-    content::{encode_output, fill},
+    content::fill,
     events::{Events, usage_with},
-    finish,
-    item::{self, facts_of},
-    reasoning,
+    finish, item,
     seal::{On, Seal},
 };
 use crate::dialects::{
@@ -22,6 +23,7 @@ use crate::dialects::{
     merge::{merge, object},
     stream::ReplyHead,
 };
+use said::Message;
 
 /// Writes the events of one answer. The HTTP layer frames them as `event: TYPE` and `data: ...`.
 #[derive(Debug)]
@@ -33,16 +35,6 @@ pub struct ResponsesEncoder {
     messages: BTreeMap<usize, Message>,
     /// The message item that the next text joins.
     current: Option<usize>,
-}
-
-/// A message item that is not whole yet.
-#[derive(Debug)]
-struct Message {
-    id: String,
-    facts: Map<String, Value>,
-    content: Vec<Value>,
-    open: usize,
-    seals: Vec<Seal>,
 }
 
 /// A part that is not whole yet, and where it goes.
@@ -138,138 +130,6 @@ impl ResponsesEncoder {
         self.parts.insert(index, slot);
     }
 
-    /// A text begins: in the message item before, if it belongs there.
-    fn say(&mut self, part: Part) -> Slot {
-        let facts = if self.is_own() { facts_of(&part) } else { Map::new() };
-        let joins = |message: &Message| {
-            matches!(part, Part::Native(_)) || message.facts.get("id") == facts.get("id")
-        };
-        let joined = self.current.filter(|at| self.messages.get(at).is_some_and(joins));
-        let item = joined.unwrap_or_else(|| self.open_message(facts));
-        let Some(message) = self.messages.get_mut(&item) else { return Slot::Silent };
-        let at = message.content.len();
-        message.content.push(Value::Null);
-        message.open += 1;
-        let id = message.id.clone();
-        let (empty, odds) = match &part {
-            Part::Text(text) => (
-                json!({"type": "output_text", "annotations": [], "logprobs": [], "text": ""}),
-                text.logprobs.as_slice(),
-            ),
-            Part::Native(native) => (native.item.clone(), &[][..]),
-            _ => (json!({"type": "refusal", "refusal": ""}), &[][..]),
-        };
-        let place = json!({"item_id": id, "output_index": item, "content_index": at});
-        self.events.event("response.content_part.added", with(&place, [("part", empty)]));
-        if let Some(text) = part.clone().growing() {
-            self.said((item, at), &part, text, odds);
-        }
-        Slot::Said { item, at, part }
-    }
-
-    fn open_message(&mut self, facts: Map<String, Value>) -> usize {
-        self.leave();
-        let item = self.events.place();
-        let id = facts.get("id").and_then(Value::as_str).map(str::to_owned);
-        let id = id.unwrap_or_else(|| self.events.id("msg", item));
-        let mut begun = object([
-            ("id", Some(id.as_str().into())),
-            ("type", Some("message".into())),
-            ("status", Some("in_progress".into())),
-            ("role", Some("assistant".into())),
-            ("content", Some(json!([]))),
-        ]);
-        for (key, value) in &facts {
-            begun.entry(key.as_str()).or_insert_with(|| value.clone());
-        }
-        self.events.added(item, Value::Object(begun));
-        let message = Message { id, facts, content: Vec::new(), open: 0, seals: Vec::new() };
-        self.messages.insert(item, message);
-        self.current = Some(item);
-        item
-    }
-
-    /// The message item that is open takes no more texts.
-    fn leave(&mut self) {
-        if let Some(item) = self.current.take() {
-            self.end_message(item);
-        }
-    }
-
-    /// Ends a message item, if no text of it is open.
-    fn end_message(&mut self, item: usize) {
-        if self.messages.get(&item).is_none_or(|message| message.open > 0) {
-            return;
-        }
-        let Some(message) = self.messages.remove(&item) else { return };
-        let mut whole = object([
-            ("id", Some(message.id.into())),
-            ("type", Some("message".into())),
-            ("status", Some("completed".into())),
-            ("role", Some("assistant".into())),
-            ("content", Some(message.content.into())),
-        ]);
-        for (key, value) in message.facts {
-            if key == "status" || !whole.contains_key(&key) {
-                whole.insert(key, value);
-            }
-        }
-        self.events.done(item, whole);
-        message.seals.into_iter().for_each(|seal| self.seal(Some(seal)));
-    }
-
-    /// A reasoning item that carries what another vendor wants back.
-    fn seal(&mut self, seal: Option<Seal>) {
-        let Some(seal) = seal else { return };
-        let place = self.events.place();
-        let item = seal.into_item(&self.events.id("rs", place));
-        self.events.added(place, Value::Object(item.clone()));
-        self.events.done(place, item);
-    }
-
-    fn said(&mut self, (item, at): (usize, usize), part: &Part, text: &str, odds: &[TokenLogprob]) {
-        if text.is_empty() && odds.is_empty() {
-            return;
-        }
-        let id = self.messages.get(&item).map(|message| message.id.as_str());
-        let place = json!({"item_id": id, "output_index": item, "content_index": at});
-        let delta = ("delta", Value::from(text));
-        if matches!(part, Part::Text(_)) {
-            let odds = ("logprobs", logprobs::encode_tokens(odds).into());
-            self.events.event("response.output_text.delta", with(&place, [delta, odds]));
-        } else {
-            self.events.event("response.refusal.delta", with(&place, [delta]));
-        }
-    }
-
-    fn think(&mut self, reasoning: &Reasoning) -> Slot {
-        self.leave();
-        let item = self.events.place();
-        let id = self.id("rs", item, &reasoning.extras);
-        self.events.added(item, json!({"id": id, "type": "reasoning", "summary": []}));
-        let mut shown = false;
-        self.thought((item, &id), reasoning, &reasoning.text, &mut shown);
-        Slot::Thought { item, id, reasoning: reasoning.clone(), shown }
-    }
-
-    fn thought(
-        &mut self,
-        (item, id): (usize, &str),
-        reasoning: &Reasoning,
-        text: &str,
-        shown: &mut bool,
-    ) {
-        if text.is_empty() {
-            return;
-        }
-        let words = ThoughtWords::of(reasoning);
-        let place = words.place(item, id);
-        if !std::mem::replace(shown, true) {
-            self.events.event(words.added, with(&place, [("part", words.part(""))]));
-        }
-        self.events.event(words.delta, with(&place, [("delta", text.into())]));
-    }
-
     fn call(&mut self, call: &ToolCall) -> Slot {
         self.leave();
         let item = self.events.place();
@@ -361,67 +221,6 @@ impl ResponsesEncoder {
         }
     }
 
-    fn end_said(&mut self, (item, at): (usize, usize), part: &Part) {
-        let own = self.is_own();
-        let written = Value::Object(encode_output(part).unwrap_or_default());
-        let Some(message) = self.messages.get_mut(&item) else { return };
-        let place = json!({"item_id": message.id, "output_index": item, "content_index": at});
-        message.open = message.open.saturating_sub(1);
-        if let Some(slot) = message.content.get_mut(at) {
-            slot.clone_from(&written);
-        }
-        if own {
-            message.facts.extend(facts_of(part));
-        }
-        if let Part::Text(text) = part {
-            message.seals.extend(Seal::facts(&self.api, On::Message(at), &text.extras));
-        }
-        let field = |key: &str| written.get(key).cloned().unwrap_or_default();
-        match part {
-            Part::Text(_) => {
-                let notes = field("annotations");
-                for (n, note) in notes.as_array().into_iter().flatten().enumerate() {
-                    let fields = [("annotation_index", n.into()), ("annotation", note.clone())];
-                    self.events
-                        .event("response.output_text.annotation.added", with(&place, fields));
-                }
-                let fields = [("text", field("text")), ("logprobs", field("logprobs"))];
-                self.events.event("response.output_text.done", with(&place, fields));
-            }
-            Part::Refusal(_) => {
-                let fields = [("refusal", field("refusal"))];
-                self.events.event("response.refusal.done", with(&place, fields));
-            }
-            _ => {}
-        }
-        self.events.event("response.content_part.done", with(&place, [("part", written)]));
-        if self.current != Some(item) {
-            self.end_message(item);
-        }
-    }
-
-    fn end_thought(&mut self, (item, id): (usize, String), reasoning: &Reasoning, shown: bool) {
-        if shown {
-            let words = ThoughtWords::of(reasoning);
-            let place = words.place(item, &id);
-            let text = reasoning.text.as_str();
-            self.events.event(words.done, with(&place, [("text", text.into())]));
-            self.events.event(words.part_done, with(&place, [("part", words.part(text))]));
-        }
-        let mut whole = object([("id", Some(id.into()))]);
-        if self.is_own() {
-            let mut written = reasoning::encode(reasoning);
-            written.shift_remove("id");
-            whole.extend(written);
-        } else {
-            let bare = Reasoning { text: reasoning.text.clone(), ..Reasoning::default() };
-            whole.extend(reasoning::encode(&bare));
-            let seal = Seal::reasoning(&self.api, reasoning).write();
-            whole.insert("encrypted_content".to_owned(), seal.into());
-        }
-        self.events.done(item, whole);
-    }
-
     fn end_call(&mut self, (item, id): (usize, String), call: &ToolCall) {
         let (kind, key) = if custom::is_call(call) {
             ("response.custom_tool_call_input.done", "input")
@@ -478,52 +277,6 @@ impl ResponsesEncoder {
         let usage = usage_with(used, own.shift_remove("usage").as_ref());
         own.extend([("incomplete_details".to_owned(), details), ("usage".to_owned(), usage)]);
         self.events.response(finish::event(status), status, own);
-    }
-}
-
-/// The words of the events about reasoning: a summary's, or the full text's.
-struct ThoughtWords {
-    index: &'static str,
-    kind: &'static str,
-    added: &'static str,
-    delta: &'static str,
-    done: &'static str,
-    part_done: &'static str,
-}
-
-impl ThoughtWords {
-    fn of(reasoning: &Reasoning) -> Self {
-        if reasoning::is_full(reasoning) {
-            Self {
-                index: "content_index",
-                kind: "reasoning_text",
-                added: "response.content_part.added",
-                delta: "response.reasoning_text.delta",
-                done: "response.reasoning_text.done",
-                part_done: "response.content_part.done",
-            }
-        } else {
-            Self {
-                index: "summary_index",
-                kind: "summary_text",
-                added: "response.reasoning_summary_part.added",
-                delta: "response.reasoning_summary_text.delta",
-                done: "response.reasoning_summary_text.done",
-                part_done: "response.reasoning_summary_part.done",
-            }
-        }
-    }
-
-    fn place(&self, item: usize, id: &str) -> Value {
-        let mut place = json!({"item_id": id, "output_index": item});
-        if let Value::Object(fields) = &mut place {
-            fields.insert(self.index.to_owned(), 0.into());
-        }
-        place
-    }
-
-    fn part(&self, text: &str) -> Value {
-        json!({"type": self.kind, "text": text})
     }
 }
 
