@@ -147,6 +147,7 @@ fn a_bad_option_is_refused_with_its_name() {
             "function_call",
         ),
         (json!({"model": "m", "messages": [user], "n": 0}), InvalidRequest, "n"),
+        (json!({"model": "m", "messages": [user], "n": 129}), InvalidRequest, "n"),
         (
             json!({"model": "m", "messages": [user], "temperature": "hot"}),
             InvalidRequest,

@@ -39,6 +39,11 @@ pub mod header {
     pub const COST: &str = "x-tollgate-cost-nano-usd";
     /// The output limit that a budget imposed.
     pub const MAX_OUTPUT: &str = "x-tollgate-max-output";
+    /// What happens to an option that no permitted provider can honour: `fail` (the default) or
+    /// `warn`. For callers whose dialect has no field for it.
+    pub const ON_UNSUPPORTED: &str = "x-tollgate-on-unsupported";
+    /// What is not honoured as asked, a line each: `code (field): sentence`.
+    pub const WARNING: &str = "x-tollgate-warning";
     /// Milliseconds to wait before a retry; finer than `retry-after`.
     pub const RETRY_AFTER_MS: &str = "retry-after-ms";
 }

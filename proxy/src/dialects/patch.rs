@@ -3,10 +3,13 @@
 //! A request that stays in its own wire format is passed on like this: field order, number formats
 //! and unknown fields survive, and a provider's prompt cache still recognises the beginning.
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+mod unambiguous;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Value, value::RawValue};
 use std::{fmt, ops::Range};
 use tollgate_types::{Error, Result};
+use unambiguous::Unambiguous;
 
 /// An object and what shall be different in it.
 #[derive(Debug)]
@@ -29,21 +32,19 @@ impl<'a> Patch<'a> {
     /// Reads the fields of an object.
     ///
     /// # Errors
-    /// `invalid_request` when it is no JSON object, or when a field is there twice: readers
-    /// disagree about which of the two counts.
+    /// `invalid_request` when it is no JSON object, or when a field is there twice, at any depth:
+    /// readers disagree about which of the two counts, and one that was not looked at could get
+    /// past permissions and budgets.
     pub fn of(body: &'a [u8]) -> Result<Self> {
         let invalid = |cause: &dyn fmt::Display| {
-            Error::invalid("body", format!("the body is not a JSON object: {cause}"))
+            Error::invalid("body", format!("the body is not a plain JSON object: {cause}"))
         };
         let text = std::str::from_utf8(body).map_err(|cause| invalid(&cause))?;
         let entries: Entries<'a> = serde_json::from_str(text).map_err(|cause| invalid(&cause))?;
+        serde_json::from_str::<Unambiguous>(text).map_err(|cause| invalid(&cause))?;
         let mut fields = Vec::<Field>::with_capacity(entries.0.len());
         let mut end = 0;
         for (key, raw) in entries.0 {
-            if fields.iter().any(|field| field.key == key) {
-                let message = format!("the field {key} is there twice");
-                return Err(Error::invalid(key, message));
-            }
             let start = raw.get().as_ptr().addr().saturating_sub(text.as_ptr().addr());
             let before = text.get(end..start).unwrap_or_default();
             let name = match (before.find('"'), before.rfind('"')) {
@@ -129,7 +130,7 @@ impl<'de> Deserialize<'de> for Entries<'de> {
 
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
                 let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry().map_err(M::Error::custom)? {
+                while let Some(entry) = map.next_entry()? {
                     entries.push(entry);
                 }
                 Ok(Entries(entries))
@@ -169,7 +170,9 @@ mod tests {
 
     #[test]
     fn what_readers_disagree_about_is_refused() {
-        for body in [&b"{\"a\":1,\"a\":2}"[..], b"{\"a\":1,\"\\u0061\":2}", b"[]", b"{", b"\xff"] {
+        let nested = b"{\"a\":[{\"b\":1.5,\"c\":null,\"b\":\"\"}]}";
+        let twice = [&b"{\"a\":1,\"a\":2}"[..], b"{\"a\":1,\"\\u0061\":2}", nested];
+        for body in twice.into_iter().chain([&b"[]"[..], b"{", b"\xff"]) {
             assert!(Patch::of(body).is_err(), "{body:?}");
         }
     }

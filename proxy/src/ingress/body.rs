@@ -9,7 +9,9 @@ use axum::{
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use std::{collections::BTreeMap, sync::Arc};
-use tollgate_types::{Blame, CallOptions, Error, ErrorKind, Original, Result, wire::header};
+use tollgate_types::{
+    Blame, CallOptions, Error, ErrorKind, OnUnsupported, Original, Result, wire::header,
+};
 
 /// How much of a body that is too large is read and thrown away before the connection is given up.
 const DISCARD_AT_MOST: usize = 128 * 1024 * 1024;
@@ -80,6 +82,19 @@ pub(super) fn options(headers: &HeaderMap) -> Result<CallOptions> {
     let mut options = CallOptions::default();
     options.tags = tags;
     Ok(options)
+}
+
+/// What the caller wants to happen to options that cannot be honoured.
+///
+/// # Errors
+/// `invalid_request` for a word that is not known.
+pub(super) fn on_unsupported(headers: &HeaderMap) -> Result<OnUnsupported> {
+    let Some(value) = headers.get(header::ON_UNSUPPORTED) else { return Ok(OnUnsupported::Fail) };
+    match value.to_str() {
+        Ok("fail") => Ok(OnUnsupported::Fail),
+        Ok("warn") => Ok(OnUnsupported::Warn),
+        _ => Err(Error::invalid(header::ON_UNSUPPORTED, "the header must be fail or warn")),
+    }
 }
 
 /// The options of a call whose body an upstream of the same wire format may get as it is.

@@ -2,7 +2,7 @@
 
 mod chat;
 mod embeddings;
-mod models;
+pub(super) mod models;
 mod responses;
 
 use super::{front::Front, problem};
@@ -10,7 +10,7 @@ use crate::dialects::openai::encode_error;
 use axum::{
     Router,
     http::StatusCode,
-    routing::{any, get, post},
+    routing::{any, post},
 };
 use serde::Serialize;
 use std::sync::Arc;
@@ -28,13 +28,11 @@ impl problem::Shape for Shape {
     }
 }
 
-/// Below `/v1`.
+/// Below `/v1`, but for the models: clients of two dialects ask for them there.
 pub(super) fn routes() -> Router<Arc<Front>> {
     Router::new()
         .route("/chat/completions", post(chat::chat))
         .route("/responses", post(responses::responses))
         .route("/responses/{*id}", any(responses::kept))
         .route("/embeddings", post(embeddings::embeddings))
-        .route("/models", get(models::list))
-        .route("/models/{*id}", get(models::one))
 }

@@ -32,8 +32,9 @@ pub(super) fn put(headers: &mut HeaderMap, name: &'static str, value: &str) {
     }
 }
 
-/// Headers that say who answers, the limit that budgets imposed, and what is left of the rate.
-pub(super) fn description(answer: &Answer) -> HeaderMap {
+/// Headers that say who answers, the limit that budgets imposed, what is left of the rate, and what
+/// is not honoured as asked.
+pub(super) async fn description(answer: Answer) -> (Answer, HeaderMap) {
     let mut headers = HeaderMap::new();
     put(&mut headers, header::PROVIDER, &answer.target.provider);
     put(&mut headers, header::MODEL, &answer.target.model);
@@ -44,7 +45,15 @@ pub(super) fn description(answer: &Answer) -> HeaderMap {
         put(&mut headers, "x-ratelimit-limit-requests", &rate.limit.to_string());
         put(&mut headers, "x-ratelimit-remaining-requests", &rate.remaining.to_string());
     }
-    headers
+    let (answer, warnings) = answer.with_warnings().await;
+    for warning in warnings {
+        let field = warning.param.map(|param| format!(" ({param})")).unwrap_or_default();
+        let text = format!("{}{field}: {}", warning.code, warning.message);
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            headers.append(HeaderName::from_static(header::WARNING), value);
+        }
+    }
+    (answer, headers)
 }
 
 /// A whole answer: as the upstream wrote it, else in the dialect's words.

@@ -5,10 +5,12 @@
 //! closes the connection, which stops the upstream.
 
 mod answer;
+mod lines;
 mod payloads;
 mod tls;
 mod transport;
 
+pub(super) use lines::AnswerLines;
 pub(super) use transport::{Deadline, Sent, Transport};
 
 use crate::dialects::stream::Decoder;
@@ -58,6 +60,19 @@ impl HttpOptions {
             headers: HeaderMap::new(),
             http2: false,
         }
+    }
+
+    /// The same host, with an API's usual path where the address names only the host: that is what
+    /// the vendors' own clients take.
+    #[must_use]
+    pub(super) fn with_usual_path(&self, path: &str) -> Self {
+        let bare = reqwest::Url::parse(&self.base_url).is_ok_and(|url| url.path() == "/");
+        let base_url = if bare {
+            format!("{}{path}", self.base_url.trim_end_matches('/'))
+        } else {
+            self.base_url.clone()
+        };
+        Self { base_url, ..self.clone() }
     }
 }
 
@@ -143,7 +158,8 @@ pub(super) struct Ask {
     pub(super) sent: Sent,
     /// What is not honoured as asked.
     pub(super) warnings: Vec<Warning>,
-    /// The caller speaks the upstream's own wire format, and gets the answer as it comes.
+    /// The caller speaks the upstream's own wire format, and gets the answer as it comes, if it
+    /// comes as it was asked for: streamed or whole.
     pub(super) verbatim: bool,
 }
 
@@ -159,15 +175,18 @@ impl Transport {
     ) -> Result<EventStream> {
         let deadline = Deadline::of(options);
         let response = self.post(ask.sent, options, deadline).await?;
+        // A caller who asked for a stream cannot read a whole answer, and the other way round.
+        let streamed = options.original.as_deref().is_some_and(|original| original.streamed);
         if !transport::is_whole(&response) {
-            let answer = Answer::<W>::new(self, response, deadline, ask.verbatim);
+            let verbatim = ask.verbatim && streamed;
+            let answer = Answer::<W>::new(self, response, deadline, verbatim);
             return answer.into_events(ask.warnings).await;
         }
         let body = self.whole(response, deadline).await?;
         let mut answer = W::reply(&body, self.name()).map_err(|error| self.without_key(error))?;
         answer.warnings.extend(ask.warnings);
         let mut events = events_of(answer);
-        if ask.verbatim {
+        if ask.verbatim && !streamed {
             let data = self.text_without_key(String::from_utf8_lossy(&body).into_owned());
             events.insert(0, StreamEvent::Verbatim { data, closing: true });
         }

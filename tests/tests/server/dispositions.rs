@@ -131,7 +131,6 @@ async fn a_client_that_hangs_up_before_a_whole_answer_stops_the_provider_and_is_
         (path::GENERATE, native("mock/mock-headers_delay=60000"), 0),
         (path::GENERATE, native("mock/mock-tokens=9,stall=5"), 1),
         (path::STREAM, native("mock/mock-headers_delay=60000"), 0),
-        (CHAT, openai("mock/mock-tokens=9,stall=5"), 1),
         (CHAT, openai("mock/mock-headers_delay=60000"), 0),
     ];
     for (count, (path, body, output)) in cases.into_iter().enumerate() {
@@ -248,7 +247,7 @@ async fn an_answer_that_breaks_off_is_an_error_to_the_client_and_charged_as_far_
         let asked = format!("mock/{model}");
         let streamed: Error =
             remote.stream(typed(&asked)).await.unwrap().collect().await.unwrap_err();
-        let whole = server.post(CHAT, &key, &openai(&asked)).await;
+        let whole = server.post(path::GENERATE, &key, &native(&asked)).await;
         let body = with(openai(&asked), json!({"stream": true}));
         let chunks = server.post(CHAT, &key, &body).await;
 

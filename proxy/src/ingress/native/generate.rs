@@ -19,7 +19,7 @@ pub(crate) async fn generate(
     request: Request,
 ) -> Result<Response<Body>, Problem> {
     let answer = begin(&front, request_id, request, false).await?;
-    let mut headers = reply::description(&answer);
+    let (answer, mut headers) = reply::description(answer).await;
     let response = answer.events.collect().await?;
     reply::charge(&mut headers, response.receipt.as_ref());
     let mut reply = reply::json(StatusCode::OK, &response);

@@ -23,7 +23,7 @@ pub(crate) async fn stream(
     request: Request,
 ) -> Result<Response<Body>, Problem> {
     let answer = begin(&front, request_id, request, true).await?;
-    let headers = reply::description(&answer);
+    let (answer, headers) = reply::description(answer).await;
     let mut response = stream::response(answer.events, Numbered(0));
     response.headers_mut().extend(headers);
     Ok(response)
@@ -33,6 +33,10 @@ pub(crate) async fn stream(
 struct Numbered(u64);
 
 impl Framing for Numbered {
+    const MARKS_ESTIMATES: bool = true;
+
+    const BEGINS_ANEW: bool = true;
+
     fn frame(&mut self, event: &StreamEvent) -> Bytes {
         let (name, json) = match serde_json::to_string(event) {
             Ok(json) => (event.name(), json),

@@ -26,9 +26,11 @@ pub(crate) async fn chat(
 ) -> Result<Response<Body>, Problem> {
     let caller = front.caller(request.headers()).await?;
     let options = body::options(request.headers())?;
+    let on_unsupported = body::on_unsupported(request.headers())?;
     let body = body::read(&front, request).await?;
     let mut chat = decode_chat(&body)?;
     chat.request.options = body::with_original(options, CHAT_API, body, chat.stream);
+    chat.request.on_unsupported = on_unsupported;
     let head = ReplyHead {
         id: format!("chatcmpl-{request_id}"),
         created_s: front.clock.now_ms() / 1000,
@@ -36,7 +38,7 @@ pub(crate) async fn chat(
     };
     let call = Call { request: chat.request, request_id, dialect: "openai", streamed: chat.stream };
     let answer = front.gateway.run(&caller, call).await?;
-    let headers = reply::description(&answer);
+    let (answer, headers) = reply::description(answer).await;
     let mut response = if chat.stream {
         let encoder = StreamEncoder::new(head, chat.include_usage);
         let (include_usage, legacy) = (chat.include_usage, chat.legacy);

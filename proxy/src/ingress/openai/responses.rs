@@ -28,6 +28,7 @@ pub(crate) async fn responses(
 ) -> Result<Response<Body>, Problem> {
     let caller = front.caller(request.headers()).await?;
     let mut options = body::options(request.headers())?;
+    let on_unsupported = body::on_unsupported(request.headers())?;
     let headers = headers_of_format(request.headers());
     let body = body::read(&front, request).await?;
     let mut asked = decode_responses(&body)?;
@@ -35,6 +36,7 @@ pub(crate) async fn responses(
     let original = Original { api: API, body: body.into(), headers, streamed };
     options.original = Some(Arc::new(original));
     asked.request.options = options;
+    asked.request.on_unsupported = on_unsupported;
     let head = ReplyHead {
         id: format!("resp_{request_id}"),
         created_s: front.clock.now_ms() / 1000,
@@ -44,10 +46,10 @@ pub(crate) async fn responses(
     let call = Call { request: asked.request, request_id, dialect, streamed };
     let answer = front.gateway.run(&caller, call).await;
     let answer = answer.map_err(|refusal| in_own_words(problem::of_refusal(refusal)))?;
-    let headers = reply::description(&answer);
+    let (answer, headers) = reply::description(answer).await;
     let mut response = if streamed {
         let encoder = ResponsesEncoder::new(head, asked.echo);
-        stream::response(answer.events, Events { encoder })
+        stream::response(answer.events, Events { encoder, failed: false })
     } else {
         let whole = stream::whole(answer.events).await?;
         reply::whole(whole, |answer| encode_response(answer, &head, &asked.echo))
@@ -87,6 +89,8 @@ fn in_own_words(error: Error) -> Error {
 
 struct Events {
     encoder: ResponsesEncoder,
+    /// The upstream's own words have told of the failure.
+    failed: bool,
 }
 
 /// What every event says.
@@ -103,12 +107,17 @@ impl stream::Framing for Events {
 
     /// Two events, because the official client heeds but one of them.
     fn error(&mut self, error: &Error) -> Bytes {
+        if self.failed {
+            return Bytes::new();
+        }
         framed_all(&self.encoder.error(error))
     }
 
     fn verbatim(&mut self, payload: &str) -> Bytes {
         let kind = serde_json::from_str::<Typed>(payload).map(|typed| typed.kind);
-        Bytes::from(framed(&kind.unwrap_or_default(), payload))
+        let kind = kind.unwrap_or_default();
+        self.failed |= kind == "response.failed";
+        Bytes::from(framed(&kind, payload))
     }
 
     /// A blank line is no event to any client; comments break some.
