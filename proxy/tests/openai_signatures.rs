@@ -54,7 +54,8 @@ fn gathered(chunks: &[Value]) -> Value {
     let mut message = json!({"role": "assistant", "content": null, "reasoning_content": "",
         "reasoning_details": [], "tool_calls": []});
     for delta in chunks.iter().map(|chunk| &chunk["choices"][0]["delta"]) {
-        for (key, value) in delta.as_object().into_iter().flatten() {
+        let fields = delta.as_object().into_iter().flatten();
+        for (key, value) in fields.filter(|(key, _)| *key != "role") {
             match (&mut message[key.as_str()], value) {
                 (Value::String(text), Value::String(more)) => text.push_str(more),
                 (Value::Array(all), Value::Array(more)) => all.extend(more.clone()),

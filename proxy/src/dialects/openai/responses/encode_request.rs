@@ -94,9 +94,11 @@ fn is_own(request: &GenerateRequest) -> bool {
         || request.options.original.as_deref().is_some_and(|original| original.api == API)
 }
 
-/// OpenAI keeps responses unless told otherwise. Callers of other formats did not ask for it.
+/// OpenAI keeps responses unless told otherwise. Callers of other formats did not ask for it, except
+/// where they continue what is kept there.
 fn stored(request: &GenerateRequest) -> Option<bool> {
-    request.store.or_else(|| (!is_own(request)).then_some(false))
+    let asked = is_own(request) || request.continues.is_some();
+    request.store.or_else(|| (!asked).then_some(false))
 }
 
 /// The answer that the request continues, unless it is a conversation or a prompt that it continues.
