@@ -102,7 +102,7 @@ async fn a_tool_is_called_and_answered_whichever_format_stands_behind() {
     let sent = gate.mock.requests();
     let seen = |path: &str| {
         let last = sent.iter().rev().find(|request| request.path == path).unwrap();
-        last.raw.contains("\"signature\"")
+        String::from_utf8_lossy(&last.raw).contains("\"signature\"")
     };
     assert!(seen("/v1/messages") && !seen("/v1/chat/completions"));
 }

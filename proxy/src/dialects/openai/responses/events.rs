@@ -67,11 +67,16 @@ impl Events {
 
     /// An item is whole.
     pub(super) fn done(&mut self, place: usize, item: Map<String, Value>) {
-        let item = Value::Object(item);
+        let fields = json!({"output_index": place, "item": item});
+        self.keep(place, item);
+        self.event("response.output_item.done", fields);
+    }
+
+    /// An item that the response shows from now on, without a word.
+    pub(super) fn keep(&mut self, place: usize, item: Map<String, Value>) {
         if let Some(slot) = self.output.get_mut(place) {
-            *slot = item.clone();
+            *slot = Value::Object(item);
         }
-        self.event("response.output_item.done", json!({"output_index": place, "item": item}));
     }
 
     /// An item that comes as a whole.

@@ -94,6 +94,7 @@ impl ResponsesEncoder {
 
     /// The events that report an error inside a stream; nothing follows them.
     pub fn error(&mut self, error: &Error) -> Vec<Value> {
+        self.cut_off();
         self.events.failed(error);
         self.events.take()
     }
@@ -242,6 +243,27 @@ impl ResponsesEncoder {
         self.seal(Seal::facts(&self.api, On::Call(call.id.clone()), &call.extras));
     }
 
+    /// Ends what is still open. Calls end without a word, so that nobody runs half of one.
+    fn cut_off(&mut self) {
+        let open: Vec<u32> = self.parts.keys().copied().collect();
+        for index in open {
+            match self.parts.remove(&index) {
+                Some(Slot::Called { item, id, call }) => {
+                    let mut cut = object([("id", Some(id.into()))]);
+                    cut.extend(item::encode_call(&call, IdRule::Any));
+                    cut.insert("status".to_owned(), "incomplete".into());
+                    self.events.keep(item, cut);
+                }
+                Some(slot) => {
+                    self.parts.insert(index, slot);
+                    self.part_end(index, (None, &[], &Extras::new()));
+                }
+                None => {}
+            }
+        }
+        self.leave();
+    }
+
     /// An image is what the image tool made; sound is a part of a message.
     fn end_made(&mut self, media: &Media) {
         if let Some(image) = item::encode_image(media) {
@@ -267,11 +289,7 @@ impl ResponsesEncoder {
 
     fn end(&mut self, finish: &Finish, used: &Usage, extras: &Extras) {
         // An answer that Tollgate ended has parts that never did.
-        let open: Vec<u32> = self.parts.keys().copied().collect();
-        for index in open {
-            self.part_end(index, (None, &[], &Extras::new()));
-        }
-        self.leave();
+        self.cut_off();
         let (status, details) = finish::encode(finish, self.is_own());
         let mut own = extras.get(NAMESPACE).cloned().unwrap_or_default();
         let usage = usage_with(used, own.shift_remove("usage").as_ref());
