@@ -357,12 +357,37 @@ fn a_broken_answer_ends_with_both_events_that_clients_look_at() {
     }
     let error = Error::new(ErrorKind::RateLimited, "slow down");
     let events = encoder.error(&error);
+    let events = &events[events.len() - 2..];
+    assert_eq!(said_in(&events[1]["response"]), "Done.");
     assert_eq!(events[0]["type"], "error");
     assert_eq!(events[0]["error"]["code"], "rate_limit_exceeded");
     assert_eq!(events[0]["message"], "slow down");
     assert_eq!(events[1]["type"], "response.failed");
     assert_eq!(events[1]["response"]["status"], "failed");
     assert_eq!(events[1]["response"]["error"]["code"], "rate_limit_exceeded");
+}
+
+fn said_in(response: &Value) -> &str {
+    response["output"][0]["content"][0]["text"].as_str().unwrap()
+}
+
+#[test]
+fn half_a_call_is_shown_but_never_announced_as_whole() {
+    let mut encoder = ResponsesEncoder::new(head(), Echo::default());
+    let start =
+        StreamEvent::Start { origin: Origin::default(), request_id: None, warnings: vec![] };
+    encoder.push(&start);
+    encoder.push(&StreamEvent::PartStart { index: 0, part: Part::tool_call("c", "add", "{\"a") });
+    let finish = StreamEvent::Finish {
+        finish: FinishReason::BudgetExhausted.into(),
+        usage: Usage::default(),
+        extras: Extras::new(),
+        receipt: None,
+    };
+    let events = encoder.push(&finish);
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0]["type"], "response.incomplete");
+    assert_eq!(events[0]["response"]["output"][0]["status"], "incomplete");
 }
 
 /// What another vendor signed, through a client that sends the items back.
