@@ -1,79 +1,61 @@
-//! The server and what it remembers.
+//! The server: what it offers to tests, and where it listens.
 
 mod answer;
-mod body;
+mod anthropic;
+mod asked;
+mod gate;
+mod google;
+mod memory;
+mod ollama;
+mod openai;
+mod openai_chat;
+mod openai_responses;
+mod pace;
+mod routes;
+mod time;
+mod turn;
+mod vendor;
 
-use axum::{
-    Json, Router,
-    body::{Body, Bytes},
-    extract::{DefaultBodyLimit, State},
-    http::{HeaderMap, Uri, header},
-    response::{IntoResponse, Response},
-    routing::{get, post},
-    serve::ListenerExt,
-};
-use serde_json::{Value, json};
-use std::{
-    io,
-    net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use axum::serve::ListenerExt;
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, task::JoinHandle};
 
-use crate::script::Script;
-use answer::Reply;
-use body::Watched;
+use memory::Memory;
+pub use memory::{Abort, Seen};
 
-/// As many requests and aborts as are remembered.
-const REMEMBERED: usize = 10_000;
+/// How a mock shall be.
+#[derive(Clone)]
+pub struct MockOptions {
+    /// The port on 127.0.0.1; 0 means a free one.
+    pub port: u16,
+    /// Refuse every request that does not carry this key, each vendor in its own way. Ollama and
+    /// OpenAI read `authorization`, Anthropic `x-api-key`, Google `x-goog-api-key` or `?key=`.
+    pub require_key: Option<String>,
+    /// As many requests and aborts as are remembered.
+    pub remember: usize,
+}
 
-/// A mock upstream on a free port of this machine; dropping it stops it.
-#[derive(Debug)]
+impl Default for MockOptions {
+    fn default() -> Self {
+        Self { port: 0, require_key: None, remember: 10_000 }
+    }
+}
+
+impl std::fmt::Debug for MockOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MockOptions")
+            .field("port", &self.port)
+            .field("requires_key", &self.require_key.is_some())
+            .field("remember", &self.remember)
+            .finish()
+    }
+}
+
+/// A mock upstream on a port of this machine; dropping it stops it.
 pub struct Mock {
     addr: SocketAddr,
     memory: Arc<Memory>,
     server: JoinHandle<()>,
-}
-
-/// A request that reached the mock.
-#[derive(Clone, Debug)]
-pub struct Seen {
-    /// Its path.
-    pub path: String,
-    /// Its headers.
-    pub headers: HeaderMap,
-    /// Its body; `null` when it was not JSON.
-    pub body: Value,
-}
-
-/// An answer that the client did not wait for.
-#[derive(Clone, Copy, Debug)]
-pub struct Abort {
-    /// When the mock noticed.
-    pub at: Instant,
-    /// Chunks sent by then.
-    pub chunks: usize,
-}
-
-/// What the mock remembers.
-#[derive(Debug)]
-struct Memory {
-    seen: Mutex<Vec<Seen>>,
-    aborts: Mutex<Vec<Abort>>,
-    served: watch::Sender<usize>,
-    aborted: watch::Sender<usize>,
-}
-
-impl Memory {
-    fn remember<T>(list: &Mutex<Vec<T>>, count: &watch::Sender<usize>, item: T) {
-        let mut list = list.lock().unwrap_or_else(PoisonError::into_inner);
-        if list.len() < REMEMBERED {
-            list.push(item);
-        }
-        drop(list);
-        count.send_modify(|count| *count += 1);
-    }
 }
 
 impl Mock {
@@ -90,20 +72,18 @@ impl Mock {
     /// # Errors
     /// When the port cannot be had.
     pub async fn on(port: u16) -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+        Self::with(MockOptions { port, ..MockOptions::default() }).await
+    }
+
+    /// Starts as it is told.
+    ///
+    /// # Errors
+    /// When the port cannot be had.
+    pub async fn with(options: MockOptions) -> io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", options.port)).await?;
         let addr = listener.local_addr()?;
-        let memory = Arc::new(Memory {
-            seen: Mutex::default(),
-            aborts: Mutex::default(),
-            served: watch::Sender::new(0),
-            aborted: watch::Sender::new(0),
-        });
-        let router = Router::new()
-            .route("/v1/chat/completions", post(chat))
-            .route("/v1/embeddings", post(embeddings))
-            .route("/v1/models", get(models))
-            .layer(DefaultBodyLimit::disable())
-            .with_state(Arc::clone(&memory));
+        let memory = Arc::new(Memory::new(options));
+        let router = routes::router(Arc::clone(&memory));
         // A failure to set the option only slows the mock down.
         let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
         Ok(Self { addr, memory, server: spawn(axum::serve(listener, router).into_future()) })
@@ -114,14 +94,19 @@ impl Mock {
         self.addr
     }
 
+    /// Its address without a path: the base URL of Anthropic, Google and Ollama.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
     /// Its address as an OpenAI base URL.
     pub fn base_url(&self) -> String {
         format!("http://{}/v1", self.addr)
     }
 
-    /// The requests that reached it, oldest first; the first ten thousand.
+    /// The requests that reached it, oldest first; the first ten thousand, unless told otherwise.
     pub fn requests(&self) -> Vec<Seen> {
-        self.memory.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.memory.seen()
     }
 
     /// How many requests reached it.
@@ -129,9 +114,9 @@ impl Mock {
         *self.memory.served.borrow()
     }
 
-    /// The answers that clients did not wait for; the first ten thousand.
+    /// The answers that clients did not wait for; the first ten thousand, unless told otherwise.
     pub fn aborted(&self) -> Vec<Abort> {
-        self.memory.aborts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.memory.aborts()
     }
 
     /// Waits until so many answers were dropped; false when the time is over first.
@@ -154,61 +139,19 @@ impl Drop for Mock {
     }
 }
 
+impl std::fmt::Debug for Mock {
+    /// Without what it was sent: keys are in there.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let served = self.served();
+        f.debug_struct("Mock")
+            .field("addr", &self.addr)
+            .field("served", &served)
+            .finish_non_exhaustive()
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "a mock has no Tasks; its server dies with it")]
 fn spawn(server: impl Future<Output = io::Result<()>> + Send + 'static) -> JoinHandle<()> {
     // axum::serve never returns an error.
     tokio::spawn(async move { drop(server.await) })
-}
-
-/// Remembers a request and reads what shall happen to it.
-fn note(memory: &Memory, uri: &Uri, headers: HeaderMap, body: &Bytes) -> (Script, Value) {
-    let json: Value = serde_json::from_slice(body).unwrap_or_default();
-    let script = Script::of(headers.get("x-mock").and_then(|words| words.to_str().ok()), &json);
-    let seen = Seen { path: uri.path().to_owned(), headers, body: json.clone() };
-    Memory::remember(&memory.seen, &memory.served, seen);
-    (script, json)
-}
-
-async fn chat(
-    State(memory): State<Arc<Memory>>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let (script, request) = note(&memory, &uri, headers, &body);
-    let watched = Watched::new(Arc::clone(&memory));
-    tokio::time::sleep(script.headers_delay).await;
-    if let Some(status) = script.status {
-        return watched.whole(answer::failure(status, script.retry_after));
-    }
-    if script.html {
-        return watched.whole(axum::response::Html("<h1>Welcome</h1>").into_response());
-    }
-    let reply = Reply::of(&script, &request);
-    let wants_stream = request.get("stream").is_some_and(|stream| stream == true);
-    if !wants_stream && !script.sse {
-        tokio::time::sleep(script.delay * u32::try_from(reply.words()).unwrap_or(u32::MAX)).await;
-        return watched.whole(Json(reply.whole()).into_response());
-    }
-    let body = Body::from_stream(body::stream(script, reply.frames(&request), watched));
-    ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response()
-}
-
-async fn embeddings(
-    State(memory): State<Arc<Memory>>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let (script, request) = note(&memory, &uri, headers, &body);
-    if let Some(status) = script.status {
-        return answer::failure(status, script.retry_after);
-    }
-    Json(answer::vectors(&request)).into_response()
-}
-
-async fn models(State(memory): State<Arc<Memory>>, uri: Uri, headers: HeaderMap) -> Json<Value> {
-    note(&memory, &uri, headers, &Bytes::new());
-    let model = |id| json!({"id": id, "object": "model", "created": 0, "owned_by": "mock"});
-    Json(json!({"object": "list", "data": [model("mock-echo"), model("mock-tool")]}))
 }

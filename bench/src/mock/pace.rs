@@ -1,6 +1,9 @@
-//! The body of a streamed answer, which notices when the client leaves.
+//! How fast an answer comes and how it ends; it notices when the client leaves.
 
-use axum::{body::Bytes, response::Response};
+use axum::{
+    body::{Body, Bytes},
+    response::Response,
+};
 use futures_util::stream::{self, Stream};
 use std::{
     io,
@@ -38,28 +41,48 @@ impl Watched {
 impl Drop for Watched {
     fn drop(&mut self) {
         if !self.done {
-            let abort = Abort { at: Instant::now(), chunks: self.chunks };
-            Memory::remember(&self.memory.aborts, &self.memory.aborted, abort);
+            self.memory.lost(Abort { at: Instant::now(), chunks: self.chunks });
         }
     }
 }
 
-/// The frames of an answer, until the script ends them.
-pub(super) fn stream(
-    script: Script,
-    frames: Vec<Bytes>,
+/// Waits; no time at all costs nothing, where a timer would cost a millisecond.
+pub(super) async fn pause(time: Duration) {
+    if !time.is_zero() {
+        tokio::time::sleep(time).await;
+    }
+}
+
+/// What one streamed answer consists of.
+pub(super) struct Frames {
+    /// What is sent, piece by piece.
+    pub(super) frames: Vec<Bytes>,
+    /// What is sent instead of a frame that shall be broken.
+    pub(super) broken: &'static str,
+}
+
+/// The frames as a body, until the script ends them.
+pub(super) fn body(script: &Script, frames: Frames, watched: Watched) -> Body {
+    Body::from_stream(paced(script.delay, script.end, frames, watched))
+}
+
+fn paced(
+    delay: Duration,
+    end: End,
+    frames: Frames,
     watched: Watched,
 ) -> impl Stream<Item = io::Result<Bytes>> {
-    let state = (script, frames.into_iter(), watched);
-    stream::unfold(state, |(script, mut frames, mut watched)| async move {
-        match script.end {
+    let broken = frames.broken;
+    let state = (frames.frames.into_iter(), watched);
+    stream::unfold(state, move |(mut frames, mut watched)| async move {
+        match end {
             End::Stall(after) if watched.chunks >= after => std::future::pending().await,
             End::Reset(after) if watched.chunks == after => {
                 // What was said before has left the buffers by then.
                 tokio::time::sleep(Duration::from_millis(5)).await;
                 watched.done = true;
                 watched.chunks += 1;
-                return Some((Err(io::Error::other("reset as told")), (script, frames, watched)));
+                return Some((Err(io::Error::other("reset as told")), (frames, watched)));
             }
             End::Cut(after) if watched.chunks >= after => {
                 watched.finish();
@@ -67,8 +90,7 @@ pub(super) fn stream(
             }
             End::Malformed(after) if watched.chunks == after => {
                 watched.chunks += 1;
-                let frame = Bytes::from_static(b"data: {\"choices\": [oops\n\n");
-                return Some((Ok(frame), (script, frames, watched)));
+                return Some((Ok(Bytes::from_static(broken.as_bytes())), (frames, watched)));
             }
             _ => {}
         }
@@ -76,8 +98,12 @@ pub(super) fn stream(
             watched.finish();
             return None;
         };
-        tokio::time::sleep(script.delay).await;
+        if delay.is_zero() {
+            // Each chunk leaves on its own, as it does where it has to be thought up first.
+            tokio::task::yield_now().await;
+        }
+        pause(delay).await;
         watched.chunks += 1;
-        Some((Ok(frame), (script, frames, watched)))
+        Some((Ok(frame), (frames, watched)))
     })
 }
