@@ -14,3 +14,5 @@ pub mod call_id;
 pub mod patch;
 pub mod stream;
 pub mod openai;
+pub mod ollama;
+pub mod anthropic;

@@ -1,10 +1,13 @@
 //! Ways in: decode, run, encode. The whole API stands on this page.
 
+mod anthropic;
 mod body;
 mod front;
 mod health;
+mod models;
 mod native;
 mod observe;
+mod ollama;
 mod openai;
 mod problem;
 mod reply;
@@ -23,7 +26,7 @@ use tollgate_types::wire::path;
 pub const OPEN_PATHS: [&str; 3] = ["/health/live", "/health/ready", "/health/startup"];
 
 /// Paths that ask for a credential, with the method that they take.
-pub const GUARDED_PATHS: [(&str, &str); 15] = [
+pub const GUARDED_PATHS: &[(&str, &str)] = &[
     ("POST", path::GENERATE),
     ("POST", path::STREAM),
     ("POST", path::EMBED),
@@ -39,18 +42,49 @@ pub const GUARDED_PATHS: [(&str, &str); 15] = [
     ("POST", "/openai/v1/embeddings"),
     ("GET", "/openai/v1/models"),
     ("GET", "/openai/v1/models/local/any"),
+    ("POST", "/api/chat"),
+    ("POST", "/api/generate"),
+    ("POST", "/api/embed"),
+    ("POST", "/api/embeddings"),
+    ("GET", "/api/tags"),
+    ("POST", "/api/show"),
+    ("GET", "/api/ps"),
+    ("GET", "/api/version"),
+    ("POST", "/ollama/api/chat"),
+    ("POST", "/ollama/api/generate"),
+    ("POST", "/ollama/api/embed"),
+    ("POST", "/ollama/api/embeddings"),
+    ("GET", "/ollama/api/tags"),
+    ("POST", "/ollama/api/show"),
+    ("GET", "/ollama/api/ps"),
+    ("GET", "/ollama/api/version"),
+    ("POST", "/v1/messages"),
+    ("POST", "/v1/messages/count_tokens"),
+    ("POST", "/anthropic/v1/messages"),
+    ("POST", "/anthropic/v1/messages/count_tokens"),
+    ("GET", "/anthropic/v1/models"),
+    ("GET", "/anthropic/v1/models/local/any"),
 ];
 
 /// Every route. A path that is not there is refused in the words of the dialect it stands below.
 pub fn router(front: Arc<Front>) -> Router {
-    let v1 = dialect::<openai::Shape>(openai::routes());
+    let openai = openai::routes().merge(models::routes());
+    let v1 = dialect::<openai::Shape>(openai.clone().merge(anthropic::routes()));
+    let openai = dialect::<openai::Shape>(openai);
+    let anthropic = anthropic::routes().merge(anthropic::model_routes());
     Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/health/startup", get(health::live))
         .merge(native::routes())
-        .nest("/v1", v1.clone())
-        .nest("/openai/v1", v1)
+        .nest(
+            "/api",
+            dialect::<ollama::Shape>(ollama::routes()).fallback(any(ollama::unknown_path)),
+        )
+        .nest("/ollama/api", dialect::<ollama::Shape>(ollama::routes()))
+        .nest("/v1", v1)
+        .nest("/openai/v1", openai)
+        .nest("/anthropic/v1", dialect::<anthropic::Shape>(anthropic))
         .fallback(any(problem::unknown_path::<native::Shape>))
         .method_not_allowed_fallback(problem::wrong_method::<native::Shape>)
         .layer(middleware::from_fn(observe::observe))

@@ -5,10 +5,12 @@
 //! closes the connection, which stops the upstream.
 
 mod answer;
+mod lines;
 mod payloads;
 mod tls;
 mod transport;
 
+pub(super) use lines::AnswerLines;
 pub(super) use transport::{Deadline, Sent, Transport};
 
 use crate::dialects::stream::Decoder;
@@ -58,6 +60,19 @@ impl HttpOptions {
             headers: HeaderMap::new(),
             http2: false,
         }
+    }
+
+    /// The same host, with an API's usual path where the address names only the host: that is what
+    /// the vendors' own clients take.
+    #[must_use]
+    pub(super) fn with_usual_path(&self, path: &str) -> Self {
+        let bare = reqwest::Url::parse(&self.base_url).is_ok_and(|url| url.path() == "/");
+        let base_url = if bare {
+            format!("{}{path}", self.base_url.trim_end_matches('/'))
+        } else {
+            self.base_url.clone()
+        };
+        Self { base_url, ..self.clone() }
     }
 }
 
