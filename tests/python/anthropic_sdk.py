@@ -318,7 +318,7 @@ def check_an_unknown_model_is_not_found():
 
 @gateway
 def check_a_rate_limit_says_when_to_come_back(own):
-    slow = client("RATE_ANTHROPIC")
+    slow = client("RATE")
     slow.messages.create(**asked(model(own)))
     error = raises(anthropic.RateLimitError, lambda: slow.messages.create(**asked(model(own))))
     same(error.type, "rate_limit_error")

@@ -356,7 +356,7 @@ def check_an_unknown_model_is_not_found():
 
 @gateway
 def check_a_rate_limit_says_when_to_come_back(own):
-    slow = client("RATE_GOOGLE").models
+    slow = client("RATE").models
     ask = lambda: slow.generate_content(model=model(own), contents=WORDS)  # noqa: E731
     ask()
     error = raises(errors.ClientError, ask)

@@ -272,7 +272,7 @@ def check_an_unknown_model_is_not_found():
 
 @gateway
 def check_a_rate_limit_is_told(own):
-    slow = client("RATE_OLLAMA")
+    slow = client("RATE")
     ask = lambda: slow.generate(model=model(own), prompt=WORDS)  # noqa: E731
     ask()
     assert "1 requests a minute" in refused(429, ask).error

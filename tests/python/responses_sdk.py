@@ -297,7 +297,7 @@ def check_an_unknown_model_is_not_found():
 
 @gateway
 def check_a_rate_limit_says_when_to_come_back(own):
-    slow = client("RATE_RESPONSES").responses
+    slow = client("RATE").responses
     slow.create(model=model(own), input=WORDS)
     error = raises(openai.RateLimitError, lambda: slow.create(model=model(own), input=WORDS))
     assert 0 < int(error.response.headers["retry-after"]) <= 60, error.response.headers
