@@ -13,7 +13,9 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use std::{convert::Infallible, time::Duration};
-use tollgate_types::{Error, ErrorKind, EventStream, Fold, GenerateResponse, Result, StreamEvent};
+use tollgate_types::{
+    Error, ErrorKind, EventStream, FinishReason, Fold, GenerateResponse, Result, StreamEvent, Usage,
+};
 
 /// Silence after which a heartbeat is sent: below every idle timeout that is common.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -45,6 +47,7 @@ pub(super) trait Framing: Send + 'static {
 /// A streamed answer. Dropping its body drops the events, which stops the upstream.
 pub(super) fn response<F: Framing>(events: EventStream, framing: F) -> Response<Body> {
     let held = BytesMut::new();
+    let events = Some(events);
     let relay = Relay { events, framing, begun: false, verbatim: false, held };
     let frames = futures_util::stream::unfold(relay, |mut relay| async {
         let bytes = relay.next().await?;
@@ -60,7 +63,8 @@ pub(super) fn response<F: Framing>(events: EventStream, framing: F) -> Response<
 }
 
 struct Relay<F> {
-    events: EventStream,
+    /// Absent once the answer was given up.
+    events: Option<EventStream>,
     framing: F,
     /// The answer has begun.
     begun: bool,
@@ -73,7 +77,8 @@ struct Relay<F> {
 impl<F: Framing> Relay<F> {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            let bytes = match tokio::time::timeout(HEARTBEAT, self.events.next()).await {
+            let events = self.events.as_mut()?;
+            let bytes = match tokio::time::timeout(HEARTBEAT, events.next()).await {
                 Ok(item) => self.take(item?),
                 Err(_) => self.framing.heartbeat(),
             };
@@ -116,12 +121,10 @@ impl<F: Framing> Relay<F> {
             _ => bytes,
         }
     }
-}
 
-impl<F: Framing> Relay<F> {
     /// What was told cannot be taken back, so the answer ends here.
     fn give_up(&mut self) -> Bytes {
-        self.events = EventStream::of_events(Vec::new());
+        self.events = None;
         let message =
             "the provider began its answer anew, and this format cannot say so; try again";
         self.framing.error(&Error::new(ErrorKind::StreamInterrupted, message))

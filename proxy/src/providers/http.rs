@@ -174,8 +174,9 @@ impl Transport {
         options: &CallOptions,
     ) -> Result<EventStream> {
         let deadline = Deadline::of(options);
-        let streamed = options.original.as_ref().is_some_and(|original| original.streamed);
         let response = self.post(ask.sent, options, deadline).await?;
+        // A caller who asked for a stream cannot read a whole answer, and the other way round.
+        let streamed = options.original.as_deref().is_some_and(|original| original.streamed);
         if !transport::is_whole(&response) {
             let verbatim = ask.verbatim && streamed;
             let answer = Answer::<W>::new(self, response, deadline, verbatim);
