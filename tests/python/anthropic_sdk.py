@@ -168,8 +168,10 @@ def check_an_answer_is_parsed(upstream):
 
 
 def check_thinking_goes_round(upstream):
-    thinking = {"type": "enabled", "budget_tokens": 1024}
-    more = {"thinking": thinking, "max_tokens": 2048}
+    if upstream in ("", "anthropic", "google"):
+        more = {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 2048}
+    else:
+        more = {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}}
     name = model(upstream, "think=3 tool fill once")
     for message in (
         create(name, tools=[TOOL], **more),
@@ -185,6 +187,23 @@ def check_thinking_goes_round(upstream):
             {"role": "user", "content": [result]},
         ]
         assert "snow" in text_of(create(name, turns, tools=[TOOL], **more)), message
+
+
+@gateway
+def check_what_an_upstream_cannot_do_is_refused_or_told(upstream):
+    thinking = {"type": "enabled", "budget_tokens": 1024}
+    said = {**asked(model(upstream)), "thinking": thinking, "max_tokens": 2048}
+    if upstream in ("anthropic", "google"):
+        raw = client().messages.with_raw_response.create(**said)
+        assert "x-tollgate-warning" not in raw.headers, raw.headers
+        return
+    error = raises(anthropic.UnprocessableEntityError, lambda: client().messages.create(**said))
+    same(error.type, "invalid_request_error")
+    assert "budget" in error.api_message, error
+    warn = {"x-tollgate-on-unsupported": "warn"}
+    raw = client().messages.with_raw_response.create(**said, extra_headers=warn)
+    same(text_of(raw.parse()), "one two three")
+    assert "budget" in raw.headers["x-tollgate-warning"], raw.headers
 
 
 def check_tokens_are_counted(own):
@@ -350,7 +369,7 @@ def check_nonsense_is_a_bad_request(own):
     ):
         error = raises(
             anthropic.BadRequestError,
-            lambda: client().messages.create(**{**asked(model(own)), **wrong}),
+            lambda: client().messages.create(**asked(model(own)), extra_body=wrong),
         )
         same(error.type, "invalid_request_error")
         assert next(iter(wrong)) in error.api_message, (wrong, error)
@@ -358,7 +377,8 @@ def check_nonsense_is_a_bad_request(own):
 
 def check_the_real_model(real):
     said = [{"role": "user", "content": QUESTION}]
-    more = {"max_tokens": 24, "temperature": 0}
+    # The SDK has no name for the temperature any more.
+    more = {"max_tokens": 24, "extra_body": {"temperature": 0}}
     raw = client().messages.with_raw_response.create(**asked(real, said, **more))
     whole = fits(raw.parse())
     assert text_of(whole).strip() and whole.stop_reason in ("end_turn", "max_tokens"), whole
@@ -375,7 +395,7 @@ def check_the_real_model(real):
 def check_the_real_model_calls_a_tool(real):
     said = [{"role": "user", "content": WEATHER_QUESTION}]
     forced = {"tools": [TOOL], "tool_choice": {"type": "tool", "name": "get_weather"}}
-    message = create(real, said, temperature=0, **forced)
+    message = create(real, said, extra_body={"temperature": 0}, **forced)
     (call,) = [block for block in message.content if block.type == "tool_use"]
     is_weather(call.input)
     same(message.stop_reason, "tool_use")
@@ -384,7 +404,7 @@ def check_the_real_model_calls_a_tool(real):
         {"role": "assistant", "content": message.content},
         {"role": "user", "content": [result]},
     ]
-    rest = {"tools": [TOOL], "tool_choice": {"type": "none"}, "temperature": 0, "max_tokens": 16}
+    rest = {"tools": [TOOL], "tool_choice": {"type": "none"}, "max_tokens": 16}
     assert text_of(create(real, turns, **rest)).strip()
 
 
