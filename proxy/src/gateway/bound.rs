@@ -6,7 +6,10 @@ use crate::{
     prices::Bound,
     routing,
 };
-use tollgate_types::{EmbedRequest, Error, ErrorKind, GenerateRequest, Message, Part, Result};
+use serde_json::Map;
+use tollgate_types::{
+    EmbedRequest, Error, ErrorKind, Extras, GenerateRequest, Message, Part, Result,
+};
 
 /// Providers add tokens of their own: turn markers, tool preambles (Anthropic's is the largest
 /// published, below 700 tokens: docs.anthropic.com, "Tool use", pricing).
@@ -65,7 +68,9 @@ async fn input(candidate: &Candidate, request: &GenerateRequest) -> Result<(u64,
     let media = request.messages.iter().map(media_of_message).fold(0, u64::saturating_add);
     let media = media.saturating_mul(MEDIA_TOKENS);
     let most = bytes.saturating_add(PREAMBLE_TOKENS).saturating_add(media);
-    Ok((most, bytes.div_ceil(BYTES_PER_TOKEN_USUALLY)))
+    // Without a turn there is no prompt: Ollama's clients load a model like that.
+    let read = if request.messages.is_empty() { 0 } else { bytes };
+    Ok((most, read.div_ceil(BYTES_PER_TOKEN_USUALLY)))
 }
 
 /// How many images a turn may hold.
@@ -81,9 +86,14 @@ fn media_of_part(part: &Part) -> u64 {
         Part::ToolResult(result) => {
             result.content.iter().map(media_of_part).fold(0, u64::saturating_add)
         }
-        Part::Text(text) => u64::from(!text.extras.is_empty()),
+        Part::Text(text) => u64::from(may_hold_an_image(&text.extras)),
         Part::Reasoning(_) | Part::ToolCall(_) | Part::Refusal(_) => 0,
     }
+}
+
+/// Whether a text's namespaced data says more than that the text shall be cached.
+fn may_hold_an_image(extras: &Extras) -> bool {
+    extras.values().flat_map(Map::keys).any(|key| key != "cache_control")
 }
 
 /// The longest answer that the caller and the model allow.
@@ -143,7 +153,10 @@ mod tests {
         let dressed =
             json!({"type": "text", "text": "", "extras": {"openai": {"type": "image_url"}}});
         let result = json!({"type": "tool_result", "call_id": "c", "content": [inline, inline]});
-        for (part, count) in [(&inline, 1), (&native, 1), (&dressed, 1), (&result, 2)] {
+        let cached = json!({"type": "text", "text": "", "extras":
+            {"anthropic": {"cache_control": {"type": "ephemeral"}}}});
+        for (part, count) in [(&inline, 1), (&native, 1), (&dressed, 1), (&result, 2), (&cached, 0)]
+        {
             assert_eq!(images(json!([part])), count, "{part}");
         }
         assert_eq!(images(json!([{"type": "text", "text": "plain"}])), 0);

@@ -87,6 +87,10 @@ pub(super) fn status_of(error: &Error) -> StatusCode {
         ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorKind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         ErrorKind::Unsupported => StatusCode::UNPROCESSABLE_ENTITY,
+        // No standard status says that a call was cancelled; this is nginx's and Google's.
+        ErrorKind::Cancelled => {
+            StatusCode::from_u16(499).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        }
         ErrorKind::Conflict => StatusCode::CONFLICT,
         ErrorKind::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::Timeout => match error.body().blame {
@@ -223,6 +227,7 @@ mod tests {
             (ErrorKind::TooLarge, 413),
             (ErrorKind::Unsupported, 422),
             (ErrorKind::RateLimited, 429),
+            (ErrorKind::Cancelled, 499),
             (ErrorKind::Internal, 500),
             (ErrorKind::Upstream, 502),
             (ErrorKind::Overloaded, 503),
