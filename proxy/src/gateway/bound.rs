@@ -68,7 +68,9 @@ async fn input(candidate: &Candidate, request: &GenerateRequest) -> Result<(u64,
     let media = request.messages.iter().map(media_of_message).fold(0, u64::saturating_add);
     let media = media.saturating_mul(MEDIA_TOKENS);
     let most = bytes.saturating_add(PREAMBLE_TOKENS).saturating_add(media);
-    Ok((most, bytes.div_ceil(BYTES_PER_TOKEN_USUALLY)))
+    // Without a turn there is no prompt: Ollama's clients load a model like that.
+    let read = if request.messages.is_empty() { 0 } else { bytes };
+    Ok((most, read.div_ceil(BYTES_PER_TOKEN_USUALLY)))
 }
 
 /// How many images a turn may hold.

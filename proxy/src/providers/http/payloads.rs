@@ -9,20 +9,23 @@ const MAX_LINE_BYTES: usize = 64 << 20;
 
 /// Bytes in any pieces in, payloads out.
 #[derive(Debug)]
-pub(super) enum Payloads {
+pub enum Payloads {
+    /// Of server-sent events.
     Sse(SseDecoder),
+    /// Of lines.
     Lines(Lines),
 }
 
 /// Newline-delimited JSON.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub struct Lines {
     line: Vec<u8>,
     ready: VecDeque<Vec<u8>>,
 }
 
 impl Payloads {
-    pub(super) fn new(framing: Framing) -> Self {
+    /// Nothing yet.
+    pub fn new(framing: Framing) -> Self {
         match framing {
             Framing::Sse => Self::Sse(SseDecoder::default()),
             Framing::Lines => Self::Lines(Lines::default()),
@@ -33,7 +36,7 @@ impl Payloads {
     ///
     /// # Errors
     /// When a payload grows beyond 64 MiB.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), EventTooLarge> {
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), EventTooLarge> {
         match self {
             Self::Sse(sse) => sse.push(bytes),
             Self::Lines(lines) => lines.push(bytes),
@@ -41,7 +44,7 @@ impl Payloads {
     }
 
     /// The bytes have ended: what is left counts as a payload.
-    pub(super) fn end(&mut self) {
+    pub fn end(&mut self) {
         match self {
             Self::Sse(sse) => sse.end(),
             Self::Lines(lines) => lines.end_line(),
@@ -49,7 +52,7 @@ impl Payloads {
     }
 
     /// The next payload; what is not UTF-8 is replaced.
-    pub(super) fn next(&mut self) -> Option<String> {
+    pub fn next_payload(&mut self) -> Option<String> {
         let payload = match self {
             Self::Sse(sse) => sse.next_data(),
             Self::Lines(lines) => lines.ready.pop_front(),
@@ -93,10 +96,10 @@ mod tests {
         let mut all = Vec::new();
         for piece in pieces {
             payloads.push(piece).unwrap();
-            all.extend(std::iter::from_fn(|| payloads.next()));
+            all.extend(std::iter::from_fn(|| payloads.next_payload()));
         }
         payloads.end();
-        all.extend(std::iter::from_fn(|| payloads.next()));
+        all.extend(std::iter::from_fn(|| payloads.next_payload()));
         all
     }
 
