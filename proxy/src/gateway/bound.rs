@@ -68,19 +68,15 @@ async fn input(candidate: &Candidate, request: &GenerateRequest) -> Result<(u64,
     let media = request.messages.iter().map(media_of_message).fold(0, u64::saturating_add);
     let media = media.saturating_mul(MEDIA_TOKENS);
     let most = bytes.saturating_add(PREAMBLE_TOKENS).saturating_add(media);
-    Ok((most, bytes.div_ceil(BYTES_PER_TOKEN_USUALLY)))
+    // Without a turn there is no prompt: Ollama's clients load a model like that.
+    let read = if request.messages.is_empty() { 0 } else { bytes };
+    Ok((most, read.div_ceil(BYTES_PER_TOKEN_USUALLY)))
 }
 
 /// How many images a turn may hold.
 fn media_of_message(message: &Message) -> u64 {
     let parts = message.content.iter().map(media_of_part).fold(0, u64::saturating_add);
-    parts.saturating_add(u64::from(may_hide_media(&message.extras)))
-}
-
-/// Whether extras may hold an image. Those of the Responses API cannot: they only add what is not
-/// there, ids and states for the most part.
-fn may_hide_media(extras: &Extras) -> bool {
-    extras.keys().any(|namespace| namespace != responses::NAMESPACE)
+    parts.saturating_add(u64::from(may_hold_an_image(&message.extras)))
 }
 
 /// How many images a part may hold. What a provider alone understands may be one.
@@ -90,9 +86,16 @@ fn media_of_part(part: &Part) -> u64 {
         Part::ToolResult(result) => {
             result.content.iter().map(media_of_part).fold(0, u64::saturating_add)
         }
-        Part::Text(text) => u64::from(may_hide_media(&text.extras)),
+        Part::Text(text) => u64::from(may_hold_an_image(&text.extras)),
         Part::Reasoning(_) | Part::ToolCall(_) | Part::Refusal(_) => 0,
     }
+}
+
+/// Whether namespaced data says more than that the text shall be cached. That of the Responses API
+/// holds no image: it only adds what is not there, ids and states for the most part.
+fn may_hold_an_image(extras: &Extras) -> bool {
+    let others = extras.iter().filter(|(namespace, _)| *namespace != responses::NAMESPACE);
+    others.flat_map(|(_, facts)| facts.keys()).any(|key| key != "cache_control")
 }
 
 /// The longest answer that the caller and the model allow.
@@ -152,7 +155,10 @@ mod tests {
         let dressed =
             json!({"type": "text", "text": "", "extras": {"openai": {"type": "image_url"}}});
         let result = json!({"type": "tool_result", "call_id": "c", "content": [inline, inline]});
-        for (part, count) in [(&inline, 1), (&native, 1), (&dressed, 1), (&result, 2)] {
+        let cached = json!({"type": "text", "text": "", "extras":
+            {"anthropic": {"cache_control": {"type": "ephemeral"}}}});
+        for (part, count) in [(&inline, 1), (&native, 1), (&dressed, 1), (&result, 2), (&cached, 0)]
+        {
             assert_eq!(images(json!([part])), count, "{part}");
         }
         assert_eq!(images(json!([{"type": "text", "text": "plain"}])), 0);

@@ -42,6 +42,11 @@ pub(super) trait Framing: Send + 'static {
 
     /// The bytes that keep a silent connection open.
     fn heartbeat(&self) -> Bytes;
+
+    /// The bytes behind the last event of a good end, whoever wrote that.
+    fn end(&mut self) -> Bytes {
+        Bytes::new()
+    }
 }
 
 /// A streamed answer. Dropping its body drops the events, which stops the upstream.
@@ -115,8 +120,11 @@ impl<F: Framing> Relay<F> {
         let bytes = self.framing.frame(&event);
         match event {
             // Without the upstream's own ending it was Tollgate that ended the answer.
-            StreamEvent::Finish { .. } if !self.held.is_empty() => self.held.split().freeze(),
-            StreamEvent::Finish { .. } => bytes,
+            StreamEvent::Finish { .. } => {
+                let last = if self.held.is_empty() { bytes } else { self.held.split().freeze() };
+                let end = self.framing.end();
+                if end.is_empty() { last } else { [last, end].concat().into() }
+            }
             _ if self.verbatim => Bytes::new(),
             _ => bytes,
         }

@@ -6,7 +6,7 @@
 
 mod answer;
 mod lines;
-mod payloads;
+pub mod payloads;
 mod tls;
 mod transport;
 
@@ -144,7 +144,7 @@ pub(super) trait Wire: 'static {
 
 /// How a stream is cut into payloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Framing {
+pub enum Framing {
     /// Server-sent events.
     Sse,
     /// A JSON document a line.

@@ -22,7 +22,7 @@ use crate::dialects::ollama::{
 pub const BASE_URL: &str = "http://127.0.0.1:11434/api";
 
 /// The path of the API at every address that names none.
-const USUAL_PATH: &str = "api";
+const USUAL_PATH: &str = "/api";
 
 /// Models about which more than their names is asked.
 const SHOWN_AT_MOST: usize = 64;
@@ -76,14 +76,8 @@ impl Ollama {
     /// # Errors
     /// `invalid_request` for a base URL or key that cannot be sent, or when the base URL is https
     /// and the system has no certificates.
-    pub fn new(mut options: HttpOptions) -> Result<Self> {
-        if let Ok(mut url) = reqwest::Url::parse(&options.base_url)
-            && url.path() == "/"
-        {
-            url.set_path(USUAL_PATH);
-            options.base_url = url.into();
-        }
-        let transport = Transport::new(&options)?;
+    pub fn new(options: HttpOptions) -> Result<Self> {
+        let transport = Transport::new(&options.with_usual_path(USUAL_PATH))?;
         Ok(Self { name: options.name.into(), transport })
     }
 

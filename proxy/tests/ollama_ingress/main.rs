@@ -195,3 +195,19 @@ async fn every_path_asks_for_a_credential() {
         assert!(error["error"].is_string(), "{error}");
     }
 }
+
+#[tokio::test]
+async fn loading_a_model_costs_no_tokens() {
+    let gate = Gate::start().await;
+    for (path, body) in [
+        ("/api/chat", json!({"model": "ollama/mock-echo", "messages": []})),
+        ("/api/generate", json!({"model": "ollama/mock-echo", "keep_alive": 0})),
+    ] {
+        let streamed = lines(&gate.post(path, &body).await.body);
+        assert!(streamed[0]["done_reason"].as_str().unwrap().ends_with("load"), "{streamed:?}");
+    }
+    let reply = gate.send(Method::GET, "/api/v1/usage", None).await;
+    let usage: Value = serde_json::from_str(&reply.body).unwrap();
+    assert_eq!(usage["total"]["requests"], 2, "{usage}");
+    assert_eq!(usage["total"]["usage"]["input"], 0, "{usage}");
+}

@@ -45,7 +45,7 @@ impl StreamEncoder {
     pub fn push(&mut self, event: &StreamEvent) -> Vec<Value> {
         match event {
             StreamEvent::Start { origin, .. } => {
-                self.made_by_ollama = origin.api.starts_with("ollama.");
+                *self = Self::new(std::mem::take(&mut self.head), self.api).made_by(&origin.api);
                 Vec::new()
             }
             StreamEvent::PartStart { index, part } => self.part_start(*index, part),
@@ -66,10 +66,9 @@ impl StreamEncoder {
                 self.line(said)
             }
             StreamEvent::PartEnd { index, .. } => self.part_end(*index),
-            StreamEvent::Raw { api, value } if api == self.api.name() => match value {
-                Value::Object(fields) => vec![self.write(fields.clone())],
-                _ => Vec::new(),
-            },
+            StreamEvent::Raw { api, value: Value::Object(fields) } if api == self.api.name() => {
+                vec![self.write(fields.clone())]
+            }
             StreamEvent::Finish { finish, usage, extras, .. } => {
                 let open: Vec<u32> = self.parts.keys().copied().collect();
                 let mut lines: Vec<Value> =

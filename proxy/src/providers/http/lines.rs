@@ -29,7 +29,7 @@ impl AnswerLines {
     /// When the connection breaks or is silent for too long.
     pub(in crate::providers) async fn next(&mut self) -> Result<Option<String>> {
         loop {
-            if let Some(line) = self.payloads.next() {
+            if let Some(line) = self.payloads.next_payload() {
                 return Ok(Some(line));
             }
             if self.ended {
