@@ -1,6 +1,6 @@
 # Each target is one short script; what they share, the cache folder above all, is in scripts/env.sh.
 .DEFAULT_GOAL := help
-.PHONY: help setup run build model test lint bench docs clean distclean
+.PHONY: help setup run build model test lint bench fuzz docs clean distclean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ lint: ## formatting, clippy, and the thin client
 
 bench: ## run the benchmarks
 	@. scripts/env.sh && cargo bench --locked -p tollgate-bench
+
+fuzz: ## feed the codecs bytes that nobody chose, a minute per target; needs nightly Rust and cargo-fuzz
+	@scripts/fuzz.sh
 
 docs: ## build the API documentation; warnings are errors
 	@. scripts/env.sh && RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps

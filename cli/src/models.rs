@@ -17,13 +17,16 @@ fn row(model: &ModelInfo) -> [String; 6] {
     let price = |pick: fn(&tollgate_types::ModelPrice) -> &String| {
         model.price.as_ref().map_or_else(|| "-".to_owned(), |price| pick(price).clone())
     };
-    let features: Vec<_> = model.features.iter().map(|feature| feature.as_str()).collect();
+    let features = model.features.iter().map(|feature| feature.as_str());
+    let capabilities = model.capabilities.iter().map(|capability| capability.as_str());
+    let can: Vec<_> =
+        if model.capabilities.is_empty() { features.collect() } else { capabilities.collect() };
     [
         model.id.clone(),
         model.aliases.join(" "),
         model.context_window.map_or_else(|| "-".to_owned(), |tokens| tokens.to_string()),
         price(|price| &price.input),
         price(|price| &price.output),
-        features.join(" "),
+        can.join(" "),
     ]
 }

@@ -11,6 +11,7 @@ use crate::{
     limits::Limits,
     prices::PriceList,
     providers::ProviderError,
+    registry::Registry,
     store::{Patience, ServerLock, Store, StoreError},
     tasks::Tasks,
 };
@@ -81,7 +82,9 @@ impl App {
         let store = open_store(config, Patience::Server).await?;
         let lock = store.lock()?;
         let access = Access::new(store.clone(), Arc::clone(&clock)).map_err(|e| system(&e))?;
-        let prices = PriceList::new(&config.prices).map_err(|e| system(&e))?;
+        let registry = Registry::of(config);
+        registry.check().map_err(|e| system(&e))?;
+        let prices = PriceList::new(&config.prices).map_err(|e| system(&e))?.or_listed(registry);
         let ledger = Ledger::open(store.clone(), Arc::clone(&clock), &tasks).await?;
         let catalog = catalog.await?;
         let limits = Limits::new(config.limits.max_concurrent);

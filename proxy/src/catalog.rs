@@ -8,8 +8,9 @@ pub use plan::{Candidate, Plan, UnknownModel};
 
 use crate::{
     access::Pattern,
-    config::{Alias, Config, Environment, ProviderEntry, ProviderKind},
+    config::{Config, Environment, ProviderEntry, ProviderKind},
     providers::{self, ProviderError},
+    registry::Registry,
 };
 use std::sync::Arc;
 use tollgate_types::{ModelInfo, Provider};
@@ -27,10 +28,18 @@ pub(crate) struct Upstream {
     recent: list::Recent,
 }
 
+/// A name of the operator's for models of providers.
+pub(crate) struct Alias {
+    name: String,
+    /// `provider/model`, tried in this order.
+    targets: Vec<String>,
+}
+
 /// All upstreams and aliases.
 pub struct Catalog {
     upstreams: Vec<Upstream>,
     aliases: Vec<Alias>,
+    registry: Registry,
 }
 
 impl std::fmt::Debug for Catalog {
@@ -58,7 +67,10 @@ impl Catalog {
         for (entry, provider) in config.providers.iter().zip(providers) {
             upstreams.push(Upstream::new(entry, provider).await);
         }
-        Self { upstreams, aliases: config.models.clone() }
+        let names = config.models.iter().flat_map(|entry| entry.names());
+        let aliases =
+            names.map(|(name, targets)| Alias { name: name.clone(), targets: targets.to_vec() });
+        Self { upstreams, aliases: aliases.collect(), registry: Registry::of(config) }
     }
 
     fn upstream(&self, name: &str) -> Option<&Upstream> {
@@ -95,3 +107,6 @@ impl Upstream {
         self.known.iter().find(|known| known.id == model)
     }
 }
+
+#[cfg(test)]
+mod tests;

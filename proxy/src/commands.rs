@@ -8,6 +8,7 @@ mod keys;
 pub mod models;
 mod output;
 mod pull;
+mod running;
 mod serve;
 mod usage;
 mod users;
@@ -48,10 +49,12 @@ failure_of!(
     crate::access::IssueError,
     crate::config::ConfigError,
     crate::ledger::report::ReportError,
+    crate::providers::ProviderError,
     crate::store::StoreError,
     models::PullError,
     serde_json::Error,
     std::io::Error,
+    tollgate_types::Error,
 );
 
 /// The Tollgate server: real provider keys and local models behind it, Tollgate keys in front.
@@ -95,7 +98,7 @@ enum Command {
     Prices(config::Prices),
     /// Show what was used, by whom, and what it cost.
     Usage(usage::UsageArgs),
-    /// Fetch model files.
+    /// Fetch models, and see which ones are loaded.
     #[command(subcommand)]
     Models(pull::Models),
     /// Check the configuration.
@@ -121,7 +124,7 @@ pub async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
         return format.tell(&format!("tollgate {version}"), &json!({"version": version}));
     }
     if let Command::Models(models) = cli.command {
-        return pull::run(models, environment).await;
+        return pull::run(models, cli.config.as_deref(), environment).await;
     }
     let config = Config::load(cli.config.as_deref(), environment)?;
     match cli.command {

@@ -15,8 +15,8 @@ mod suggest;
 pub use environment::Environment;
 pub use file::ConfigError;
 pub use limits::Limits;
-pub use models::Alias;
-pub use prices::PriceEntry;
+pub use models::ModelEntry;
+pub use prices::{Amounts, LongContext, PriceEntry};
 pub use providers::{GpuLayers, LoadedModel, OpenaiApi, ProviderEntry, ProviderKind};
 pub use server::Server;
 pub use store::StoreSettings;
@@ -35,8 +35,8 @@ pub struct Config {
     pub limits: Limits,
     /// Upstreams, in the order in which they are asked.
     pub providers: Vec<ProviderEntry>,
-    /// Aliases.
-    pub models: Vec<Alias>,
+    /// Aliases, and facts about models.
+    pub models: Vec<ModelEntry>,
     /// What models cost.
     pub prices: Vec<PriceEntry>,
 }

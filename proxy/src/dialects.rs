@@ -14,4 +14,6 @@ pub mod call_id;
 pub mod patch;
 pub mod stream;
 pub mod openai;
+pub mod ollama;
+pub mod anthropic;
 pub mod google;

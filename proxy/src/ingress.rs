@@ -1,11 +1,14 @@
 //! Ways in: decode, run, encode. The whole API stands on this page.
 
+mod anthropic;
 mod body;
 mod front;
 mod google;
 mod health;
+mod models;
 mod native;
 mod observe;
+mod ollama;
 mod openai;
 mod problem;
 mod reply;
@@ -24,7 +27,7 @@ use tollgate_types::wire::path;
 pub const OPEN_PATHS: [&str; 3] = ["/health/live", "/health/ready", "/health/startup"];
 
 /// Paths that ask for a credential, with the method that they take.
-pub const GUARDED_PATHS: [(&str, &str); 33] = [
+pub const GUARDED_PATHS: &[(&str, &str)] = &[
     ("POST", path::GENERATE),
     ("POST", path::STREAM),
     ("POST", path::EMBED),
@@ -40,6 +43,28 @@ pub const GUARDED_PATHS: [(&str, &str); 33] = [
     ("POST", "/openai/v1/embeddings"),
     ("GET", "/openai/v1/models"),
     ("GET", "/openai/v1/models/local/any"),
+    ("POST", "/api/chat"),
+    ("POST", "/api/generate"),
+    ("POST", "/api/embed"),
+    ("POST", "/api/embeddings"),
+    ("GET", "/api/tags"),
+    ("POST", "/api/show"),
+    ("GET", "/api/ps"),
+    ("GET", "/api/version"),
+    ("POST", "/ollama/api/chat"),
+    ("POST", "/ollama/api/generate"),
+    ("POST", "/ollama/api/embed"),
+    ("POST", "/ollama/api/embeddings"),
+    ("GET", "/ollama/api/tags"),
+    ("POST", "/ollama/api/show"),
+    ("GET", "/ollama/api/ps"),
+    ("GET", "/ollama/api/version"),
+    ("POST", "/v1/messages"),
+    ("POST", "/v1/messages/count_tokens"),
+    ("POST", "/anthropic/v1/messages"),
+    ("POST", "/anthropic/v1/messages/count_tokens"),
+    ("GET", "/anthropic/v1/models"),
+    ("GET", "/anthropic/v1/models/local/any"),
     ("POST", "/v1/models/local/any:generateContent"),
     ("POST", "/v1/models/local/any:streamGenerateContent"),
     ("POST", "/v1/models/local/any:embedContent"),
@@ -62,16 +87,25 @@ pub const GUARDED_PATHS: [(&str, &str); 33] = [
 
 /// Every route. A path that is not there is refused in the words of the dialect it stands below.
 pub fn router(front: Arc<Front>) -> Router {
-    let v1 = dialect::<openai::Shape>(openai::routes());
+    let openai = openai::routes().merge(models::routes());
+    let v1 = dialect::<openai::Shape>(openai.clone().merge(anthropic::routes()));
+    let openai = dialect::<openai::Shape>(openai);
+    let anthropic = anthropic::routes().merge(anthropic::model_routes());
     let google = dialect::<google::Shape>(google::routes());
     Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/health/startup", get(health::live))
         .merge(native::routes())
-        // Google's newer clients call methods of models beside OpenAI's list of them.
-        .nest("/v1", v1.clone().merge(google::methods()))
-        .nest("/openai/v1", v1)
+        .nest(
+            "/api",
+            dialect::<ollama::Shape>(ollama::routes()).fallback(any(ollama::unknown_path)),
+        )
+        .nest("/ollama/api", dialect::<ollama::Shape>(ollama::routes()))
+        // Google's newer clients call methods of models beside the list of them.
+        .nest("/v1", v1.merge(google::methods()))
+        .nest("/openai/v1", openai)
+        .nest("/anthropic/v1", dialect::<anthropic::Shape>(anthropic))
         .nest("/v1beta", google.clone())
         .nest("/google/v1beta", google.clone())
         .nest("/google/v1", google)

@@ -4,11 +4,13 @@
 //! becomes a [`Hold`] (money set aside in every budget, durably) becomes a [`Meter`] (counts, and
 //! settles). Each of them leaves the books right when it is merely dropped.
 //!
-//! Read next: `writer` (the one task that moves money), then `meter`.
+//! Read next: `writer` (the one task that moves money), `page` (where it decides), then `meter`.
 
+mod batch;
 mod hold;
 mod meter;
 mod outcome;
+mod page;
 pub mod report;
 mod status;
 mod sweep;

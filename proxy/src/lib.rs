@@ -13,6 +13,8 @@ pub mod dialects;
 // what the operator said, and what the operator sees
 pub mod config;
 pub mod telemetry;
+// what is known about models before anyone is asked
+pub mod registry;
 // the only SQL
 pub mod store;
 // gates: who may, how often, for how much, out of which budget

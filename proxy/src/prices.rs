@@ -5,4 +5,4 @@ mod quote;
 mod rates;
 
 pub use quote::{Bound, Quote, quote};
-pub use rates::{PriceList, Rates};
+pub use rates::{LongRates, PriceList, Rates};

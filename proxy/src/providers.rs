@@ -76,16 +76,29 @@ pub async fn open(
         | ProviderKind::Google
         | ProviderKind::Ollama => {
             let options = http_options(entry, environment)?;
-            vendor(entry, options).map_err(|error| ProviderError::Client {
-                provider: entry.name.clone(),
-                message: error.to_string(),
-            })
+            vendor(entry, options).map_err(|error| no_client(entry, &error))
         }
         #[cfg(feature = "local")]
         ProviderKind::Llama => llama::open(entry).await,
         #[cfg(not(feature = "local"))]
         ProviderKind::Llama => Err(ProviderError::NotBuilt { provider: entry.name.clone() }),
     }
+}
+
+/// The Ollama server that an entry describes, for what no other provider can do.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_ollama(
+    entry: &ProviderEntry,
+    environment: &Environment,
+) -> Result<ollama::Ollama, ProviderError> {
+    let options = http_options(entry, environment)?;
+    ollama::Ollama::new(options).map_err(|error| no_client(entry, &error))
+}
+
+fn no_client(entry: &ProviderEntry, error: &tollgate_types::Error) -> ProviderError {
+    ProviderError::Client { provider: entry.name.clone(), message: error.to_string() }
 }
 
 fn vendor(

@@ -13,7 +13,9 @@ mod reports;
 mod tokens;
 
 pub use accounts::{Account, KeyRow, UserRow};
-pub use books::{Books, Charge, ChargedBudget, OpenHold};
+pub use books::{
+    Books, Charge, ChargedBudget, Found, NewHold, OpenHold, Owner, Share, WindowChange, WindowKey,
+};
 pub use budgets::{BudgetRow, Counters};
 pub use entries::EntryRow;
 pub use error::StoreError;

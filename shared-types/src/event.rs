@@ -13,7 +13,7 @@ use serde_json::Value;
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum StreamEvent {
-    /// The answer begins.
+    /// The answer begins. A second one begins it anew: the parts before it do not count any more.
     Start {
         /// Who answers.
         origin: Origin,

@@ -42,8 +42,10 @@ impl Fold {
         }
         match event {
             StreamEvent::Start { origin, warnings, .. } => {
+                // A provider may begin anew: what it said before does not count any more.
                 if self.origin.replace(origin).is_some() {
-                    return Err(protocol("the stream started twice"));
+                    self.parts.clear();
+                    self.usage = Usage::default();
                 }
                 self.warnings.extend(warnings);
             }
@@ -197,7 +199,15 @@ mod tests {
         assert_eq!(kind(vec![finish()]), ErrorKind::Protocol);
         assert_eq!(kind(vec![start(), StreamEvent::delta(0, "x"), finish()]), ErrorKind::Protocol);
         assert_eq!(kind(vec![start(), finish(), finish()]), ErrorKind::Protocol);
-        assert_eq!(kind(vec![start(), start(), finish()]), ErrorKind::Protocol);
+    }
+
+    #[test]
+    fn a_provider_that_begins_anew_replaces_what_it_had_said() {
+        let part = |text: &str| StreamEvent::PartStart { index: 0, part: Part::text(text) };
+        let usage = StreamEvent::Usage { usage: Usage::tokens(9, 9) };
+        let events = vec![start(), usage, part("lost"), start(), part("kept"), finish()];
+        let answer = fold(events).unwrap();
+        assert_eq!((answer.text().as_str(), answer.usage), ("kept", Usage::tokens(1, 2)));
     }
 
     fn part() -> impl Strategy<Value = Part> {

@@ -36,7 +36,7 @@ pub use event::StreamEvent;
 pub use extras::Extras;
 pub use fold::{Fold, events_of};
 pub use message::{Message, Origin, Role};
-pub use model::{Feature, ModelInfo, ModelPrice};
+pub use model::{Capability, Feature, LongPrice, ModelInfo, ModelPrice};
 pub use money::{MoneyParseError, NanoUsd};
 pub use options::{CallOptions, Original};
 pub use part::{

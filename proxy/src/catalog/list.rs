@@ -55,6 +55,7 @@ impl Catalog {
             id,
             ..info
         };
+        let info = self.registry.complete(&target.provider, &target.model, info);
         Listed { target, info }
     }
 }

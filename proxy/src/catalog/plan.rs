@@ -16,7 +16,7 @@ pub struct Candidate {
     pub in_process: bool,
     /// Most tokens of prompt and answer together, where known.
     pub context_window: Option<u32>,
-    /// Most tokens of an answer that is not limited by the caller, where known.
+    /// Most tokens of one answer, where known.
     pub max_output: Option<u32>,
 }
 
@@ -48,6 +48,8 @@ impl Plan {
 
 impl Catalog {
     /// Resolves an alias, `provider/model`, or the bare id of a model that one upstream serves.
+    /// Where several would pass any id on, the one at the address of the model's vendor is meant:
+    /// `claude-...` goes to Anthropic even if another host takes every name.
     ///
     /// # Errors
     /// When nothing serves the name, or several do.
@@ -72,17 +74,36 @@ impl Catalog {
         } else {
             knowing
         };
-        match serving.as_slice() {
-            [only] => Ok(Plan { candidates: vec![only.candidate(name)] }),
-            several => plan_of(Vec::new(), || unknown(name, several)),
+        match (serving.as_slice(), self.of_vendor(name, &serving).as_slice()) {
+            ([only], _) | (_, [only]) => Ok(Plan { candidates: vec![self.candidate(only, name)] }),
+            (several, _) => plan_of(Vec::new(), || unknown(name, several)),
         }
+    }
+
+    /// The upstreams that take any name and are at the address of this model's vendor.
+    fn of_vendor<'u>(&self, model: &str, serving: &[&'u Upstream]) -> Vec<&'u Upstream> {
+        let passes_on = |upstream: &&&Upstream| upstream.knows(model).is_none();
+        let of_vendor = |upstream: &&Upstream| self.registry.is_of_vendor(&upstream.name, model);
+        serving.iter().filter(passes_on).copied().filter(of_vendor).collect()
     }
 
     /// `provider/model`.
     fn exact(&self, name: &str) -> Option<Candidate> {
         let (provider, model) = name.split_once('/')?;
         let upstream = self.upstream(provider)?;
-        upstream.serves(model).then(|| upstream.candidate(model))
+        upstream.serves(model).then(|| self.candidate(upstream, model))
+    }
+
+    fn candidate(&self, upstream: &Upstream, model: &str) -> Candidate {
+        let told = upstream.knows(model).cloned().unwrap_or_default();
+        let known = self.registry.complete(&upstream.name, model, told);
+        Candidate {
+            target: Target { provider: upstream.name.clone(), model: model.to_owned() },
+            provider: Arc::clone(&upstream.provider),
+            in_process: upstream.in_process,
+            context_window: known.context_window,
+            max_output: known.max_output_tokens,
+        }
     }
 }
 
@@ -103,17 +124,4 @@ fn unknown(name: &str, several: &[&Upstream]) -> String {
     }
     let names: Vec<_> = several.iter().map(|up| format!("{}/{shown}", up.name)).collect();
     format!("several providers could serve {shown:?}, ask for one of: {}", names.join(", "))
-}
-
-impl Upstream {
-    fn candidate(&self, model: &str) -> Candidate {
-        let known = self.knows(model);
-        Candidate {
-            target: Target { provider: self.name.clone(), model: model.to_owned() },
-            provider: Arc::clone(&self.provider),
-            in_process: self.in_process,
-            context_window: known.and_then(|info| info.context_window),
-            max_output: known.and_then(|info| info.max_output_tokens),
-        }
-    }
 }

@@ -19,6 +19,11 @@ impl Format {
     pub(super) fn tell(&self, sentence: &str, value: &impl Serialize) -> Result<(), Failure> {
         if self.json { json(value) } else { line(sentence) }
     }
+
+    /// Whether a program reads it.
+    pub(super) fn is_json(&self) -> bool {
+        self.json
+    }
 }
 
 /// Prints one line.

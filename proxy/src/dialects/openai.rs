@@ -6,7 +6,7 @@
 
 mod usage;
 mod finish;
-mod logprobs;
+pub(in crate::dialects) mod logprobs;
 mod citation;
 mod media;
 mod reasoning;

@@ -39,6 +39,7 @@ struct Said {
     message: String,
     param: Option<String>,
     retry_delay: Option<String>,
+    request_id: Option<String>,
     /// Google's word for the cause, in the details.
     reason: String,
 }
@@ -48,11 +49,17 @@ impl Said {
         Self { message: text.trim().to_owned(), ..Self::default() }
     }
 
-    /// `{"error": {...}}` (OpenAI), `[{"error": ...}]` (Google), `{"error": "text", "code": ...}`
+    /// `{"error": {...}}` (OpenAI; Anthropic with a `request_id` beside it), `[{"error": ...}]` (Google), `{"error": "text", "code": ...}`
     /// (xAI), `{"message": ...}` (Mistral, Cohere), `{"detail": ...}` (Mistral, FastAPI).
     fn of(body: &Value) -> Option<Self> {
         let body = body.get(0).unwrap_or(body);
         let error = body.get("error").map(|error| error.get(0).unwrap_or(error));
+        let request_id = body.get("request_id").and_then(Value::as_str).map(str::to_owned);
+        let said = Self::of_either(body, error)?;
+        Some(Self { request_id, ..said })
+    }
+
+    fn of_either(body: &Value, error: Option<&Value>) -> Option<Self> {
         match error {
             Some(Value::Object(_)) => Some(Self::read(error?)),
             Some(Value::String(text)) => {
@@ -79,6 +86,7 @@ impl Said {
             message: said.map_or_else(|| error.to_string(), |said| words(Some(said))),
             param: error.get("param").and_then(Value::as_str).map(str::to_owned),
             retry_delay: detail("retryDelay").map(str::to_owned),
+            request_id: None,
             reason,
         }
     }
@@ -102,7 +110,8 @@ impl Said {
             body.param = self.param;
             body.status = status;
             body.provider = Some(provider.to_owned());
-            body.upstream_request_id = header("x-request-id").map(str::to_owned);
+            let id = header("x-request-id").or_else(|| header("request-id"));
+            body.upstream_request_id = id.map(str::to_owned).or(self.request_id);
             body.retry_after_ms = headers
                 .and_then(|headers| wait_ms(headers, kind))
                 .or_else(|| self.retry_delay.as_deref().and_then(millis));
@@ -126,6 +135,7 @@ impl Said {
                 "invalid_request_error" => ErrorKind::InvalidRequest,
                 "permission_error" => ErrorKind::PermissionDenied,
                 "not_found_error" => ErrorKind::NotFound,
+                "request_too_large" => ErrorKind::TooLarge,
                 "timeout_error" => ErrorKind::Timeout,
                 _ if self.code == "rate_limit_exceeded" => ErrorKind::RateLimited,
                 _ => ErrorKind::Upstream,
@@ -141,7 +151,7 @@ impl Said {
         // Google's compatible endpoint says the same words for a limit per minute.
         let account_empty =
             message.contains("exceeded your current quota") && message.contains("openai.com");
-        if named(&["insufficient_quota", "billing_hard_limit_reached"])
+        if named(&["insufficient_quota", "billing_hard_limit_reached", "billing_error"])
             || account_empty
             || says(&EMPTY_ACCOUNTS)
             || status == Some(402)
@@ -216,19 +226,49 @@ fn class_by_status(status: u16) -> Option<ErrorKind> {
 fn wait_ms(headers: &HeaderMap, kind: ErrorKind) -> Option<u64> {
     let header = |name: &str| headers.get(name)?.to_str().ok();
     let seconds = |text: &str| millis(&format!("{text}s"));
-    let asked = header("retry-after-ms")
-        .and_then(|text| millis(&format!("{text}ms")))
-        .or_else(|| header("retry-after").and_then(seconds));
+    let now = header("date").and_then(http_date);
+    let asked =
+        header("retry-after-ms").and_then(|text| millis(&format!("{text}ms"))).or_else(|| {
+            header("retry-after")
+                .and_then(|text| seconds(text).or_else(|| until(now, http_date(text))))
+        });
     if asked.is_some() || kind != ErrorKind::RateLimited {
         return asked;
     }
-    ["requests", "tokens"]
+    let used_up = |limit: &str| {
+        (header(&limit.replace("{}", "remaining")) == Some("0"))
+            .then(|| header(&limit.replace("{}", "reset")))
+            .flatten()
+    };
+    LIMITS
         .iter()
-        .filter(|what| header(&format!("x-ratelimit-remaining-{what}")) == Some("0"))
-        .filter_map(|what| header(&format!("x-ratelimit-reset-{what}")))
-        // Azure writes bare seconds.
-        .filter_map(|text| millis(text).or_else(|| seconds(text)))
+        .filter_map(|limit| used_up(limit))
+        // Azure writes bare seconds, Anthropic the time of the reset.
+        .filter_map(|text| {
+            millis(text).or_else(|| seconds(text)).or_else(|| until(now, text.parse().ok()))
+        })
         .max()
+}
+
+/// Headers that tell of limits, `remaining` and `reset` each.
+const LIMITS: [&str; 6] = [
+    "x-ratelimit-{}-requests",
+    "x-ratelimit-{}-tokens",
+    "anthropic-ratelimit-requests-{}",
+    "anthropic-ratelimit-tokens-{}",
+    "anthropic-ratelimit-input-tokens-{}",
+    "anthropic-ratelimit-output-tokens-{}",
+];
+
+/// `Wed, 21 Oct 2015 07:28:00 GMT`.
+fn http_date(text: &str) -> Option<jiff::Timestamp> {
+    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text.trim()).ok()
+}
+
+/// From the moment of the answer, by the provider's own clock, until a time that it names.
+fn until(now: Option<jiff::Timestamp>, then: Option<jiff::Timestamp>) -> Option<u64> {
+    let wait = then?.as_millisecond().saturating_sub(now?.as_millisecond());
+    Some(u64::try_from(wait).unwrap_or_default())
 }
 
 /// Reads `6ms`, `20m52.666s`, `1h0m0s`, `10.682s`.

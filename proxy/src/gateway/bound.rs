@@ -6,7 +6,10 @@ use crate::{
     prices::Bound,
     routing,
 };
-use tollgate_types::{EmbedRequest, Error, ErrorKind, GenerateRequest, Message, Part, Result};
+use serde_json::Map;
+use tollgate_types::{
+    EmbedRequest, Error, ErrorKind, Extras, GenerateRequest, Message, Part, Result,
+};
 
 /// Providers add tokens of their own: turn markers, tool preambles (Anthropic's is the largest
 /// published, below 700 tokens: docs.anthropic.com, "Tool use", pricing).
@@ -15,6 +18,8 @@ const PREAMBLE_TOKENS: u64 = 1024;
 /// (gpt-4o-mini, 2048 x 2048 in high detail: platform.openai.com, "Images and vision"), whether its
 /// bytes are many or few.
 const MEDIA_TOKENS: u64 = 50_000;
+/// Data of a text that is no image: Anthropic's mark for its cache, Google's proof of origin.
+const HARMLESS: [&str; 2] = ["cache_control", "thoughtSignature"];
 /// English text has about four bytes a token.
 const BYTES_PER_TOKEN_USUALLY: u64 = 4;
 /// The longest answer that is assumed where neither the caller nor the model sets a limit.
@@ -65,7 +70,9 @@ async fn input(candidate: &Candidate, request: &GenerateRequest) -> Result<(u64,
     let media = request.messages.iter().map(media_of_message).fold(0, u64::saturating_add);
     let media = media.saturating_mul(MEDIA_TOKENS);
     let most = bytes.saturating_add(PREAMBLE_TOKENS).saturating_add(media);
-    Ok((most, bytes.div_ceil(BYTES_PER_TOKEN_USUALLY)))
+    // Without a turn there is no prompt: Ollama's clients load a model like that.
+    let read = if request.messages.is_empty() { 0 } else { bytes };
+    Ok((most, read.div_ceil(BYTES_PER_TOKEN_USUALLY)))
 }
 
 /// How many images a turn may hold.
@@ -81,19 +88,29 @@ fn media_of_part(part: &Part) -> u64 {
         Part::ToolResult(result) => {
             result.content.iter().map(media_of_part).fold(0, u64::saturating_add)
         }
-        Part::Text(text) => u64::from(!text.extras.is_empty()),
+        Part::Text(text) => u64::from(may_hold_an_image(&text.extras)),
         Part::Reasoning(_) | Part::ToolCall(_) | Part::Refusal(_) => 0,
     }
 }
 
+/// Whether a text's namespaced data says more than that the text shall be cached, or who said it.
+fn may_hold_an_image(extras: &Extras) -> bool {
+    extras.values().flat_map(Map::keys).any(|key| !HARMLESS.contains(&key.as_str()))
+}
+
 /// The longest answer that the caller and the model allow.
 fn output(candidate: &Candidate, request: &GenerateRequest, input: u64) -> u64 {
-    let room = candidate
-        .context_window
-        .map_or(u64::MAX, |window| u64::from(window).saturating_sub(input).max(1));
-    let wanted = match (request.sampling.max_output_tokens, candidate.max_output) {
-        (Some(asked), _) => u64::from(asked),
-        (None, Some(usual)) => u64::from(usual),
+    // What the prompt leaves of the window is known only where its tokens are counted: by its bytes
+    // alone, an image would leave nothing.
+    let taken = if candidate.in_process { input } else { 0 };
+    let room =
+        candidate.context_window.map_or(u64::MAX, |window| u64::from(window).saturating_sub(taken));
+    let asked = request.sampling.max_output_tokens.map(u64::from);
+    // Nothing more than the model's limit can come, however much is asked for.
+    let wanted = match (asked, candidate.max_output.map(u64::from)) {
+        (Some(asked), Some(most)) => asked.min(most),
+        (Some(asked), None) => asked,
+        (None, Some(most)) => most,
         (None, None) => ASSUMED_MAX_OUTPUT,
     };
     wanted.min(room).max(1)
@@ -117,7 +134,13 @@ pub(super) fn of_texts(request: &EmbedRequest) -> Bound {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        catalog::Catalog,
+        config::{Config, Environment},
+    };
     use serde_json::json;
+    use std::sync::Arc;
+    use tollgate_types::Provider;
 
     fn images(parts: serde_json::Value) -> u64 {
         let message = json!({"role": "user", "content": parts});
@@ -132,9 +155,54 @@ mod tests {
         let dressed =
             json!({"type": "text", "text": "", "extras": {"openai": {"type": "image_url"}}});
         let result = json!({"type": "tool_result", "call_id": "c", "content": [inline, inline]});
-        for (part, count) in [(&inline, 1), (&native, 1), (&dressed, 1), (&result, 2)] {
+        let cached = json!({"type": "text", "text": "", "extras":
+            {"anthropic": {"cache_control": {"type": "ephemeral"}}}});
+        for (part, count) in [(&inline, 1), (&native, 1), (&dressed, 1), (&result, 2), (&cached, 0)]
+        {
             assert_eq!(images(json!([part])), count, "{part}");
         }
         assert_eq!(images(json!([{"type": "text", "text": "plain"}])), 0);
+    }
+
+    #[test]
+    fn an_answer_is_bounded_by_the_model_where_its_limit_is_known() {
+        let config = "[[providers]]\nname = \"openai\"\nkind = \"openai\"\n\
+            [[providers]]\nname = \"host\"\nkind = \"openai\"\nbase_url = \"https://h.example\"\n";
+        let config =
+            Config::parse(std::path::Path::new("t.toml"), config, &Environment::default()).unwrap();
+        let providers = config.providers.iter().map(|_| Arc::new(Mute) as Arc<dyn Provider>);
+        let catalog =
+            futures_util::FutureExt::now_or_never(Catalog::of(&config, providers.collect()));
+        let catalog = catalog.unwrap();
+        let longest = |name: &str, asked: Option<u32>, prompt: u64| {
+            let mut request: GenerateRequest =
+                serde_json::from_value(json!({"model": name, "messages": []})).unwrap();
+            request.sampling.max_output_tokens = asked;
+            output(&catalog.plan(name).unwrap().candidates[0], &request, prompt)
+        };
+        assert_eq!(longest("openai/gpt-4o", None, 0), 16_384);
+        assert_eq!(longest("openai/gpt-5", None, 0), 128_000);
+        assert_eq!(longest("openai/gpt-4o", Some(100), 0), 100);
+        assert_eq!(longest("openai/gpt-4o", Some(1_000_000), 0), 16_384);
+        assert_eq!(longest("host/gpt-4o", Some(1_000_000), 0), 1_000_000);
+        assert_eq!(longest("host/gpt-4o", None, 0), ASSUMED_MAX_OUTPUT);
+        // A large image is many bytes and few tokens: it must not leave the answer without room.
+        assert_eq!(longest("openai/gpt-4o", None, 1_000_000), 16_384);
+    }
+
+    /// An upstream that nobody asks.
+    struct Mute;
+
+    impl Provider for Mute {
+        fn name(&self) -> &str {
+            "mute"
+        }
+
+        fn stream(
+            &self,
+            _: GenerateRequest,
+        ) -> tollgate_types::BoxFuture<'_, Result<tollgate_types::EventStream>> {
+            Box::pin(async { Err(Error::unsupported("answers")) })
+        }
     }
 }

@@ -48,29 +48,45 @@ impl Call {
     }
 }
 
-/// The limit that budgets imposed on an answer.
+/// The limit that was imposed on an answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Imposed {
+    /// What budgets can pay for.
     max_output: Option<u32>,
+    /// What the model can write at most, where the caller asked for more and a budget counts.
+    possible: Option<u32>,
 }
 
 impl Imposed {
     /// Puts the hold's limit into the request: what a budget cannot pay for is not asked for.
     pub(super) fn by(hold: &Hold, mut request: GenerateRequest) -> (GenerateRequest, Self) {
+        let asked = request.sampling.max_output_tokens;
         // The hold covers all choices together, the request limits each of them.
         let choices = u64::from(request.choices.unwrap_or(1).max(1));
         let limit = u32::try_from(hold.max_output() / choices).unwrap_or(u32::MAX);
         if hold.is_limited() {
             request.sampling.max_output_tokens = Some(limit);
         }
-        (request, Self { max_output: hold.is_clamped().then_some(limit) })
+        let lowered = hold.is_limited() && asked.is_some_and(|asked| asked > limit);
+        let possible = (lowered && !hold.is_clamped()).then_some(limit);
+        (request, Self { max_output: hold.is_clamped().then_some(limit), possible })
     }
 
     fn warning(self) -> Option<Warning> {
-        let limit = self.max_output?;
+        let (code, message) = match (self.max_output, self.possible) {
+            (Some(limit), _) => (
+                "max_output_clamped",
+                format!("a budget can pay for no more than {limit} output tokens"),
+            ),
+            (None, Some(limit)) => (
+                "max_output_limited",
+                format!("the model has room for no more than {limit} output tokens"),
+            ),
+            (None, None) => return None,
+        };
         Some(Warning {
-            code: "max_output_clamped".to_owned(),
-            message: format!("a budget can pay for no more than {limit} output tokens"),
+            code: code.to_owned(),
+            message,
             param: Some("sampling.max_output_tokens".to_owned()),
         })
     }

@@ -2,15 +2,11 @@
 
 mod chat;
 mod embeddings;
-mod models;
+pub(super) mod models;
 
 use super::{front::Front, problem};
 use crate::dialects::openai::encode_error;
-use axum::{
-    Router,
-    http::StatusCode,
-    routing::{get, post},
-};
+use axum::{Router, http::StatusCode, routing::post};
 use serde::Serialize;
 use std::sync::Arc;
 use tollgate_types::Error;
@@ -27,11 +23,9 @@ impl problem::Shape for Shape {
     }
 }
 
-/// Below `/v1`.
+/// Below `/v1`, but for the models: clients of two dialects ask for them there.
 pub(super) fn routes() -> Router<Arc<Front>> {
     Router::new()
         .route("/chat/completions", post(chat::chat))
         .route("/embeddings", post(embeddings::embeddings))
-        .route("/models", get(models::list))
-        .route("/models/{*id}", get(models::one))
 }

@@ -13,7 +13,9 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use std::{convert::Infallible, time::Duration};
-use tollgate_types::{Error, EventStream, Fold, GenerateResponse, Result, StreamEvent};
+use tollgate_types::{
+    Error, ErrorKind, EventStream, FinishReason, Fold, GenerateResponse, Result, StreamEvent, Usage,
+};
 
 /// Silence after which a heartbeat is sent: below every idle timeout that is common.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -22,6 +24,12 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 pub(super) trait Framing: Send + 'static {
     /// Media type of the stream.
     const CONTENT_TYPE: &'static str = "text/event-stream";
+
+    /// Whether the dialect can say that an answer begins anew.
+    const BEGINS_ANEW: bool = false;
+
+    /// Whether the dialect can mark usage as estimated.
+    const MARKS_ESTIMATES: bool = false;
 
     /// The bytes of one event; nothing where the dialect has no words for it.
     fn frame(&mut self, event: &StreamEvent) -> Bytes;
@@ -43,7 +51,9 @@ pub(super) trait Framing: Send + 'static {
 
 /// A streamed answer. Dropping its body drops the events, which stops the upstream.
 pub(super) fn response<F: Framing>(events: EventStream, framing: F) -> Response<Body> {
-    let relay = Relay { events, framing, verbatim: false, held: BytesMut::new() };
+    let held = BytesMut::new();
+    let events = Some(events);
+    let relay = Relay { events, framing, begun: false, verbatim: false, held };
     let frames = futures_util::stream::unfold(relay, |mut relay| async {
         let bytes = relay.next().await?;
         Some((Ok::<_, Infallible>(bytes), relay))
@@ -58,8 +68,11 @@ pub(super) fn response<F: Framing>(events: EventStream, framing: F) -> Response<
 }
 
 struct Relay<F> {
-    events: EventStream,
+    /// Absent once the answer was given up.
+    events: Option<EventStream>,
     framing: F,
+    /// The answer has begun.
+    begun: bool,
     /// The upstream's own payloads are passed on.
     verbatim: bool,
     /// Payloads that are released when the call is settled.
@@ -69,7 +82,8 @@ struct Relay<F> {
 impl<F: Framing> Relay<F> {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            let bytes = match tokio::time::timeout(HEARTBEAT, self.events.next()).await {
+            let events = self.events.as_mut()?;
+            let bytes = match tokio::time::timeout(HEARTBEAT, events.next()).await {
                 Ok(item) => self.take(item?),
                 Err(_) => self.framing.heartbeat(),
             };
@@ -81,7 +95,8 @@ impl<F: Framing> Relay<F> {
 
     fn take(&mut self, item: Result<StreamEvent>) -> Bytes {
         let event = match item {
-            Ok(event) => event,
+            Ok(event) if F::MARKS_ESTIMATES => event,
+            Ok(event) => stated(event),
             Err(error) => {
                 self.held.extend_from_slice(&self.framing.error(&error));
                 return self.held.split().freeze();
@@ -96,6 +111,12 @@ impl<F: Framing> Relay<F> {
             }
             return bytes;
         }
+        if matches!(event, StreamEvent::Start { .. })
+            && std::mem::replace(&mut self.begun, true)
+            && !(F::BEGINS_ANEW || self.verbatim)
+        {
+            return self.give_up();
+        }
         let bytes = self.framing.frame(&event);
         match event {
             // Without the upstream's own ending it was Tollgate that ended the answer.
@@ -107,6 +128,14 @@ impl<F: Framing> Relay<F> {
             _ if self.verbatim => Bytes::new(),
             _ => bytes,
         }
+    }
+
+    /// What was told cannot be taken back, so the answer ends here.
+    fn give_up(&mut self) -> Bytes {
+        self.events = None;
+        let message =
+            "the provider began its answer anew, and this format cannot say so; try again";
+        self.framing.error(&Error::new(ErrorKind::StreamInterrupted, message))
     }
 }
 
@@ -129,8 +158,22 @@ pub(super) async fn whole(mut events: EventStream) -> Result<Whole> {
     while let Some(item) = events.next().await {
         match item? {
             StreamEvent::Verbatim { data, .. } => verbatim = Some(data),
-            event => fold.push(event)?,
+            event => fold.push(stated(event))?,
         }
     }
     Ok(Whole { response: fold.finish()?, verbatim })
+}
+
+/// Leaves out what the provider did not say. Most dialects cannot mark a count as estimated, and an
+/// estimate of Tollgate's must not look like the provider's word; the books have it, marked.
+fn stated(mut event: StreamEvent) -> StreamEvent {
+    if let StreamEvent::Finish { usage, finish, .. } = &mut event
+        && usage.estimated
+        // Where the prompt is not counted, the rest is the provider's own count.
+        && usage.total_input() > 0
+        && finish.reason != FinishReason::BudgetExhausted
+    {
+        *usage = Usage::default();
+    }
+    event
 }

@@ -1,8 +1,9 @@
 //! Holds of a server that died: charged with what is known, never forgotten and never left open.
 
 use super::{
-    Disposition, Outcome,
+    Disposition, Outcome, batch,
     outcome::{Ceiling, record},
+    writer::{BATCH, Close, Message},
 };
 use crate::{
     clock::Clock,
@@ -18,18 +19,17 @@ use tollgate_types::Usage;
 /// to one that died.
 pub(super) async fn sweep(books: &mut Books, clock: &dyn Clock) -> Result<usize, StoreError> {
     let open = books.open_holds().await?;
-    if open.is_empty() {
-        return Ok(0);
+    let now_ms = clock.now_ms();
+    for some in open.chunks(BATCH) {
+        let ends: Vec<_> =
+            some.iter().map(|hold| Message::Close(Box::new(end_of(hold, now_ms)))).collect();
+        batch::write(books, &ends, now_ms).await?;
     }
-    books.begin().await?;
-    for hold in &open {
-        settle(books, hold, clock.now_ms()).await?;
-    }
-    books.commit().await?;
     Ok(open.len())
 }
 
-async fn settle(books: &mut Books, hold: &OpenHold, now_ms: i64) -> Result<(), StoreError> {
+/// The end of a hold that nobody else will end.
+fn end_of(hold: &OpenHold, now_ms: i64) -> Close {
     // A draft that cannot be read still must not keep money: a degraded row, never none.
     let mut entry = serde_json::from_str::<EntryRow>(&hold.draft).unwrap_or_else(|_| EntryRow {
         request_id: hold.id.clone(),
@@ -49,8 +49,5 @@ async fn settle(books: &mut Books, hold: &OpenHold, now_ms: i64) -> Result<(), S
     let ceiling = Ceiling { input: u64::MAX, output: u64::MAX, cost: i64::MAX };
     let charge = record(&mut entry, &outcome, rates.map(Arc::new).as_ref(), ceiling);
     entry.latency_ms = now_ms.saturating_sub(entry.started_ms).max(0);
-    books.insert_entry(&entry).await?;
-    books.release(&hold.id, charge).await?;
-    books.forget(&hold.id).await?;
-    Ok(())
+    Close { hold_id: hold.id.clone(), charge, entry: Some(entry), reply: None }
 }

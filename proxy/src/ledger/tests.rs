@@ -1,5 +1,9 @@
 //! Holds, meters and sweeps against a real database: after every test the books must balance.
 
+mod batches;
+mod crowds;
+mod people;
+
 use super::{Disposition, HoldError, Ledger, Order, Outcome};
 use crate::{
     access::{Caller, Permissions, Role, Target, authorize},

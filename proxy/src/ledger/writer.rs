@@ -4,22 +4,22 @@
 //! is refused; an end is tried again until it is written, because it cannot be refused.
 
 use super::{
+    batch,
     hold::{HoldError, Placed},
-    status,
-    window::bounds,
+    page::Answer,
 };
 use crate::{
     clock::Clock,
     prices::Quote,
-    store::{Books, Charge, Counters, EntryRow, OpenHold, StoreError},
+    store::{Books, Charge, EntryRow, StoreError},
     tasks::Tasks,
 };
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, oneshot};
-use tollgate_types::{BudgetStatus, Resource};
+use tollgate_types::BudgetStatus;
 
 /// Messages in one transaction.
-const BATCH: usize = 256;
+pub(super) const BATCH: usize = 256;
 /// Pause before ends that could not be written are tried again.
 const RETRY: Duration = Duration::from_millis(100);
 
@@ -65,17 +65,11 @@ impl Close {
     }
 }
 
-/// An answer that waits for the commit.
-enum Answer {
-    Placed(oneshot::Sender<Result<Placed, HoldError>>, Result<Placed, HoldError>),
-    Closed(Box<Close>, Vec<BudgetStatus>),
-}
-
 struct Writer {
     books: Books,
     clock: Arc<dyn Clock>,
     /// Ends that are still to be written.
-    unwritten: Vec<Close>,
+    unwritten: VecDeque<Box<Close>>,
 }
 
 /// Runs until the tasks are told to stop and every open call has ended.
@@ -85,7 +79,7 @@ pub(super) async fn run(
     clock: Arc<dyn Clock>,
     tasks: Tasks,
 ) {
-    let mut writer = Writer { books, clock, unwritten: Vec::new() };
+    let mut writer = Writer { books, clock, unwritten: VecDeque::new() };
     let mut batch = Vec::with_capacity(BATCH);
     let mut open = true;
     while open || !writer.unwritten.is_empty() {
@@ -101,37 +95,52 @@ pub(super) async fn run(
 }
 
 impl Writer {
+    /// Writes ends that are still to be written, then the batch.
     async fn write(&mut self, batch: Vec<Message>) {
-        if batch.is_empty() && self.unwritten.is_empty() {
+        let waiting = self.unwritten.len().min(BATCH);
+        let mut messages: Vec<Message> =
+            self.unwritten.drain(..waiting).map(Message::Close).collect();
+        messages.extend(batch);
+        if messages.is_empty() {
             return;
         }
-        let mut messages: Vec<Message> =
-            self.unwritten.drain(..).map(|close| Message::Close(Box::new(close))).collect();
-        messages.extend(batch);
-        if let Err(error) = self.books.begin().await {
-            tracing::warn!(%error, "the ledger cannot write");
-            self.books.recover().await;
-            return self.refuse(messages);
+        let Err((error, messages)) = self.commit(messages).await else { return };
+        if error.blames_a_row() && messages.len() > 1 {
+            tracing::error!(%error, "the ledger could not write a batch; its parts are tried alone");
+            return self.write_alone(messages).await;
         }
-        let mut answers = Vec::with_capacity(messages.len());
+        tracing::warn!(%error, "the ledger cannot write, and tries again");
+        self.refuse(messages);
+    }
+
+    /// Writes each message by itself, so that one that cannot be written harms no other.
+    async fn write_alone(&mut self, messages: Vec<Message>) {
         let mut messages = messages.into_iter();
-        // SQLite may have left the transaction by itself: nothing may be applied outside of it.
-        let mut written = Ok(());
-        while written.is_ok()
-            && let Some(message) = messages.next()
-        {
-            written = self.apply(message, &mut answers).await;
+        while let Some(message) = messages.next() {
+            let Err((error, message)) = self.commit(vec![message]).await else { continue };
+            tracing::error!(%error, "the ledger cannot write this, and tries again");
+            self.refuse(message);
+            if !error.blames_a_row() {
+                return self.refuse(messages.collect());
+            }
         }
-        if written.is_ok() {
-            written = self.books.commit().await;
+    }
+
+    /// Writes the messages and answers them; gives them back when nothing of them counts.
+    async fn commit(&mut self, messages: Vec<Message>) -> Result<(), (StoreError, Vec<Message>)> {
+        match batch::write(&mut self.books, &messages, self.clock.now_ms()).await {
+            Ok(answers) => {
+                messages
+                    .into_iter()
+                    .zip(answers)
+                    .for_each(|(message, told)| deliver(message, told));
+                Ok(())
+            }
+            Err(error) => {
+                self.books.recover().await;
+                Err((error, messages))
+            }
         }
-        if let Err(error) = written {
-            tracing::warn!(%error, "the ledger could not write a batch, and tries again");
-            self.books.recover().await;
-            self.take_back(answers);
-            return self.refuse(messages.collect());
-        }
-        answers.into_iter().for_each(deliver);
     }
 
     /// Nothing could be written: holds are refused, ends wait.
@@ -139,132 +148,21 @@ impl Writer {
         for message in messages {
             match message {
                 Message::Place(place) => drop(place.reply.send(Err(StoreError::Busy.into()))),
-                Message::Close(close) => self.unwritten.push(*close),
+                Message::Close(close) => self.unwritten.push_back(close),
                 Message::Note { .. } => {}
             }
         }
     }
-
-    /// Nothing of the batch counts.
-    fn take_back(&mut self, answers: Vec<Answer>) {
-        for answer in answers {
-            match answer {
-                Answer::Placed(reply, _) => drop(reply.send(Err(StoreError::Busy.into()))),
-                Answer::Closed(close, _) => self.unwritten.push(*close),
-            }
-        }
-    }
-
-    /// Applies one message; fails only when the whole transaction is lost.
-    async fn apply(
-        &mut self,
-        message: Message,
-        answers: &mut Vec<Answer>,
-    ) -> Result<(), StoreError> {
-        match message {
-            Message::Place(place) => {
-                let PlaceHold { hold_id, node, quote, entry, reply } = *place;
-                let hold = OpenHold {
-                    id: hold_id,
-                    node,
-                    draft: serde_json::to_string(&entry)?,
-                    delivered_tokens: 0,
-                };
-                if let Err(error) = self.books.mark().await {
-                    drop(reply.send(Err(StoreError::Busy.into())));
-                    return Err(error);
-                }
-                let placed = self.place(&hold, &quote).await;
-                let kept =
-                    if placed.is_ok() { self.books.keep().await } else { self.books.undo().await };
-                answers.push(Answer::Placed(reply, placed));
-                kept
-            }
-            Message::Note { hold_id, delivered } => {
-                let delivered = i64::try_from(delivered).unwrap_or(i64::MAX);
-                self.books.note_delivered(&hold_id, delivered).await
-            }
-            // Kept among the answers even when it failed: an end is tried again, never lost.
-            Message::Close(close) => {
-                let closed = self.close(&close).await;
-                let (budgets, failed) = match closed {
-                    Ok(budgets) => (budgets, Ok(())),
-                    Err(error) => (Vec::new(), Err(error)),
-                };
-                answers.push(Answer::Closed(close, budgets));
-                failed
-            }
-        }
-    }
-
-    /// Sets aside in every budget of the chain what the longest affordable answer costs.
-    async fn place(&mut self, hold: &OpenHold, quote: &Quote) -> Result<Placed, HoldError> {
-        let now_ms = self.clock.now_ms();
-        let caller = quote.permit().caller();
-        let chain = self.books.chain(caller.user_id(), caller.key_id()).await?;
-        let mut placed = Placed { max_output: quote.bound().max_output, limited: false };
-        let mut shares = Vec::with_capacity(chain.len());
-        for row in &chain {
-            let (resource, window) = status::terms(row)?;
-            let window = bounds(window, now_ms, &row.time_zone);
-            let counters = self.books.window(&row.id, window.start_ms, window.end_ms).await?;
-            let standing = status::of_row(row, counters, window.end_ms)?;
-            let longest = affordable(quote, resource, counters, &standing)?;
-            placed.max_output = placed.max_output.min(longest);
-            placed.limited |= resource != Resource::Requests;
-            shares.push((resource, window, standing));
-        }
-        self.books.insert_hold(hold, now_ms).await?;
-        for (resource, window, standing) in shares {
-            let amount = quote.amount(resource, placed.max_output);
-            let budget = &standing.budget;
-            if !self.books.set_aside(&hold.id, budget, window.start_ms, amount).await? {
-                return Err(HoldError::Exhausted(Box::new(standing)));
-            }
-        }
-        Ok(placed)
-    }
-
-    /// Entry and release are one transaction. A hold that has ended already stays as it is.
-    async fn close(&mut self, close: &Close) -> Result<Vec<BudgetStatus>, StoreError> {
-        self.books.release(&close.hold_id, close.charge).await?;
-        let charged = match close.reply {
-            Some(_) => self.books.charged(&close.hold_id).await?,
-            None => Vec::new(),
-        };
-        let was_open = self.books.forget(&close.hold_id).await?;
-        if let Some(entry) = close.entry.as_ref().filter(|_| was_open) {
-            self.books.insert_entry(entry).await?;
-        }
-        // A budget that cannot be read keeps no end from being written.
-        Ok(charged.iter().filter_map(|budget| status::of_charged(budget).ok()).collect())
-    }
 }
 
-/// The longest answer that one budget can pay for.
-fn affordable(
-    quote: &Quote,
-    resource: Resource,
-    counters: Counters,
-    standing: &BudgetStatus,
-) -> Result<u64, HoldError> {
-    if let (Resource::Cost, Some(target)) = (resource, quote.unpriced()) {
-        let budget = standing.budget.clone();
-        return Err(HoldError::Unpriced { target: target.clone(), budget });
-    }
-    let available = standing.cap.saturating_sub(counters.spent).saturating_sub(counters.held);
-    quote
-        .affordable_output(resource, available)
-        .ok_or_else(|| HoldError::Exhausted(Box::new(standing.clone())))
-}
-
-fn deliver(answer: Answer) {
-    match answer {
-        Answer::Placed(reply, placed) => drop(reply.send(placed)),
-        Answer::Closed(close, budgets) => {
+fn deliver(message: Message, answer: Answer) {
+    match (message, answer) {
+        (Message::Place(place), Answer::Placed(placed)) => drop(place.reply.send(placed)),
+        (Message::Close(close), Answer::Closed(budgets)) => {
             if let Some(reply) = close.reply {
                 drop(reply.send(budgets));
             }
         }
+        _ => {}
     }
 }

@@ -61,7 +61,7 @@ impl Quote {
         self.permit.targets().get(index)
     }
 
-    fn dearest(&self, rate: fn(&Rates) -> i64) -> i128 {
+    fn dearest(&self, rate: impl Fn(&Rates) -> i64) -> i128 {
         let rates = self.rates.iter().flatten();
         i128::from(rates.map(|r| rate(r)).max().unwrap_or_default())
     }
@@ -74,8 +74,11 @@ impl Quote {
             Resource::Requests => 1,
             Resource::Tokens => to_i64(input.saturating_add(output)),
             Resource::Cost => {
-                let input = input.saturating_mul(self.dearest(Rates::dearest_input));
-                let output = output.saturating_mul(self.dearest(Rates::dearest_output));
+                let prompt = self.bound.input_tokens;
+                let dearest_input = self.dearest(|rates| rates.dearest_input(prompt));
+                let dearest_output = self.dearest(|rates| rates.dearest_output(prompt));
+                let input = input.saturating_mul(dearest_input);
+                let output = output.saturating_mul(dearest_output);
                 let fee = self.dearest(|rates| rates.per_request);
                 to_i64(round_up(input.saturating_add(output)).saturating_add(fee))
             }
@@ -103,20 +106,23 @@ mod tests {
     use super::*;
     use crate::{
         access::{Caller, Permissions, Role, authorize},
-        config::PriceEntry,
+        config::{LongContext, PriceEntry},
     };
     use proptest::prelude::*;
     use tollgate_types::Usage;
 
     fn quoted(input: &str, output: &str, bound: Bound) -> (Quote, Arc<Rates>) {
+        quoted_at(price(input, output), bound)
+    }
+
+    fn price(input: &str, output: &str) -> PriceEntry {
+        let (input, output) = (input.to_owned(), output.to_owned());
+        PriceEntry { model: "p/m".into(), input, output, ..PriceEntry::default() }
+    }
+
+    fn quoted_at(price: PriceEntry, bound: Bound) -> (Quote, Arc<Rates>) {
         let target = Target { provider: "p".into(), model: "m".into() };
-        let list = PriceList::new(&[PriceEntry {
-            model: "p/m".into(),
-            input: input.into(),
-            output: output.into(),
-            ..PriceEntry::default()
-        }])
-        .unwrap();
+        let list = PriceList::new(&[price]).unwrap();
         let caller = Arc::new(Caller::for_tests(Role::Member, [Permissions::default()]));
         let permit = authorize(&caller, vec![target.clone()], &[]).unwrap();
         (quote(&list, permit, bound), list.of(&target).unwrap())
@@ -162,6 +168,26 @@ mod tests {
             let (quote, rates) = quoted(&price, &price, bound(input, output));
             let usage = Usage::tokens(used_in.min(input), used_out.min(output));
             prop_assert!(rates.cost(&usage).0 <= quote.amount(Resource::Cost, output));
+        }
+
+        #[test]
+        fn nor_does_one_with_a_long_prompt(
+            input in 0u64..1_000, above in 1u64..1_000, used in 0u64..1_000, cached in 0u64..1_000,
+            short in 0u32..9, long in 0u32..9,
+        ) {
+            let (short, long) = (short.to_string(), long.to_string());
+            let long_context = LongContext {
+                above,
+                input: long.clone(),
+                output: short.clone(),
+                cache_read: Some(short.clone()),
+                ..LongContext::default()
+            };
+            let entry = PriceEntry { long_context: Some(long_context), ..price(&short, &long) };
+            let (quote, rates) = quoted_at(entry, bound(input, 10));
+            let cache_read = cached.min(input);
+            let usage = Usage { cache_read, ..Usage::tokens(used.min(input - cache_read), 10) };
+            prop_assert!(rates.cost(&usage).0 <= quote.amount(Resource::Cost, 10));
         }
     }
 }

@@ -4,6 +4,7 @@
 //! as `Authorization: Bearer`; everywhere else, Vertex AI's express mode included, it is an API key
 //! and goes out as `x-goog-api-key`.
 
+use http::HeaderMap;
 use reqwest::Url;
 use std::sync::Arc;
 use tollgate_types::{
@@ -151,7 +152,7 @@ impl Google {
         let mut all = Vec::new();
         let mut path = "models?pageSize=1000".to_owned();
         for _ in 0..MAX_PAGES {
-            let response = self.transport.get(&path).await?;
+            let response = self.transport.get(&path, HeaderMap::new()).await?;
             let body = self.transport.whole(response, Deadline::default()).await?;
             let (models, next) = decode_models(&body, &self.name)?;
             all.extend(models);

@@ -5,10 +5,12 @@
 //! closes the connection, which stops the upstream.
 
 mod answer;
-mod payloads;
+mod lines;
+pub mod payloads;
 mod tls;
 mod transport;
 
+pub(super) use lines::AnswerLines;
 pub(super) use transport::{Deadline, Sent, Transport};
 
 use crate::dialects::stream::Decoder;
@@ -58,6 +60,19 @@ impl HttpOptions {
             headers: HeaderMap::new(),
             http2: false,
         }
+    }
+
+    /// The same host, with an API's usual path where the address names only the host: that is what
+    /// the vendors' own clients take.
+    #[must_use]
+    pub(super) fn with_usual_path(&self, path: &str) -> Self {
+        let bare = reqwest::Url::parse(&self.base_url).is_ok_and(|url| url.path() == "/");
+        let base_url = if bare {
+            format!("{}{path}", self.base_url.trim_end_matches('/'))
+        } else {
+            self.base_url.clone()
+        };
+        Self { base_url, ..self.clone() }
     }
 }
 
@@ -129,7 +144,7 @@ pub(super) trait Wire: 'static {
 
 /// How a stream is cut into payloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Framing {
+pub enum Framing {
     /// Server-sent events.
     Sse,
     /// A JSON document a line.
@@ -159,8 +174,9 @@ impl Transport {
         options: &CallOptions,
     ) -> Result<EventStream> {
         let deadline = Deadline::of(options);
-        let streamed = options.original.as_ref().is_some_and(|original| original.streamed);
         let response = self.post(ask.sent, options, deadline).await?;
+        // A caller who asked for a stream cannot read a whole answer, and the other way round.
+        let streamed = options.original.as_deref().is_some_and(|original| original.streamed);
         if !transport::is_whole(&response) {
             let verbatim = ask.verbatim && streamed;
             let answer = Answer::<W>::new(self, response, deadline, verbatim);

@@ -1,5 +1,6 @@
 //! OpenAI, and every host that speaks its chat completions, as a provider.
 
+use ::http::HeaderMap;
 use std::sync::Arc;
 use tollgate_types::{
     BoxFuture, EmbedRequest, EmbedResponse, Error, ErrorKind, EventStream, GenerateRequest,
@@ -96,7 +97,7 @@ impl OpenAi {
     }
 
     async fn list(&self) -> Result<Vec<ModelInfo>> {
-        let response = self.transport.get("models").await?;
+        let response = self.transport.get("models", HeaderMap::new()).await?;
         let body = self.transport.whole(response, Deadline::default()).await?;
         decode_models(&body, &self.name)
     }

@@ -59,49 +59,39 @@ pub struct EntryRow {
 }
 
 impl EntryRow {
-    pub(super) async fn insert(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    /// Inserts the entries of a JSON array; its members are named as the columns are.
+    pub(super) async fn insert_all(
+        entries: &str,
+        connection: &mut SqliteConnection,
+    ) -> Result<(), StoreError> {
         sqlx::query(
             "insert into usage_entries
-                 (request_id, attempt, user_id, key_id, provider, model, asked_model, dialect,
-                  streamed, disposition, finish, error, estimated, clamped, input, cache_read,
-                  cache_write_5m, cache_write_1h, audio_in, image_in, output, reasoning, audio_out,
-                  tool_fees, cost_nano_usd, price, started_ms, first_token_ms, latency_ms,
-                  upstream_request_id, tags)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                     $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31)
-             on conflict (request_id, attempt) do nothing",
+                (request_id, attempt, user_id, key_id, provider, model, asked_model, dialect,
+                 streamed, disposition, finish, error, estimated, clamped, input, cache_read,
+                 cache_write_5m, cache_write_1h, audio_in, image_in, output, reasoning, audio_out,
+                 tool_fees, cost_nano_usd, price, started_ms, first_token_ms, latency_ms,
+                 upstream_request_id, tags)
+             select e.value ->> 'request_id', cast(e.value ->> 'attempt' as bigint),
+                    e.value ->> 'user_id', e.value ->> 'key_id', e.value ->> 'provider',
+                    e.value ->> 'model', e.value ->> 'asked_model', e.value ->> 'dialect',
+                    cast(e.value ->> 'streamed' as bigint), e.value ->> 'disposition',
+                    e.value ->> 'finish', e.value ->> 'error',
+                    cast(e.value ->> 'estimated' as bigint), cast(e.value ->> 'clamped' as bigint),
+                    cast(e.value ->> 'input' as bigint), cast(e.value ->> 'cache_read' as bigint),
+                    cast(e.value ->> 'cache_write_5m' as bigint),
+                    cast(e.value ->> 'cache_write_1h' as bigint),
+                    cast(e.value ->> 'audio_in' as bigint), cast(e.value ->> 'image_in' as bigint),
+                    cast(e.value ->> 'output' as bigint), cast(e.value ->> 'reasoning' as bigint),
+                    cast(e.value ->> 'audio_out' as bigint), e.value ->> 'tool_fees',
+                    cast(e.value ->> 'cost_nano_usd' as bigint), e.value ->> 'price',
+                    cast(e.value ->> 'started_ms' as bigint),
+                    cast(e.value ->> 'first_token_ms' as bigint),
+                    cast(e.value ->> 'latency_ms' as bigint), e.value ->> 'upstream_request_id',
+                    e.value ->> 'tags'
+             from json_each($1) e
+             where true on conflict (request_id, attempt) do nothing",
         )
-        .bind(&self.request_id)
-        .bind(self.attempt)
-        .bind(&self.user_id)
-        .bind(&self.key_id)
-        .bind(&self.provider)
-        .bind(&self.model)
-        .bind(&self.asked_model)
-        .bind(&self.dialect)
-        .bind(self.streamed)
-        .bind(&self.disposition)
-        .bind(&self.finish)
-        .bind(&self.error)
-        .bind(self.estimated)
-        .bind(self.clamped)
-        .bind(self.tokens.input)
-        .bind(self.tokens.cache_read)
-        .bind(self.tokens.cache_write_5m)
-        .bind(self.tokens.cache_write_1h)
-        .bind(self.tokens.audio_in)
-        .bind(self.tokens.image_in)
-        .bind(self.tokens.output)
-        .bind(self.tokens.reasoning)
-        .bind(self.tokens.audio_out)
-        .bind(&self.tool_fees)
-        .bind(self.cost_nano_usd)
-        .bind(&self.price)
-        .bind(self.started_ms)
-        .bind(self.first_token_ms)
-        .bind(self.latency_ms)
-        .bind(&self.upstream_request_id)
-        .bind(&self.tags)
+        .bind(entries)
         .execute(connection)
         .await?;
         Ok(())

@@ -47,9 +47,32 @@ pub enum StoreError {
     /// A row holds something that this version cannot read.
     #[error("the database has a row that cannot be read: {0}")]
     Row(String),
+    /// Counters would have passed their cap, or were not there: a mistake in the ledger, or
+    /// somebody else's hand in the database.
+    #[error("of {expected} budget windows only {changed} could be charged within their caps")]
+    Unbalanced {
+        /// Windows to change.
+        expected: u64,
+        /// Windows that allowed it.
+        changed: u64,
+    },
     /// Anything else.
     #[error("the database failed: {0}")]
     Other(sqlx::Error),
+}
+
+impl StoreError {
+    /// Whether the failure may be about what was to be written, rather than about the database:
+    /// then the other things that were to be written with it are worth another try without it.
+    pub fn blames_a_row(&self) -> bool {
+        matches!(
+            self,
+            Self::Taken
+                | Self::Row(_)
+                | Self::Unbalanced { .. }
+                | Self::Other(sqlx::Error::Database(_) | sqlx::Error::ColumnDecode { .. })
+        )
+    }
 }
 
 impl From<sqlx::Error> for StoreError {

@@ -16,3 +16,4 @@ mod credentials;
 mod store_trouble;
 mod reports;
 mod embeddings;
+mod registry;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tollgate_types::{TokenLogprob, TopLogprob};
 
 /// Reads a list of tokens; entries without a number are left out.
-pub(super) fn decode(list: Option<&Value>) -> Vec<TokenLogprob> {
+pub(in crate::dialects) fn decode(list: Option<&Value>) -> Vec<TokenLogprob> {
     let tokens = list.and_then(Value::as_array).into_iter().flatten();
     tokens
         .filter_map(|token| {
@@ -33,7 +33,7 @@ fn alternative(token: &Value) -> Option<TopLogprob> {
 }
 
 /// Writes a list of tokens; `null` when there are none, as OpenAI does when nobody asked.
-pub(super) fn encode(tokens: &[TokenLogprob]) -> Value {
+pub(in crate::dialects) fn encode(tokens: &[TokenLogprob]) -> Value {
     if tokens.is_empty() {
         return Value::Null;
     }

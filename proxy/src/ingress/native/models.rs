@@ -11,7 +11,7 @@ use axum::{
     http::{HeaderMap, Response, StatusCode},
 };
 use std::sync::Arc;
-use tollgate_types::{ModelInfo, ModelPrice, wire::ModelList};
+use tollgate_types::{Error, ErrorKind, LongPrice, ModelInfo, ModelPrice, Result, wire::ModelList};
 
 pub(crate) async fn models(
     State(front): State<Arc<Front>>,
@@ -30,10 +30,36 @@ pub(crate) async fn visible(front: &Front, caller: &Caller) -> Vec<ModelInfo> {
         .collect()
 }
 
+/// The model of a name or alias, if the caller may use it.
+///
+/// # Errors
+/// `not_found` when there is none.
+pub(crate) async fn visible_one(front: &Front, caller: &Caller, id: &str) -> Result<ModelInfo> {
+    let mut models = visible(front, caller).await.into_iter();
+    models.find(|model| model.id == id || model.aliases.iter().any(|alias| alias == id)).ok_or_else(
+        || {
+            Error::new(ErrorKind::NotFound, format!("no model is called {id:?}"))
+                .with(|body| body.param = Some("model".to_owned()))
+        },
+    )
+}
+
 fn price_of(front: &Front, target: &Target) -> Option<ModelPrice> {
-    front.gateway.prices.text_of(target).map(|entry| ModelPrice {
-        input: entry.input.clone(),
-        cache_read: entry.cache_read.clone(),
-        output: entry.output.clone(),
+    let entry = front.gateway.prices.text_of(target)?.clone();
+    let long_context = entry.long_context.map(|long| LongPrice {
+        above: long.above,
+        input: long.input,
+        cache_read: long.cache_read,
+        output: long.output,
+    });
+    Some(ModelPrice {
+        input: entry.input,
+        cache_read: entry.cache_read,
+        cache_write_5m: entry.cache_write_5m,
+        cache_write_1h: entry.cache_write_1h,
+        output: entry.output,
+        long_context,
+        as_of: entry.as_of,
+        source: entry.source,
     })
 }

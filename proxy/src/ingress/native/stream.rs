@@ -33,6 +33,10 @@ pub(crate) async fn stream(
 struct Numbered(u64);
 
 impl Framing for Numbered {
+    const MARKS_ESTIMATES: bool = true;
+
+    const BEGINS_ANEW: bool = true;
+
     fn frame(&mut self, event: &StreamEvent) -> Bytes {
         let (name, json) = match serde_json::to_string(event) {
             Ok(json) => (event.name(), json),

@@ -3,7 +3,11 @@
 use super::Problem;
 use crate::{
     dialects::openai::{encode_model, encode_models},
-    ingress::{front::Front, native::models::visible, reply},
+    ingress::{
+        front::Front,
+        native::models::{visible, visible_one},
+        reply,
+    },
 };
 use axum::{
     body::Body,
@@ -11,7 +15,6 @@ use axum::{
     http::{HeaderMap, Response, StatusCode},
 };
 use std::sync::Arc;
-use tollgate_types::{Error, ErrorKind};
 
 pub(crate) async fn list(
     State(front): State<Arc<Front>>,
@@ -28,11 +31,6 @@ pub(crate) async fn one(
     headers: HeaderMap,
 ) -> Result<Response<Body>, Problem> {
     let caller = front.caller(&headers).await?;
-    let models = visible(&front, &caller).await;
-    let model = models.iter().find(|model| model.id == id || model.aliases.contains(&id));
-    let model = model.ok_or_else(|| {
-        Error::new(ErrorKind::NotFound, format!("no model is called {id:?}"))
-            .with(|body| body.param = Some("model".to_owned()))
-    })?;
-    Ok(reply::json(StatusCode::OK, &encode_model(model)))
+    let model = visible_one(&front, &caller, &id).await?;
+    Ok(reply::json(StatusCode::OK, &encode_model(&model)))
 }

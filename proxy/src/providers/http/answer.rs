@@ -97,7 +97,7 @@ impl<W: Wire> Answer<W> {
 
     fn decode(&mut self) {
         while !self.ended
-            && let Some(payload) = self.payloads.next()
+            && let Some(payload) = self.payloads.next_payload()
         {
             match self.decoder.push(&payload) {
                 Ok(events) => self.deliver(payload, events),
@@ -110,7 +110,7 @@ impl<W: Wire> Answer<W> {
     fn take_last(&mut self) {
         self.payloads.end();
         while !self.ended
-            && let Some(payload) = self.payloads.next()
+            && let Some(payload) = self.payloads.next_payload()
         {
             match self.decoder.push(&payload) {
                 Ok(events) => self.deliver(payload, events),

@@ -10,14 +10,16 @@ const MAX_LINE_BYTES: usize = 64 << 20;
 
 /// Bytes in any pieces in, payloads out.
 #[derive(Debug)]
-pub(super) enum Payloads {
+pub enum Payloads {
+    /// Of server-sent events.
     Sse(Sse),
+    /// Of lines.
     Lines(Lines),
 }
 
 /// Server-sent events.
 #[derive(Debug, Default)]
-pub(super) struct Sse {
+pub struct Sse {
     events: SseDecoder,
     /// An error that stood outside of the events.
     stray: Option<Vec<u8>>,
@@ -25,13 +27,14 @@ pub(super) struct Sse {
 
 /// Newline-delimited JSON.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub struct Lines {
     line: Vec<u8>,
     ready: VecDeque<Vec<u8>>,
 }
 
 impl Payloads {
-    pub(super) fn new(framing: Framing) -> Self {
+    /// Nothing yet.
+    pub fn new(framing: Framing) -> Self {
         match framing {
             Framing::Sse => Self::Sse(Sse::default()),
             Framing::Lines => Self::Lines(Lines::default()),
@@ -42,7 +45,7 @@ impl Payloads {
     ///
     /// # Errors
     /// When a payload grows beyond 64 MiB.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), EventTooLarge> {
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), EventTooLarge> {
         match self {
             Self::Sse(sse) => sse.events.push(bytes),
             Self::Lines(lines) => lines.push(bytes),
@@ -50,7 +53,7 @@ impl Payloads {
     }
 
     /// The bytes have ended: what is left counts as a payload.
-    pub(super) fn end(&mut self) {
+    pub fn end(&mut self) {
         match self {
             Self::Sse(sse) => {
                 sse.events.end();
@@ -61,7 +64,7 @@ impl Payloads {
     }
 
     /// The next payload; what is not UTF-8 is replaced.
-    pub(super) fn next(&mut self) -> Option<String> {
+    pub fn next_payload(&mut self) -> Option<String> {
         let payload = match self {
             Self::Sse(sse) => sse.events.next_data().or_else(|| sse.stray.take()),
             Self::Lines(lines) => lines.ready.pop_front(),
@@ -110,10 +113,10 @@ mod tests {
         let mut all = Vec::new();
         for piece in pieces {
             payloads.push(piece).unwrap();
-            all.extend(std::iter::from_fn(|| payloads.next()));
+            all.extend(std::iter::from_fn(|| payloads.next_payload()));
         }
         payloads.end();
-        all.extend(std::iter::from_fn(|| payloads.next()));
+        all.extend(std::iter::from_fn(|| payloads.next_payload()));
         all
     }
 
@@ -134,7 +137,7 @@ mod tests {
             let mut payloads = Payloads::new(Framing::Sse);
             payloads.push(bytes).unwrap();
             payloads.end();
-            std::iter::from_fn(|| payloads.next()).collect::<Vec<_>>()
+            std::iter::from_fn(|| payloads.next_payload()).collect::<Vec<_>>()
         };
         let broken = b"data: 1\n\n{\n \"error\": {\"code\": 499}\n}\n";
         assert_eq!(read(broken), ["1", "{\n \"error\": {\"code\": 499}\n}\n"]);

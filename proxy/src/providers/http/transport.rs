@@ -132,8 +132,13 @@ impl Transport {
     ///
     /// # Errors
     /// Why there is no good answer.
-    pub(in crate::providers) async fn get(&self, path: &str) -> Result<Response> {
-        self.send(self.request(Method::GET, path, None)?, Deadline::default()).await
+    pub(in crate::providers) async fn get(
+        &self,
+        path: &str,
+        headers: HeaderMap,
+    ) -> Result<Response> {
+        let request = self.request(Method::GET, path, None)?.headers(headers);
+        self.send(request, Deadline::default()).await
     }
 
     /// `path` may end with a query.

@@ -1,0 +1,240 @@
+//! What a batch does to the books, decided in memory and in the order of its messages.
+//!
+//! The page starts as the counters stand in a transaction that nobody else can write beside, so
+//! that an end makes room for the holds after it, and no two holds take the same room. It does no
+//! I/O: `batch` reads what goes onto it and writes what comes out of it.
+
+use super::{
+    hold::{HoldError, Placed},
+    status,
+    writer::{Close, Message, PlaceHold},
+};
+use crate::{
+    access::Caller,
+    prices::Quote,
+    store::{
+        Charge, ChargedBudget, Counters, EntryRow, NewHold, OpenHold, Owner, Share, StoreError,
+        WindowChange, WindowKey,
+    },
+};
+use std::collections::{BTreeMap, HashMap};
+use tollgate_types::{BudgetStatus, Resource};
+
+/// What a message comes to; told only once it is durable.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// To a `Place`.
+    Placed(Result<Placed, HoldError>),
+    /// To a `Note`.
+    Noted,
+    /// To a `Close`: the budgets after the charge.
+    Closed(Vec<BudgetStatus>),
+}
+
+/// The windows of an owner's living budgets, or why one of them cannot be read.
+pub(super) type Chain = Result<Vec<WindowKey>, String>;
+
+/// The part of the books that a batch touches.
+#[derive(Debug, Default)]
+pub(super) struct Page<'m> {
+    now_ms: i64,
+    chains: HashMap<Owner, Chain>,
+    /// Ordered, so that every server changes windows in the same order.
+    lines: BTreeMap<WindowKey, Line>,
+    /// Holds that were open before the batch and that the batch may end.
+    open: HashMap<String, Vec<Share>>,
+    placed: BTreeMap<&'m str, NewHold>,
+    notes: BTreeMap<&'m str, i64>,
+    entries: Vec<&'m EntryRow>,
+}
+
+/// What the batch leaves to write.
+#[derive(Debug)]
+pub(super) struct Changes<'m> {
+    pub windows: Vec<WindowChange>,
+    pub holds: Vec<NewHold>,
+    pub notes: Vec<(&'m str, i64)>,
+    pub entries: Vec<&'m EntryRow>,
+}
+
+/// A window as it stands at this point of the batch.
+#[derive(Debug)]
+struct Line {
+    /// Or why it cannot be read.
+    charged: Result<ChargedBudget, String>,
+    change: Counters,
+}
+
+impl Line {
+    fn add(&mut self, spent: i64, held: i64) {
+        let add = |counters: &mut Counters| {
+            counters.spent = counters.spent.saturating_add(spent);
+            counters.held = counters.held.saturating_add(held);
+        };
+        add(&mut self.change);
+        if let Ok(charged) = &mut self.charged {
+            add(&mut charged.counters);
+        }
+    }
+
+    fn standing(&self) -> Result<BudgetStatus, StoreError> {
+        match &self.charged {
+            Ok(charged) => status::of_charged(charged),
+            Err(reason) => Err(StoreError::Row(reason.clone())),
+        }
+    }
+
+    /// Releases what a hold set aside and spends at most as much.
+    fn end(&mut self, amount: i64, charge: Charge) {
+        let resource = self.charged.as_ref().map(|charged| charged.budget.resource.as_str());
+        let charge = match resource {
+            Ok("cost") => charge.cost,
+            Ok("tokens") => charge.tokens,
+            _ => charge.requests,
+        };
+        self.add(charge.min(amount), amount.saturating_neg());
+    }
+}
+
+/// Whose budgets a caller is charged to, in the fixed order in which holds are placed.
+pub(super) fn owners(caller: &Caller) -> [Owner; 2] {
+    let owner =
+        |kind, id: &str| Owner { kind, id: id.to_owned(), user_id: caller.user_id().to_owned() };
+    [owner("user", caller.user_id()), owner("key", caller.key_id())]
+}
+
+impl<'m> Page<'m> {
+    pub(super) fn new(now_ms: i64, open: HashMap<String, Vec<Share>>) -> Self {
+        Self { now_ms, open, ..Self::default() }
+    }
+
+    pub(super) fn add_chain(&mut self, owner: Owner, chain: Chain) {
+        self.chains.insert(owner, chain);
+    }
+
+    pub(super) fn add_line(&mut self, key: WindowKey, charged: Result<ChargedBudget, String>) {
+        self.lines.insert(key, Line { charged, change: Counters::default() });
+    }
+
+    /// Applies one message.
+    pub(super) fn apply(&mut self, message: &'m Message) -> Answer {
+        match message {
+            Message::Place(place) => Answer::Placed(self.place(place)),
+            Message::Note { hold_id, delivered } => {
+                self.note(hold_id, i64::try_from(*delivered).unwrap_or(i64::MAX));
+                Answer::Noted
+            }
+            Message::Close(close) => Answer::Closed(self.close(close)),
+        }
+    }
+
+    /// What there is to write.
+    pub(super) fn into_changes(self) -> Changes<'m> {
+        let changed = self.lines.into_iter().filter(|(_, line)| line.change != Counters::default());
+        let windows = changed
+            .map(|(window, Line { change: Counters { spent, held }, .. })| WindowChange {
+                window,
+                spent,
+                held,
+            })
+            .collect();
+        Changes {
+            windows,
+            holds: self.placed.into_values().collect(),
+            notes: self.notes.into_iter().collect(),
+            entries: self.entries,
+        }
+    }
+
+    /// Sets aside in every budget of the chain what the longest affordable answer costs.
+    fn place(&mut self, place: &'m PlaceHold) -> Result<Placed, HoldError> {
+        if self.placed.contains_key(place.hold_id.as_str())
+            || self.open.contains_key(&place.hold_id)
+        {
+            return Err(StoreError::Taken.into());
+        }
+        let quote = &place.quote;
+        let mut placed = Placed { max_output: quote.bound().max_output, limited: false };
+        let mut shares = Vec::new();
+        for window in self.chain(quote.permit().caller())? {
+            let standing = self.line(&window)?.standing()?;
+            placed.max_output = placed.max_output.min(affordable(quote, &standing)?);
+            placed.limited |= standing.resource != Resource::Requests;
+            shares.push((window, standing.resource));
+        }
+        let hold = OpenHold {
+            id: place.hold_id.clone(),
+            node: place.node.clone(),
+            draft: serde_json::to_string(&place.entry).map_err(StoreError::from)?,
+            delivered_tokens: 0,
+        };
+        let mut new = NewHold { hold, created_ms: self.now_ms, shares: Vec::new() };
+        for (window, resource) in shares {
+            let amount = quote.amount(resource, placed.max_output);
+            self.line(&window)?.add(0, amount);
+            new.shares.push(Share { window, amount });
+        }
+        self.placed.insert(&place.hold_id, new);
+        Ok(placed)
+    }
+
+    fn chain(&self, caller: &Caller) -> Result<Vec<WindowKey>, StoreError> {
+        let mut windows = Vec::new();
+        for owner in owners(caller) {
+            match self.chains.get(&owner) {
+                Some(Ok(chain)) => windows.extend_from_slice(chain),
+                Some(Err(reason)) => return Err(StoreError::Row(reason.clone())),
+                None => {}
+            }
+        }
+        Ok(windows)
+    }
+
+    fn line(&mut self, window: &WindowKey) -> Result<&mut Line, StoreError> {
+        self.lines.get_mut(window).ok_or_else(|| {
+            StoreError::Row(format!("the budget {} has no open window", window.budget_id))
+        })
+    }
+
+    fn note(&mut self, hold_id: &'m str, delivered: i64) {
+        match self.placed.get_mut(hold_id) {
+            Some(new) => new.hold.delivered_tokens = delivered,
+            None => drop(self.notes.insert(hold_id, delivered)),
+        }
+    }
+
+    /// Entry and release are one transaction. A hold that has ended already stays as it is.
+    fn close(&mut self, close: &'m Close) -> Vec<BudgetStatus> {
+        let hold_id = close.hold_id.as_str();
+        self.notes.remove(hold_id);
+        let placed = self.placed.remove(hold_id).map(|new| new.shares);
+        let Some(shares) = placed.or_else(|| self.open.remove(hold_id)) else {
+            return Vec::new();
+        };
+        let mut budgets = Vec::with_capacity(shares.len());
+        for Share { window, amount } in shares {
+            // A budget that is gone or cannot be read keeps no end from being written.
+            let Some(line) = self.lines.get_mut(&window) else { continue };
+            line.end(amount, close.charge);
+            if close.reply.is_some() {
+                budgets.extend(line.standing());
+            }
+        }
+        self.entries.extend(&close.entry);
+        // The user's budgets first, as holds are placed.
+        budgets.sort_by(|a, b| b.owner.cmp(&a.owner).then_with(|| a.budget.cmp(&b.budget)));
+        budgets
+    }
+}
+
+/// The longest answer that one budget can pay for.
+fn affordable(quote: &Quote, standing: &BudgetStatus) -> Result<u64, HoldError> {
+    if let (Resource::Cost, Some(target)) = (standing.resource, quote.unpriced()) {
+        let budget = standing.budget.clone();
+        return Err(HoldError::Unpriced { target: target.clone(), budget });
+    }
+    let available = standing.cap.saturating_sub(standing.spent).saturating_sub(standing.held);
+    quote
+        .affordable_output(standing.resource, available)
+        .ok_or_else(|| HoldError::Exhausted(Box::new(standing.clone())))
+}

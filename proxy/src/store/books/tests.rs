@@ -1,0 +1,169 @@
+//! The statements of the books on a real database.
+
+use super::{NewHold, OpenHold, Owner, Share, WindowChange, WindowKey};
+use crate::store::{
+    BudgetRow, EntryRow, Patience, Store, StoreError, Tokens, UsageFilter, UserRow,
+};
+use tempfile::TempDir;
+
+async fn store() -> (TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("t.db"), Patience::Server).await.unwrap();
+    let user = UserRow {
+        id: "user".into(),
+        name: "alice".into(),
+        role: "member".into(),
+        time_zone: "UTC".into(),
+        permissions: "{}".into(),
+        created_ms: 1,
+        deleted_ms: None,
+    };
+    store.insert_user(&user, &[budget("b", 100)]).await.unwrap();
+    (folder, store)
+}
+
+fn budget(id: &str, cap: i64) -> BudgetRow {
+    BudgetRow {
+        id: id.into(),
+        owner_kind: "user".into(),
+        owner_id: "user".into(),
+        owner_name: String::new(),
+        time_zone: String::new(),
+        resource: "tokens".into(),
+        span: "total".into(),
+        cap,
+    }
+}
+
+fn window(budget_id: &str) -> WindowKey {
+    WindowKey { budget_id: budget_id.into(), start_ms: 0 }
+}
+
+fn change(budget_id: &str, spent: i64, held: i64) -> WindowChange {
+    WindowChange { window: window(budget_id), spent, held }
+}
+
+#[tokio::test]
+async fn no_change_passes_a_cap_whatever_was_decided_before() {
+    let (_folder, store) = store().await;
+    let mut books = store.books().await.unwrap();
+    books.open_windows(&[(window("b"), None)]).await.unwrap();
+    books.change_windows(&[change("b", 10, 90)]).await.unwrap();
+    for (spent, held) in [(0, 1), (1, 0), (2, -1), (i64::MAX / 2, 0)] {
+        let refused = books.change_windows(&[change("b", spent, held)]).await;
+        let Err(StoreError::Unbalanced { expected: 1, changed: 0 }) = refused else {
+            panic!("{refused:?}");
+        };
+    }
+    // A cap below what is spent and held keeps nothing from being released.
+    assert!(store.set_cap("b", 5).await.unwrap());
+    books.change_windows(&[change("b", 40, -50)]).await.unwrap();
+    books.change_windows(&[change("b", 40, -40)]).await.unwrap();
+    assert!(books.change_windows(&[change("b", 0, 1)]).await.is_err());
+    let counters = store.counters("b", 0).await.unwrap();
+    assert_eq!((counters.spent, counters.held), (90, 0));
+}
+
+#[tokio::test]
+async fn a_window_that_is_not_there_cannot_be_charged() {
+    let (_folder, store) = store().await;
+    let mut books = store.books().await.unwrap();
+    let refused = books.change_windows(&[change("b", 0, 1)]).await;
+    assert!(matches!(refused, Err(StoreError::Unbalanced { .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_budget_that_cannot_be_read_spoils_only_itself() {
+    let (_folder, store) = store().await;
+    store.insert_budget(&budget("c", 7), 1).await.unwrap();
+    sqlx::query("update budgets set cap = 'much' where id = 'b'")
+        .execute(&store.pool)
+        .await
+        .unwrap();
+    let mut books = store.books().await.unwrap();
+    books.open_windows(&[(window("b"), None), (window("c"), None)]).await.unwrap();
+    let owner = Owner { kind: "user", id: "user".into(), user_id: "user".into() };
+    let found = books.budgets_of(&[owner]).await.unwrap();
+    let caps: Vec<_> = found.iter().map(|found| found.row.as_ref().ok().map(|b| b.cap)).collect();
+    assert_eq!(caps, [None, Some(7)]);
+    let found = books.windows(&[window("c"), window("b")]).await.unwrap();
+    let read: Vec<_> = found.iter().map(|found| (found.asked, found.row.is_ok())).collect();
+    assert_eq!(read, [(1, false), (0, true)]);
+    // Its holds still end.
+    books.change_windows(&[change("b", 3, -5), change("c", 1, 1)]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_hold_is_taken_once_with_all_that_it_set_aside() {
+    let (_folder, store) = store().await;
+    let mut books = store.books().await.unwrap();
+    books.open_windows(&[(window("b"), None)]).await.unwrap();
+    let hold = |id: &str, shares: Vec<Share>| NewHold {
+        hold: OpenHold {
+            id: id.into(),
+            node: "n".into(),
+            draft: r#"{"a":"\u0000"}"#.into(),
+            delivered_tokens: 3,
+        },
+        created_ms: 1,
+        shares,
+    };
+    let share = Share { window: window("b"), amount: i64::MAX };
+    books.insert_holds(&[hold("free", vec![]), hold("h", vec![share.clone()])]).await.unwrap();
+    books.note_delivered(&[("h", 16), ("gone", 2)]).await.unwrap();
+    let open = books.open_holds().await.unwrap();
+    assert_eq!(open.iter().map(|hold| hold.delivered_tokens).collect::<Vec<_>>(), [3, 16]);
+    assert_eq!(open[0].draft, r#"{"a":"\u0000"}"#);
+    let taken = books.take_holds(&["h", "free", "never"]).await.unwrap();
+    assert_eq!(taken.len(), 2);
+    assert_eq!((&taken["h"], &taken["free"]), (&vec![share], &vec![]));
+    assert!(books.take_holds(&["h", "free"]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_entry_is_read_back_as_it_was_written() {
+    let (_folder, store) = store().await;
+    let mut books = store.books().await.unwrap();
+    let full = EntryRow {
+        request_id: "r1".into(),
+        attempt: 2,
+        user_id: "user".into(),
+        key_id: "k".into(),
+        provider: "p".into(),
+        model: "123".into(),
+        asked_model: "\"quoted\"\n\u{1f980}".into(),
+        dialect: "native".into(),
+        streamed: 1,
+        disposition: "settled".into(),
+        finish: Some("stop".into()),
+        error: Some("null".into()),
+        estimated: 3,
+        clamped: 4,
+        tokens: Tokens {
+            input: 5,
+            cache_read: 6,
+            cache_write_5m: 7,
+            cache_write_1h: 8,
+            audio_in: 9,
+            image_in: 10,
+            output: 11,
+            reasoning: 12,
+            audio_out: 13,
+        },
+        tool_fees: r#"{"search":2}"#.into(),
+        cost_nano_usd: Some(i64::MAX),
+        price: Some("{}".into()),
+        started_ms: 14,
+        first_token_ms: Some(15),
+        latency_ms: 16,
+        upstream_request_id: Some("up".into()),
+        tags: r#"{"a":"b"}"#.into(),
+    };
+    let bare = EntryRow { request_id: "r0".into(), user_id: "user".into(), ..EntryRow::default() };
+    let again = EntryRow { model: "other".into(), ..full.clone() };
+    books.insert_entries(&[&full, &bare, &again]).await.unwrap();
+    books.insert_entries(&[&again]).await.unwrap();
+    let rows = store.usage_rows(&UsageFilter::default(), 9).await.unwrap();
+    let rows: Vec<_> = rows.into_iter().map(|row| row.entry).collect();
+    assert_eq!(rows, [full, bare]);
+}

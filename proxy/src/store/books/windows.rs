@@ -1,0 +1,204 @@
+//! Windows of budgets: read for a whole batch, and changed for a whole batch.
+
+use super::{Books, json};
+use crate::store::{BudgetRow, Counters, StoreError};
+use sqlx::{FromRow, Row, sqlite::SqliteRow};
+
+/// Names a window.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WindowKey {
+    /// The budget.
+    pub budget_id: String,
+    /// Where the window begins.
+    pub start_ms: i64,
+}
+
+/// Whose budgets are asked for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Owner {
+    /// `user` or `key`.
+    pub kind: &'static str,
+    /// Id of the user or key.
+    pub id: String,
+    /// The user, or the key's user.
+    pub user_id: String,
+}
+
+/// A row that was found for one of several that were asked for. One that cannot be read spoils
+/// nothing but itself.
+#[derive(Debug)]
+pub struct Found<T> {
+    /// Which one was asked for, counted from 0.
+    pub asked: usize,
+    /// The row.
+    pub row: Result<T, StoreError>,
+}
+
+/// A budget with the counters of one window.
+#[derive(Clone, Debug, FromRow)]
+pub struct ChargedBudget {
+    /// The budget.
+    #[sqlx(flatten)]
+    pub budget: BudgetRow,
+    /// The window's counters.
+    #[sqlx(flatten)]
+    pub counters: Counters,
+    /// When the window ends.
+    pub end_ms: Option<i64>,
+}
+
+/// What a batch adds to the counters of a window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WindowChange {
+    /// The window.
+    pub window: WindowKey,
+    /// Added to `spent`.
+    pub spent: i64,
+    /// Added to `held`; releases are negative.
+    pub held: i64,
+}
+
+fn found<T>(rows: &[SqliteRow]) -> Result<Vec<Found<T>>, StoreError>
+where
+    T: for<'r> FromRow<'r, SqliteRow>,
+{
+    rows.iter()
+        .map(|row| {
+            let asked = usize::try_from(row.try_get::<i64, _>("asked")?).unwrap_or(usize::MAX);
+            Ok(Found { asked, row: T::from_row(row).map_err(StoreError::from) })
+        })
+        .collect()
+}
+
+impl Books {
+    /// Living budgets of owners; those of one owner in the fixed order in which they are charged.
+    ///
+    /// # Errors
+    /// Any database failure.
+    pub async fn budgets_of(
+        &mut self,
+        owners: &[Owner],
+    ) -> Result<Vec<Found<BudgetRow>>, StoreError> {
+        if owners.is_empty() {
+            return Ok(Vec::new());
+        }
+        let asked: Vec<_> = owners
+            .iter()
+            .enumerate()
+            .map(|(asked, owner)| (asked, owner.kind, &owner.id, &owner.user_id))
+            .collect();
+        // The cross joins keep SQLite to this order of tables: the few that are asked for first.
+        let rows = sqlx::query(
+            "select cast(e.value ->> 0 as bigint) as asked,
+                    b.id, b.owner_kind, b.owner_id, u.name as owner_name, u.time_zone,
+                    b.resource, b.span, b.cap
+             from json_each($1) e cross join budgets b cross join users u
+             where b.owner_kind = e.value ->> 1 and b.owner_id = e.value ->> 2
+               and u.id = e.value ->> 3 and b.deleted_ms is null
+             order by 1, b.id",
+        )
+        .bind(json::text(asked)?)
+        .fetch_all(&mut self.connection)
+        .await?;
+        found(&rows)
+    }
+
+    /// Windows that were opened before, with their budgets, living or deleted.
+    ///
+    /// # Errors
+    /// Any database failure.
+    pub async fn windows(
+        &mut self,
+        windows: &[WindowKey],
+    ) -> Result<Vec<Found<ChargedBudget>>, StoreError> {
+        if windows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let asked: Vec<_> = windows
+            .iter()
+            .enumerate()
+            .map(|(asked, window)| (asked, &window.budget_id, window.start_ms))
+            .collect();
+        let rows = sqlx::query(
+            "select cast(e.value ->> 0 as bigint) as asked,
+                    b.id, b.owner_kind, b.owner_id, coalesce(u.name, '') as owner_name,
+                    coalesce(u.time_zone, '') as time_zone, b.resource, b.span, b.cap,
+                    w.spent, w.held, w.end_ms
+             from json_each($1) e cross join budget_windows w cross join budgets b
+             left join api_keys k on b.owner_kind = 'key' and k.id = b.owner_id
+             left join users u
+                 on u.id = case b.owner_kind when 'key' then k.user_id else b.owner_id end
+             where w.budget_id = e.value ->> 1
+               and w.start_ms = cast(e.value ->> 2 as bigint) and b.id = w.budget_id
+             order by w.budget_id, w.start_ms",
+        )
+        .bind(json::text(asked)?)
+        .fetch_all(&mut self.connection)
+        .await?;
+        found(&rows)
+    }
+
+    /// Opens windows that are new, each with its end.
+    ///
+    /// # Errors
+    /// Any database failure.
+    pub async fn open_windows(
+        &mut self,
+        windows: &[(WindowKey, Option<i64>)],
+    ) -> Result<(), StoreError> {
+        if windows.is_empty() {
+            return Ok(());
+        }
+        let rows: Vec<_> = windows
+            .iter()
+            .map(|(window, end_ms)| (&window.budget_id, window.start_ms, end_ms))
+            .collect();
+        sqlx::query(
+            "insert into budget_windows (budget_id, start_ms, end_ms, spent, held)
+             select e.value ->> 0, cast(e.value ->> 1 as bigint), cast(e.value ->> 2 as bigint),
+                    0, 0
+             from json_each($1) e
+             where true on conflict (budget_id, start_ms) do nothing",
+        )
+        .bind(json::text(rows)?)
+        .execute(&mut self.connection)
+        .await?;
+        Ok(())
+    }
+
+    /// Changes the counters of windows, each at most once. The cap's condition stands in the
+    /// statement itself, so that no mistake in what was decided before can pass it.
+    ///
+    /// # Errors
+    /// `Unbalanced` when a change would bring a window above its cap, or a window is missing:
+    /// then the transaction must not be committed. Any database failure.
+    pub async fn change_windows(&mut self, changes: &[WindowChange]) -> Result<(), StoreError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let rows: Vec<_> = changes
+            .iter()
+            .map(|change| {
+                (&change.window.budget_id, change.window.start_ms, change.spent, change.held)
+            })
+            .collect();
+        let done = sqlx::query(
+            "update budget_windows
+             set spent = budget_windows.spent + c.spent, held = budget_windows.held + c.held
+             from (select e.value ->> 0 as budget_id, cast(e.value ->> 1 as bigint) as start_ms,
+                          cast(e.value ->> 2 as bigint) as spent,
+                          cast(e.value ->> 3 as bigint) as held
+                   from json_each($1) e) c cross join budgets b
+             where budget_windows.budget_id = c.budget_id
+               and budget_windows.start_ms = c.start_ms and b.id = c.budget_id
+               and (c.spent + c.held <= 0
+                    or c.spent + c.held <= b.cap - budget_windows.spent - budget_windows.held)",
+        )
+        .bind(json::text(rows)?)
+        .execute(&mut self.connection)
+        .await?;
+        let expected = u64::try_from(changes.len()).unwrap_or(u64::MAX);
+        let changed = done.rows_affected();
+        if changed == expected { Ok(()) } else { Err(StoreError::Unbalanced { expected, changed }) }
+    }
+}
