@@ -18,6 +18,8 @@ const PREAMBLE_TOKENS: u64 = 1024;
 /// (gpt-4o-mini, 2048 x 2048 in high detail: platform.openai.com, "Images and vision"), whether its
 /// bytes are many or few.
 const MEDIA_TOKENS: u64 = 50_000;
+/// Data of a text that is no image: Anthropic's mark for its cache, Google's proof of origin.
+const HARMLESS: [&str; 2] = ["cache_control", "thoughtSignature"];
 /// English text has about four bytes a token.
 const BYTES_PER_TOKEN_USUALLY: u64 = 4;
 /// The longest answer that is assumed where neither the caller nor the model sets a limit.
@@ -91,11 +93,11 @@ fn media_of_part(part: &Part) -> u64 {
     }
 }
 
-/// Whether namespaced data says more than that the text shall be cached. That of the Responses API
-/// holds no image: it only adds what is not there, ids and states for the most part.
+/// Whether namespaced data says more than that the text shall be cached, or who said it. That of the
+/// Responses API holds no image: it only adds what is not there, ids and states for the most part.
 fn may_hold_an_image(extras: &Extras) -> bool {
     let others = extras.iter().filter(|(namespace, _)| *namespace != responses::NAMESPACE);
-    others.flat_map(|(_, facts)| facts.keys()).any(|key| key != "cache_control")
+    others.flat_map(|(_, facts)| facts.keys()).any(|key| !HARMLESS.contains(&key.as_str()))
 }
 
 /// The longest answer that the caller and the model allow.
