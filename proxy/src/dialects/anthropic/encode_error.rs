@@ -3,6 +3,9 @@
 use serde_json::{Map, Value, json};
 use tollgate_types::{Error, ErrorKind};
 
+/// The code by which Anthropic's SDKs know to send a conversation whole.
+pub(super) const NO_THREADS: &str = "thread_unsupported_request";
+
 /// Writes `{"type": "error", "error": {"type", "message"}}`. A used-up budget is told as `budget`, a
 /// missing permission as `permission`, the field at fault as `param`, beside Anthropic's own fields.
 pub fn encode_error(error: &Error) -> Value {
@@ -10,8 +13,10 @@ pub fn encode_error(error: &Error) -> Value {
     let mut told = Map::new();
     told.insert("type".to_owned(), word(body.kind).into());
     told.insert("message".to_owned(), body.message.as_str().into());
+    let known = body.code.as_deref().filter(|code| *code == NO_THREADS);
     let more = [
         ("code", body.code.as_ref().map(|code| json!(code))),
+        ("details", known.map(|code| json!({"error_code": code}))),
         ("param", body.param.as_ref().map(|param| json!(param))),
         ("budget", body.quota.as_ref().map(|budget| json!(budget))),
         ("permission", body.permission.as_ref().map(|permission| json!(permission))),
