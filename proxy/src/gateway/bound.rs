@@ -3,10 +3,10 @@
 use crate::{
     access::Target,
     catalog::{Candidate, Plan},
+    dialects::openai::responses,
     prices::Bound,
     routing,
 };
-use serde_json::Map;
 use tollgate_types::{
     EmbedRequest, Error, ErrorKind, Extras, GenerateRequest, Message, Part, Result,
 };
@@ -76,7 +76,14 @@ async fn input(candidate: &Candidate, request: &GenerateRequest) -> Result<(u64,
 /// How many images a turn may hold.
 fn media_of_message(message: &Message) -> u64 {
     let parts = message.content.iter().map(media_of_part).fold(0, u64::saturating_add);
-    parts.saturating_add(u64::from(!message.extras.is_empty()))
+    parts.saturating_add(u64::from(may_hide_media(&message.extras)))
+}
+
+/// Whether extras may hold an image. Those of the Responses API cannot: they only add what is not
+/// there, ids and states for the most part. A mark for a cache is none either.
+fn may_hide_media(extras: &Extras) -> bool {
+    let others = extras.iter().filter(|(namespace, _)| *namespace != responses::NAMESPACE);
+    others.flat_map(|(_, fields)| fields.keys()).any(|key| key != "cache_control")
 }
 
 /// How many images a part may hold. What a provider alone understands may be one.
@@ -86,14 +93,9 @@ fn media_of_part(part: &Part) -> u64 {
         Part::ToolResult(result) => {
             result.content.iter().map(media_of_part).fold(0, u64::saturating_add)
         }
-        Part::Text(text) => u64::from(may_hold_an_image(&text.extras)),
+        Part::Text(text) => u64::from(may_hide_media(&text.extras)),
         Part::Reasoning(_) | Part::ToolCall(_) | Part::Refusal(_) => 0,
     }
-}
-
-/// Whether a text's namespaced data says more than that the text shall be cached.
-fn may_hold_an_image(extras: &Extras) -> bool {
-    extras.values().flat_map(Map::keys).any(|key| key != "cache_control")
 }
 
 /// The longest answer that the caller and the model allow.

@@ -86,6 +86,8 @@ pub(super) fn status_of(error: &Error) -> StatusCode {
         ErrorKind::NotFound => StatusCode::NOT_FOUND,
         ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorKind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        // The provider itself lacks the ability: other than an option of it, no request will do.
+        ErrorKind::Unsupported if error.body().status == Some(501) => StatusCode::NOT_IMPLEMENTED,
         ErrorKind::Unsupported => StatusCode::UNPROCESSABLE_ENTITY,
         // No standard status says that a call was cancelled; this is nginx's and Google's.
         ErrorKind::Cancelled => {
