@@ -54,6 +54,7 @@ fn word(kind: ErrorKind) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialects::anthropic::decode_messages_call;
 
     #[test]
     fn every_kind_has_the_word_that_sdks_look_at() {
@@ -72,6 +73,21 @@ mod tests {
             let written = encode_error(&Error::new(kind, "m"));
             assert_eq!(written, json!({"type": "error", "error": {"type": word, "message": "m"}}));
         }
+    }
+
+    #[test]
+    fn a_client_that_wants_its_conversation_kept_is_told_to_send_it_whole() {
+        let request = |thread: Value| json!({"model": "m", "messages": [], "thread": thread});
+        let read = |thread| decode_messages_call(request(thread).to_string().as_bytes());
+        for kind in ["create", "continue"] {
+            let error = read(json!({"type": kind, "previous_message_id": "msg_1"})).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidRequest);
+            let written = encode_error(&error);
+            assert_eq!(written["error"]["details"]["error_code"], NO_THREADS);
+            assert_eq!(written["error"]["param"], "thread");
+        }
+        let refused = read(Value::Null).err();
+        assert!(refused.is_none_or(|error| error.body().code.is_none()));
     }
 
     #[test]
