@@ -5,6 +5,7 @@ mod body;
 mod front;
 mod google;
 mod health;
+mod leftover;
 mod models;
 mod native;
 mod observe;
@@ -114,6 +115,7 @@ pub fn router(front: Arc<Front>) -> Router {
         .nest("/google/v1", google)
         .fallback(any(problem::unknown_path::<native::Shape>))
         .method_not_allowed_fallback(problem::wrong_method::<native::Shape>)
+        .layer(middleware::from_fn(leftover::discard))
         .layer(middleware::from_fn(observe::observe))
         .with_state(front)
 }

@@ -154,7 +154,19 @@ def check_the_tool_runner(upstream):
         else:
             last = runner.until_done()
         assert "snow" in text_of(last), last
+        # The runner asks the server to keep the conversation, and sends all of it when refused.
+        assert upstream == "" or last.usage.input_tokens >= 4, last.usage
     same(told, [("w0", 1)] * 2)
+
+
+@gateway
+def check_a_kept_conversation_is_refused(own):
+    said = asked(model(own))
+    error = raises(
+        anthropic.types.ThreadUnsupportedRequestError,
+        lambda: client().beta.messages.create(**said, thread={"type": "create"}),
+    )
+    same((error.status_code, error.error_code), (400, "thread_unsupported_request"))
 
 
 def check_an_answer_is_parsed(upstream):

@@ -170,10 +170,11 @@ def check_reasoning_goes_round(upstream):
     }
     for ask in (create, streamed):
         response = ask(name, **more)
-        (reasoning,) = items(response, "reasoning")
-        shown = [part.text for part in reasoning.summary + (reasoning.content or [])]
+        # What a signature of Google's signs is an item of its own.
+        reasoning = items(response, "reasoning")
+        shown = [part.text for item in reasoning for part in item.summary + (item.content or [])]
         same("".join(shown), "t0 t1 t2")
-        assert upstream not in ("", "responses") or reasoning.encrypted_content, reasoning
+        assert upstream not in ("", "responses") or reasoning[0].encrypted_content, reasoning
         (call,) = items(response, "function_call")
         result = {"type": "function_call_output", "call_id": call.call_id, "output": "snow"}
         turns = [{"role": "user", "content": WORDS}]

@@ -3,7 +3,7 @@
 mod embed;
 mod framing;
 mod generate;
-mod models;
+pub(super) mod models;
 mod path;
 
 use super::{front::Front, observe::RequestId, problem, reply};
@@ -15,7 +15,7 @@ use axum::{
     Extension, Router,
     body::Body,
     extract::{Path, Request, State},
-    http::{Response, StatusCode},
+    http::{HeaderMap, Response, StatusCode, Uri},
     routing::{get, post},
 };
 use path::{Method, Named};
@@ -33,6 +33,12 @@ impl problem::Shape for Shape {
     fn body(error: &Error, status: StatusCode) -> impl Serialize {
         encode_error(error, status.as_u16())
     }
+}
+
+/// Whether a request on a path that several dialects share is Google's: only its clients send their
+/// key like this.
+pub(super) fn is_spoken(uri: &Uri, headers: &HeaderMap) -> bool {
+    headers.contains_key("x-goog-api-key") || path::parameter(uri, "key").is_some()
 }
 
 /// Below `/v1beta`.

@@ -87,8 +87,11 @@ fn logprobs(config: &mut Fields) -> Result<Option<u8>> {
 /// The shape of the answer. Google names no schema and always enforces it.
 fn output(config: &mut Fields) -> Result<Option<OutputFormat>> {
     let kind = config.string("responseMimeType")?;
-    let mut schema =
-        ["responseJsonSchema", "_responseJsonSchema"].into_iter().find_map(|key| config.take(key));
+    let mut schema = None;
+    for key in ["responseJsonSchema", "_responseJsonSchema"] {
+        let given = config.object(key)?.map(|given| Value::Object(given.rest()));
+        schema = schema.or(given);
+    }
     if schema.is_none()
         && let Some(googles) = config.take("responseSchema")
     {

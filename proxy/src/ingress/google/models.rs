@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tollgate_types::{Error, ErrorKind};
 
 /// All models, on one page.
-pub(super) async fn list(
+pub(crate) async fn list(
     State(front): State<Arc<Front>>,
     uri: Uri,
     headers: HeaderMap,
@@ -25,7 +25,7 @@ pub(super) async fn list(
     Ok(reply::json(StatusCode::OK, &encode_models(&models)))
 }
 
-pub(super) async fn one(
+pub(crate) async fn one(
     State(front): State<Arc<Front>>,
     Path(id): Path<String>,
     uri: Uri,
