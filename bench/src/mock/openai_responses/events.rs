@@ -72,14 +72,14 @@ impl Events {
         let id = json!({
             "item_id": format!("msg_mock_{place}"), "output_index": place, "content_index": 0,
         });
-        let mut text_id = id.clone();
-        let (kind, field) = match turn.because {
-            Because::Refusal => ("response.refusal", "refusal"),
-            _ => {
-                // They are there, asked for or not.
-                text_id["logprobs"] = json!([]);
-                ("response.output_text", "text")
-            }
+        // Log-probabilities are there, asked for or not.
+        let text_id = json!({
+            "item_id": format!("msg_mock_{place}"), "output_index": place, "content_index": 0,
+            "logprobs": [],
+        });
+        let (kind, field, text_id) = match turn.because {
+            Because::Refusal => ("response.refusal", "refusal", id.clone()),
+            _ => ("response.output_text", "text", text_id),
         };
         self.item("added", &message(place, "in_progress", Vec::new()));
         self.push_at("response.content_part.added", &id, json!({"part": part(turn, "")}));
