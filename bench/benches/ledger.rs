@@ -1,5 +1,7 @@
 //! What the books cost by themselves: one durable hold and one durable end for every call, with no
-//! HTTP and no model around them. Medians of several runs, on the disk of the target folder.
+//! HTTP and no model around them. Medians of several runs, on the disk of the target folder. The
+//! processor's time for a call is the figure that other programs on the machine disturb least.
+//! An argument that is a number keeps to the load with so many calls at once.
 #![expect(
     clippy::print_stdout,
     clippy::float_arithmetic,
@@ -50,6 +52,7 @@ struct Run {
     per_second: f64,
     p50: Duration,
     p99: Duration,
+    processor: Duration,
 }
 
 #[tokio::main]
@@ -58,6 +61,7 @@ async fn main() {
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
+    let only: Option<usize> = std::env::args().find_map(|argument| argument.parse().ok());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     println!("{RUNS} runs each, {cores} cores; a call is a durable hold and a durable end");
     for (name, callers, keys) in
@@ -66,6 +70,9 @@ async fn main() {
         let books = Books::open(callers, keys).await;
         println!("\n{name}");
         for (calls, at_once) in LOADS {
+            if only.is_some_and(|only| only != at_once) {
+                continue;
+            }
             books.run(calls / 4, at_once).await;
             let mut runs = Vec::new();
             for _ in 0..RUNS {
@@ -115,16 +122,17 @@ impl Books {
     }
 
     async fn run(&self, calls: usize, at_once: usize) -> Run {
-        let started = Instant::now();
+        let (started, before) = (Instant::now(), processor());
         let mut times: Vec<Duration> = futures_util::stream::iter(0..calls)
             .map(|n| self.call(&self.callers[n % self.callers.len()]))
             .buffer_unordered(at_once)
             .collect()
             .await;
         let seconds = started.elapsed().as_secs_f64();
+        let processor = (processor() - before) / u32::try_from(calls).unwrap();
         times.sort_unstable();
         let at = |percent: usize| times[(times.len() - 1) * percent / 100];
-        Run { per_second: calls as f64 / seconds, p50: at(50), p99: at(99) }
+        Run { per_second: calls as f64 / seconds, p50: at(50), p99: at(99), processor }
     }
 
     async fn call(&self, caller: &Arc<Caller>) -> Duration {
@@ -203,11 +211,25 @@ async fn idle_key(store: &Store, user: &UserRow) {
     store.insert_key(&row, &budgets).await.unwrap();
 }
 
+/// Time that all threads of this process have had on a processor: user and system, in hundredths
+/// of a second (`proc_pid_stat(5)`).
+fn processor() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    let ticks = |field: usize| fields[field].parse::<u64>().unwrap();
+    Duration::from_millis(10 * (ticks(11) + ticks(12)))
+}
+
 fn report(at_once: usize, mut runs: Vec<Run>) {
     runs.sort_by(|a, b| a.per_second.total_cmp(&b.per_second));
     let (slowest, middle, fastest) = (&runs[0], &runs[RUNS / 2], &runs[RUNS - 1]);
     println!(
-        "  {at_once:>4} at once {:>8.0} calls/s ({:.0} to {:.0})   p50 {:>8.2?}   p99 {:>8.2?}",
-        middle.per_second, slowest.per_second, fastest.per_second, middle.p50, middle.p99
+        "  {at_once:>4} at once {:>8.0} calls/s ({:.0} to {:.0})   p50 {:>8.2?}   p99 {:>8.2?}   processor {:>8.2?}",
+        middle.per_second,
+        slowest.per_second,
+        fastest.per_second,
+        middle.p50,
+        middle.p99,
+        middle.processor
     );
 }

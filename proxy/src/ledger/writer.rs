@@ -90,6 +90,13 @@ pub(super) async fn run(
             () = tasks.stopping(), if !messages.is_closed() => messages.close(),
             () = tokio::time::sleep(RETRY), if !writer.unwritten.is_empty() => {}
         }
+        // Whoever is about to send comes along: one turn of the scheduler, and no waiting.
+        tokio::task::yield_now().await;
+        while batch.len() < room
+            && let Ok(message) = messages.try_recv()
+        {
+            batch.push(message);
+        }
         writer.write(std::mem::take(&mut batch)).await;
     }
 }

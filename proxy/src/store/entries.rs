@@ -88,7 +88,7 @@ impl EntryRow {
                     cast(e.value ->> 'first_token_ms' as bigint),
                     cast(e.value ->> 'latency_ms' as bigint), e.value ->> 'upstream_request_id',
                     e.value ->> 'tags'
-             from json_each($1) e
+             from jsonb_each($1) e
              where true on conflict (request_id, attempt) do nothing",
         )
         .bind(entries)

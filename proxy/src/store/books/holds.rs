@@ -101,7 +101,7 @@ impl Books {
             "insert into holds (id, node, created_ms, draft, delivered_tokens)
              select e.value ->> 0, e.value ->> 1, cast(e.value ->> 2 as bigint), e.value ->> 3,
                     cast(e.value ->> 4 as bigint)
-             from json_each($1) e",
+             from jsonb_each($1) e",
         )
         .bind(json::text(rows)?)
         .execute(&mut self.connection)
@@ -122,7 +122,7 @@ impl Books {
             "insert into hold_amounts (hold_id, budget_id, start_ms, amount)
              select e.value ->> 0, e.value ->> 1, cast(e.value ->> 2 as bigint),
                     cast(e.value ->> 3 as bigint)
-             from json_each($1) e",
+             from jsonb_each($1) e",
         )
         .bind(json::text(rows)?)
         .execute(&mut self.connection)
@@ -141,7 +141,7 @@ impl Books {
         sqlx::query(
             "update holds set delivered_tokens = n.delivered
              from (select e.value ->> 0 as hold_id, cast(e.value ->> 1 as bigint) as delivered
-                   from json_each($1) e) n
+                   from jsonb_each($1) e) n
              where holds.id = n.hold_id",
         )
         .bind(json::text(notes)?)

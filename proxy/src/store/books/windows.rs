@@ -92,7 +92,7 @@ impl Books {
             "select cast(e.value ->> 0 as bigint) as asked,
                     b.id, b.owner_kind, b.owner_id, u.name as owner_name, u.time_zone,
                     b.resource, b.span, b.cap
-             from json_each($1) e cross join budgets b cross join users u
+             from jsonb_each($1) e cross join budgets b cross join users u
              where b.owner_kind = e.value ->> 1 and b.owner_id = e.value ->> 2
                and u.id = e.value ->> 3 and b.deleted_ms is null
              order by 1, b.id",
@@ -124,7 +124,7 @@ impl Books {
                     b.id, b.owner_kind, b.owner_id, coalesce(u.name, '') as owner_name,
                     coalesce(u.time_zone, '') as time_zone, b.resource, b.span, b.cap,
                     w.spent, w.held, w.end_ms
-             from json_each($1) e cross join budget_windows w cross join budgets b
+             from jsonb_each($1) e cross join budget_windows w cross join budgets b
              left join api_keys k on b.owner_kind = 'key' and k.id = b.owner_id
              left join users u
                  on u.id = case b.owner_kind when 'key' then k.user_id else b.owner_id end
@@ -157,7 +157,7 @@ impl Books {
             "insert into budget_windows (budget_id, start_ms, end_ms, spent, held)
              select e.value ->> 0, cast(e.value ->> 1 as bigint), cast(e.value ->> 2 as bigint),
                     0, 0
-             from json_each($1) e
+             from jsonb_each($1) e
              where true on conflict (budget_id, start_ms) do nothing",
         )
         .bind(json::text(rows)?)
@@ -188,7 +188,7 @@ impl Books {
              from (select e.value ->> 0 as budget_id, cast(e.value ->> 1 as bigint) as start_ms,
                           cast(e.value ->> 2 as bigint) as spent,
                           cast(e.value ->> 3 as bigint) as held
-                   from json_each($1) e) c cross join budgets b
+                   from jsonb_each($1) e) c cross join budgets b
              where budget_windows.budget_id = c.budget_id
                and budget_windows.start_ms = c.start_ms and b.id = c.budget_id
                and (c.spent + c.held <= 0
