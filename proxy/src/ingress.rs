@@ -106,7 +106,7 @@ pub fn router(front: Arc<Front>) -> Router {
             dialect::<ollama::Shape>(ollama::routes()).fallback(any(ollama::unknown_path)),
         )
         .nest("/ollama/api", dialect::<ollama::Shape>(ollama::routes()))
-        // Google's newer clients call methods of models beside OpenAI's list of them.
+        // Google's newer clients call methods of models beside the list of them.
         .nest("/v1", v1.merge(google::methods()))
         .nest("/openai/v1", openai)
         .nest("/anthropic/v1", dialect::<anthropic::Shape>(anthropic))

@@ -18,6 +18,8 @@ const PREAMBLE_TOKENS: u64 = 1024;
 /// (gpt-4o-mini, 2048 x 2048 in high detail: platform.openai.com, "Images and vision"), whether its
 /// bytes are many or few.
 const MEDIA_TOKENS: u64 = 50_000;
+/// Data of a text that is no image: Anthropic's mark for its cache, Google's proof of origin.
+const HARMLESS: [&str; 2] = ["cache_control", "thoughtSignature"];
 /// English text has about four bytes a token.
 const BYTES_PER_TOKEN_USUALLY: u64 = 4;
 /// The longest answer that is assumed where neither the caller nor the model sets a limit.
@@ -76,14 +78,7 @@ async fn input(candidate: &Candidate, request: &GenerateRequest) -> Result<(u64,
 /// How many images a turn may hold.
 fn media_of_message(message: &Message) -> u64 {
     let parts = message.content.iter().map(media_of_part).fold(0, u64::saturating_add);
-    parts.saturating_add(u64::from(may_hide_media(&message.extras)))
-}
-
-/// Whether extras may hold an image. Those of the Responses API cannot: they only add what is not
-/// there, ids and states for the most part. A mark for a cache is none either.
-fn may_hide_media(extras: &Extras) -> bool {
-    let others = extras.iter().filter(|(namespace, _)| *namespace != responses::NAMESPACE);
-    others.flat_map(|(_, fields)| fields.keys()).any(|key| key != "cache_control")
+    parts.saturating_add(u64::from(may_hold_an_image(&message.extras)))
 }
 
 /// How many images a part may hold. What a provider alone understands may be one.
@@ -93,9 +88,16 @@ fn media_of_part(part: &Part) -> u64 {
         Part::ToolResult(result) => {
             result.content.iter().map(media_of_part).fold(0, u64::saturating_add)
         }
-        Part::Text(text) => u64::from(may_hide_media(&text.extras)),
+        Part::Text(text) => u64::from(may_hold_an_image(&text.extras)),
         Part::Reasoning(_) | Part::ToolCall(_) | Part::Refusal(_) => 0,
     }
+}
+
+/// Whether namespaced data says more than that the text shall be cached, or who said it. That of the
+/// Responses API holds no image: it only adds what is not there, ids and states for the most part.
+fn may_hold_an_image(extras: &Extras) -> bool {
+    let others = extras.iter().filter(|(namespace, _)| *namespace != responses::NAMESPACE);
+    others.flat_map(|(_, facts)| facts.keys()).any(|key| !HARMLESS.contains(&key.as_str()))
 }
 
 /// The longest answer that the caller and the model allow.

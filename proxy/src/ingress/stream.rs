@@ -177,3 +177,53 @@ fn stated(mut event: StreamEvent) -> StreamEvent {
     }
     event
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tollgate_types::{Origin, Part};
+
+    struct Words<const ANEW: bool>;
+
+    impl<const ANEW: bool> Framing for Words<ANEW> {
+        const BEGINS_ANEW: bool = ANEW;
+
+        fn frame(&mut self, event: &StreamEvent) -> Bytes {
+            Bytes::from(format!("{} ", event.name()))
+        }
+
+        fn error(&mut self, error: &Error) -> Bytes {
+            Bytes::from(error.kind().to_string())
+        }
+
+        fn verbatim(&mut self, payload: &str) -> Bytes {
+            Bytes::from(payload.to_owned())
+        }
+
+        fn heartbeat(&self) -> Bytes {
+            Bytes::new()
+        }
+    }
+
+    async fn told<const ANEW: bool>() -> String {
+        let start =
+            || StreamEvent::Start { origin: Origin::default(), request_id: None, warnings: vec![] };
+        let part = StreamEvent::PartStart { index: 0, part: Part::text("a") };
+        let finish = StreamEvent::Finish {
+            finish: FinishReason::Stop.into(),
+            usage: Usage::tokens(1, 1),
+            extras: tollgate_types::Extras::new(),
+            receipt: None,
+        };
+        let events = EventStream::of_events(vec![start(), part.clone(), start(), part, finish]);
+        let body = response(events, Words::<ANEW>).into_body();
+        let bytes = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_begins_anew_is_told_or_ends_with_one_error() {
+        assert_eq!(told::<true>().await, "start part_start start part_start finish ");
+        assert_eq!(told::<false>().await, "start part_start stream_interrupted");
+    }
+}

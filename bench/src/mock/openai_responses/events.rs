@@ -69,18 +69,17 @@ impl Events {
 
     fn say(&mut self, turn: &Turn) {
         let place = self.output;
-        let item = format!("msg_mock_{place}");
-        let id = json!({"item_id": item, "output_index": place, "content_index": 0});
-        let (kind, field) = match turn.because {
-            Because::Refusal => ("response.refusal", "refusal"),
-            _ => ("response.output_text", "text"),
-        };
-        // Log-probabilities are there, asked for or not; a refusal has none.
-        let text_id = match field {
-            "text" => json!({
-                "item_id": item, "output_index": place, "content_index": 0, "logprobs": [],
-            }),
-            _ => id.clone(),
+        let id = json!({
+            "item_id": format!("msg_mock_{place}"), "output_index": place, "content_index": 0,
+        });
+        // Log-probabilities are there, asked for or not.
+        let text_id = json!({
+            "item_id": format!("msg_mock_{place}"), "output_index": place, "content_index": 0,
+            "logprobs": [],
+        });
+        let (kind, field, text_id) = match turn.because {
+            Because::Refusal => ("response.refusal", "refusal", id.clone()),
+            _ => ("response.output_text", "text", text_id),
         };
         self.item("added", &message(place, "in_progress", Vec::new()));
         self.push_at("response.content_part.added", &id, json!({"part": part(turn, "")}));

@@ -22,6 +22,9 @@ pub(super) struct Answer<W: Wire> {
     ready: VecDeque<Result<StreamEvent>>,
     upstream_request_id: Option<String>,
     verbatim: bool,
+    /// The provider has said why it stops. Should it say more all the same, nothing overtakes what
+    /// is held back until the call is settled.
+    closing: bool,
     any_bytes: bool,
     ended: bool,
 }
@@ -43,6 +46,7 @@ impl<W: Wire> Answer<W> {
             decoder: W::decoder(transport.name()),
             ready: VecDeque::new(),
             verbatim,
+            closing: false,
             any_bytes: false,
             ended: false,
         }
@@ -123,7 +127,8 @@ impl<W: Wire> Answer<W> {
     fn deliver(&mut self, payload: String, events: Vec<StreamEvent>) {
         if self.verbatim {
             let data = self.transport.text_without_key(payload);
-            let closing = self.decoder.is_closing();
+            self.closing |= self.decoder.is_closing();
+            let closing = self.closing;
             self.ready.push_back(Ok(StreamEvent::Verbatim { data, closing }));
         }
         self.ready.extend(events.into_iter().map(Ok));
