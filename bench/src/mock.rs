@@ -3,6 +3,7 @@
 mod answer;
 mod anthropic;
 mod asked;
+mod fill;
 mod gate;
 mod google;
 mod memory;

@@ -13,6 +13,7 @@ use std::time::Duration;
 /// | `think=N` | N words of thinking before that, signed where the dialect signs |
 /// | `hidden` | thinks without showing it: only counted and signed |
 /// | `tool`, `tools=N` | calls the first tool, or N tools in a row, with the tool's own schema as arguments |
+/// | `fill` | the arguments are values that fit the tool's schema |
 /// | `preface=N` | N words before the calls |
 /// | `once` | calls only while the last message is no tool result; then says that result |
 /// | `noids` | calls without ids, as older Gemini and Ollama do |
@@ -50,6 +51,8 @@ pub struct Script {
     pub hidden: bool,
     /// How many tools to call.
     pub tools: usize,
+    /// Call with arguments that fit the schema.
+    pub fill: bool,
     /// How many words to say before the calls.
     pub preface: usize,
     /// Call no tool after a tool result.
@@ -187,6 +190,7 @@ impl Script {
     fn read_switch(&mut self, word: &str) {
         let switch = match word {
             "hidden" => &mut self.hidden,
+            "fill" => &mut self.fill,
             "once" => &mut self.once,
             "noids" => &mut self.noids,
             "limits" => &mut self.limits,

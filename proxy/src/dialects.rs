@@ -16,3 +16,4 @@ pub mod stream;
 pub mod openai;
 pub mod ollama;
 pub mod anthropic;
+pub mod google;

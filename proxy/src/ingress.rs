@@ -3,7 +3,9 @@
 mod anthropic;
 mod body;
 mod front;
+mod google;
 mod health;
+mod leftover;
 mod models;
 mod native;
 mod observe;
@@ -35,10 +37,13 @@ pub const GUARDED_PATHS: &[(&str, &str)] = &[
     ("GET", path::USAGE),
     ("GET", path::BUDGETS),
     ("POST", "/v1/chat/completions"),
+    ("POST", "/v1/responses"),
+    ("GET", "/v1/responses/any"),
     ("POST", "/v1/embeddings"),
     ("GET", "/v1/models"),
     ("GET", "/v1/models/local/any"),
     ("POST", "/openai/v1/chat/completions"),
+    ("POST", "/openai/v1/responses"),
     ("POST", "/openai/v1/embeddings"),
     ("GET", "/openai/v1/models"),
     ("GET", "/openai/v1/models/local/any"),
@@ -64,6 +69,24 @@ pub const GUARDED_PATHS: &[(&str, &str)] = &[
     ("POST", "/anthropic/v1/messages/count_tokens"),
     ("GET", "/anthropic/v1/models"),
     ("GET", "/anthropic/v1/models/local/any"),
+    ("POST", "/v1/models/local/any:generateContent"),
+    ("POST", "/v1/models/local/any:streamGenerateContent"),
+    ("POST", "/v1/models/local/any:embedContent"),
+    ("POST", "/v1/models/local/any:batchEmbedContents"),
+    ("POST", "/v1/models/local/any:countTokens"),
+    ("GET", "/v1beta/models"),
+    ("GET", "/v1beta/models/local/any"),
+    ("POST", "/v1beta/models/local/any:generateContent"),
+    ("POST", "/v1beta/models/local/any:streamGenerateContent"),
+    ("POST", "/v1beta/models/local/any:embedContent"),
+    ("POST", "/v1beta/models/local/any:batchEmbedContents"),
+    ("POST", "/v1beta/models/local/any:countTokens"),
+    ("POST", "/v1beta/tunedModels/any:generateContent"),
+    ("POST", "/v1beta/publishers/google/models/any:generateContent"),
+    ("GET", "/google/v1beta/models"),
+    ("POST", "/google/v1beta/models/local/any:generateContent"),
+    ("GET", "/google/v1/models/local/any"),
+    ("POST", "/google/v1/models/local/any:generateContent"),
 ];
 
 /// Every route. A path that is not there is refused in the words of the dialect it stands below.
@@ -72,6 +95,7 @@ pub fn router(front: Arc<Front>) -> Router {
     let v1 = dialect::<openai::Shape>(openai.clone().merge(anthropic::routes()));
     let openai = dialect::<openai::Shape>(openai);
     let anthropic = anthropic::routes().merge(anthropic::model_routes());
+    let google = dialect::<google::Shape>(google::routes());
     Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
@@ -82,11 +106,16 @@ pub fn router(front: Arc<Front>) -> Router {
             dialect::<ollama::Shape>(ollama::routes()).fallback(any(ollama::unknown_path)),
         )
         .nest("/ollama/api", dialect::<ollama::Shape>(ollama::routes()))
-        .nest("/v1", v1)
+        // Google's newer clients call methods of models beside the list of them.
+        .nest("/v1", v1.merge(google::methods()))
         .nest("/openai/v1", openai)
         .nest("/anthropic/v1", dialect::<anthropic::Shape>(anthropic))
+        .nest("/v1beta", google.clone())
+        .nest("/google/v1beta", google.clone())
+        .nest("/google/v1", google)
         .fallback(any(problem::unknown_path::<native::Shape>))
         .method_not_allowed_fallback(problem::wrong_method::<native::Shape>)
+        .layer(middleware::from_fn(leftover::discard))
         .layer(middleware::from_fn(observe::observe))
         .with_state(front)
 }

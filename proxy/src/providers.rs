@@ -144,7 +144,12 @@ fn http_options(
         return Err(ProviderError::KeyVariable { provider, variable });
     }
     let azure = entry.kind == ProviderKind::Openai && base_url.contains(".azure.com");
-    options.key_header = if azure { KeyHeader::ApiKey } else { key_header };
+    let vertex = entry.kind == ProviderKind::Google && google::takes_tokens(base_url);
+    options.key_header = match (azure, vertex) {
+        (true, _) => KeyHeader::ApiKey,
+        (_, true) => KeyHeader::Bearer,
+        _ => key_header,
+    };
     options.http2 = entry.http2;
     for (name, value) in &entry.headers {
         if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {

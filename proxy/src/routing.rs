@@ -23,6 +23,7 @@ pub async fn open(
         meter.reaches(&candidate.target, attempt);
         let mut sent = request.clone();
         sent.model.clone_from(&candidate.target.model);
+        sent.options.model_max_output = candidate.max_output;
         match candidate.provider.stream(sent).await {
             Ok(events) => return Ok((events, candidate.target.clone())),
             Err(error) if error.body().blame == Blame::Caller || was_taken(&error) => {

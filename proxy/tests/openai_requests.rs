@@ -84,7 +84,7 @@ fn older_spellings_become_the_newer_ones() {
 
 #[test]
 fn a_bad_request_is_refused_with_the_field_that_is_wrong() {
-    use ErrorKind::{InvalidRequest, Unsupported};
+    use ErrorKind::InvalidRequest;
     let user = json!({"role": "user", "content": "hi"});
     let cases = [
         (json!([]), InvalidRequest, "body"),
@@ -123,8 +123,8 @@ fn a_bad_request_is_refused_with_the_field_that_is_wrong() {
         ),
         (
             json!({"model": "m", "messages": [{"role": "function", "name": "f", "content": ""}]}),
-            Unsupported,
-            "messages[0].role",
+            InvalidRequest,
+            "messages[0].name",
         ),
     ];
     refused(&cases);
@@ -133,10 +133,19 @@ fn a_bad_request_is_refused_with_the_field_that_is_wrong() {
 
 #[test]
 fn a_bad_option_is_refused_with_its_name() {
-    use ErrorKind::{InvalidRequest, Unsupported};
+    use ErrorKind::InvalidRequest;
     let user = json!({"role": "user", "content": "hi"});
     let cases = [
-        (json!({"model": "m", "messages": [user], "functions": []}), Unsupported, "functions"),
+        (
+            json!({"model": "m", "messages": [user], "functions": [{}]}),
+            InvalidRequest,
+            "functions[0].name",
+        ),
+        (
+            json!({"model": "m", "messages": [user], "function_call": 1}),
+            InvalidRequest,
+            "function_call",
+        ),
         (json!({"model": "m", "messages": [user], "n": 0}), InvalidRequest, "n"),
         (json!({"model": "m", "messages": [user], "n": 129}), InvalidRequest, "n"),
         (

@@ -21,6 +21,9 @@ pub struct CallOptions {
     /// The body that the caller's own client wrote. An upstream of the same wire format passes it
     /// on, changed only where it must be, and hands its answer out as it came.
     pub original: Option<Arc<Original>>,
+    /// The most tokens that the model gives, where that is known: for upstreams that want a limit
+    /// with every request. No limit by itself.
+    pub model_max_output: Option<u32>,
 }
 
 /// A request as an unmodified client wrote it. The [`crate::GenerateRequest`] beside it says the

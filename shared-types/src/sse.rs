@@ -9,6 +9,8 @@ use std::{collections::VecDeque, fmt};
 
 /// An event longer than this is refused, so that a broken peer cannot fill the memory.
 const MAX_EVENT_BYTES: usize = 64 << 20;
+/// As much of the lines outside of the format as is kept.
+const MAX_STRAY_BYTES: usize = 64 << 10;
 
 /// Cuts bytes into lines and lines into payloads.
 #[derive(Debug, Default)]
@@ -17,6 +19,7 @@ pub struct SseDecoder {
     payload: Option<Vec<u8>>,
     after_cr: bool,
     any_line: bool,
+    stray: Vec<u8>,
     ready: VecDeque<Vec<u8>>,
 }
 
@@ -71,6 +74,12 @@ impl SseDecoder {
         self.ready.pop_front()
     }
 
+    /// The lines that belong to no field of the format, which readers have to ignore: Google puts
+    /// the error that breaks a stream there. At most 64 KiB are kept.
+    pub fn take_stray(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.stray)
+    }
+
     fn end_line(&mut self) {
         let mut line = std::mem::take(&mut self.line);
         if !std::mem::replace(&mut self.any_line, true) && line.starts_with(b"\xEF\xBB\xBF") {
@@ -79,12 +88,20 @@ impl SseDecoder {
         if line.is_empty() {
             return self.dispatch();
         }
-        let Some(value) = line.strip_prefix(b"data") else { return };
-        let value = match value.strip_prefix(b":") {
-            Some(value) => value.strip_prefix(b" ").unwrap_or(value),
-            None if value.is_empty() => value,
-            None => return,
-        };
+        let mut halves = line.splitn(2, |byte| *byte == b':');
+        let (name, value) = (halves.next().unwrap_or_default(), halves.next().unwrap_or_default());
+        match name {
+            b"data" => self.add(value.strip_prefix(b" ").unwrap_or(value)),
+            b"" | b"event" | b"id" | b"retry" => {}
+            _ if self.stray.len() + line.len() < MAX_STRAY_BYTES => {
+                self.stray.extend_from_slice(&line);
+                self.stray.push(b'\n');
+            }
+            _ => {}
+        }
+    }
+
+    fn add(&mut self, value: &[u8]) {
         match &mut self.payload {
             Some(payload) => {
                 payload.push(b'\n');
@@ -138,6 +155,19 @@ mod tests {
         }
         let single: Vec<&[u8]> = bytes.chunks(1).collect();
         assert_eq!(events(&single), whole);
+    }
+
+    #[test]
+    fn lines_outside_of_the_format_are_kept_apart() {
+        let mut decoder = SseDecoder::default();
+        decoder.push(b"data: a\r\n\r\n: c\nid: 1\n{\n  \"error\": {\"code\": 499}\n}\n\n").unwrap();
+        assert_eq!(decoder.next_data(), Some(b"a".to_vec()));
+        assert_eq!(decoder.next_data(), None);
+        assert_eq!(decoder.take_stray(), b"{\n  \"error\": {\"code\": 499}\n}\n");
+        assert_eq!(decoder.take_stray(), b"");
+        let line = [&b"x".repeat(MAX_STRAY_BYTES / 2)[..], b"\n"].concat();
+        (0..8).for_each(|_| decoder.push(&line).unwrap());
+        assert!(decoder.take_stray().len() <= MAX_STRAY_BYTES);
     }
 
     #[test]

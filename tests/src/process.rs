@@ -50,7 +50,7 @@ pub fn model_file() -> PathBuf {
     path
 }
 
-/// The Python that has the official OpenAI SDK.
+/// The Python that has the official SDKs.
 #[expect(clippy::disallowed_methods, reason = "a test has no configuration to read from")]
 pub fn python() -> PathBuf {
     let usual = || cache().join("venv/bin/python");

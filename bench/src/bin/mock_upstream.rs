@@ -15,7 +15,7 @@ It speaks, on one port:
 
 It echoes the last user message, unless words tell it otherwise: in the header x-mock, in
 [[mock ...]] within the message, or in the model's name after mock-:
-  tokens=N think=N hidden tool tools=N preface=N once noids      what it says
+  tokens=N think=N hidden tool tools=N fill preface=N once noids what it says
   length refusal safety blocked                                  why it ends
   error=K stall=K reset=K cut=K malformed=K nodone               how a stream breaks, after K chunks
   status=N code=X message=X_Y retry_after=S limits                failures and rate limits

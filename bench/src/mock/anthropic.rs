@@ -56,8 +56,12 @@ pub(super) fn count(asked: &Asked<'_>) -> Value {
 
 /// The models, or one of them.
 pub(super) fn models(one: Option<&str>) -> Value {
-    let model =
-        |id: &str| json!({"type": "model", "id": id, "display_name": id, "created_at": CREATED_AT});
+    let model = |id: &str| {
+        json!({
+            "type": "model", "id": id, "display_name": id, "created_at": CREATED_AT,
+            "lifecycle": "active",
+        })
+    };
     let [first, last] = MODELS;
     match one {
         Some(id) => model(id),

@@ -4,6 +4,14 @@
 use serde_json::Value;
 use std::borrow::Cow;
 
+/// What Google calls the result of a tool.
+const FUNCTION_RESPONSE: [&str; 2] = ["functionResponse", "function_response"];
+
+/// A field that Google reads under both of its names; its own clients mix them.
+pub(super) fn either<'a>(value: &'a Value, names: [&str; 2]) -> Option<&'a Value> {
+    names.iter().find_map(|name| value.get(name))
+}
+
 /// What a request asks for.
 pub(super) struct Asked<'a> {
     /// The model's name, as it was sent.
@@ -46,7 +54,7 @@ impl<'a> Asked<'a> {
         }
         let parts = last.get("content").or_else(|| last.get("parts"))?.as_array()?;
         parts.iter().rev().find_map(|part| {
-            let response = part.get("functionResponse").map(|result| result.get("response"));
+            let response = either(part, FUNCTION_RESPONSE).map(|result| result.get("response"));
             let is_result = part.get("type").is_some_and(|kind| kind == "tool_result");
             match (response, is_result) {
                 (Some(response), _) => Some(response.map(Value::to_string).unwrap_or_default()),
@@ -60,7 +68,8 @@ impl<'a> Asked<'a> {
     pub(super) fn tool(&self, n: usize) -> Option<(&'a str, Option<&'a Value>)> {
         let tools: Vec<&Value> = tools(self.request).collect();
         let tool = tools.get(n.checked_rem(tools.len())?)?;
-        let schemas = ["parameters", "input_schema", "parametersJsonSchema"];
+        let schemas =
+            ["parameters", "input_schema", "parametersJsonSchema", "parameters_json_schema"];
         let schema = schemas.iter().find_map(|key| tool.get(key));
         Some((tool.get("name")?.as_str()?, schema))
     }
@@ -69,9 +78,11 @@ impl<'a> Asked<'a> {
 /// The functions among the tools.
 fn tools(request: &Value) -> impl Iterator<Item = &Value> {
     let tools = request.get("tools").and_then(Value::as_array).into_iter().flatten();
-    let functions = tools.flat_map(|tool| match tool.get("functionDeclarations") {
-        Some(declared) => declared.as_array().map(Vec::as_slice).unwrap_or_default(),
-        None => std::slice::from_ref(tool.get("function").unwrap_or(tool)),
+    let functions = tools.flat_map(|tool| {
+        match either(tool, ["functionDeclarations", "function_declarations"]) {
+            Some(declared) => declared.as_array().map(Vec::as_slice).unwrap_or_default(),
+            None => std::slice::from_ref(tool.get("function").unwrap_or(tool)),
+        }
     });
     functions.filter(|function| function.get("name").is_some_and(Value::is_string))
 }
@@ -133,7 +144,7 @@ fn words_of_part(part: &Value) -> usize {
     if let Some(text) = part.get("text").and_then(Value::as_str) {
         return count(text);
     }
-    match part.get("functionResponse").and_then(|result| result.get("response")) {
+    match either(part, FUNCTION_RESPONSE).and_then(|result| result.get("response")) {
         Some(response) => count(&response.to_string()),
         None if part.get("content").is_some() => words_in(part),
         None => part.as_str().map(count).unwrap_or_default(),
@@ -179,6 +190,7 @@ mod tests {
             json!([{"type": "function", "name": "add", "parameters": schema}]),
             json!([{"name": "add", "input_schema": schema}]),
             json!([{"functionDeclarations": [{"name": "add", "parametersJsonSchema": schema}]}]),
+            json!([{"function_declarations": [{"name": "add", "parameters_json_schema": schema}]}]),
         ];
         for tools in tools {
             let request = json!({"tools": tools});
@@ -197,6 +209,8 @@ mod tests {
                 {"type": "tool_result", "content": [{"type": "text", "text": "42"}]}]}]}),
             json!({"contents": [{"role": "user", "parts": [
                 {"functionResponse": {"name": "add", "response": 42}}]}]}),
+            json!({"contents": [{"role": "user", "parts": [
+                {"function_response": {"name": "add", "response": 42}}]}]}),
         ];
         for request in last {
             let asked = Asked::of(&request, None);

@@ -6,7 +6,7 @@ use axum::http::Uri;
 use serde_json::{Value, json};
 
 use super::{
-    asked::Asked,
+    asked::{Asked, either},
     openai::{self, MODELS},
     vendor::Fault,
 };
@@ -127,7 +127,8 @@ pub(super) fn decoded(text: &str) -> String {
 
 /// How many tokens a request has.
 pub(super) fn count(request: &Value) -> Value {
-    let request = request.get("generateContentRequest").unwrap_or(request);
+    let request =
+        either(request, ["generateContentRequest", "generate_content_request"]).unwrap_or(request);
     let total = Asked::of(request, None).words();
     let details = json!([{"modality": "TEXT", "tokenCount": total}]);
     json!({"totalTokens": total, "promptTokensDetails": details})
@@ -148,7 +149,8 @@ pub(super) fn vectors(request: &Value) -> Value {
 fn values(request: &Value, place: usize) -> Value {
     let parts = request.pointer("/content/parts").and_then(Value::as_array).into_iter().flatten();
     let text: String = parts.filter_map(|part| part.get("text")?.as_str()).collect();
-    let dimensions = request.get("outputDimensionality").and_then(Value::as_u64);
+    let dimensions = either(request, ["outputDimensionality", "output_dimensionality"]);
+    let dimensions = dimensions.and_then(Value::as_u64);
     json!({"values": openai::numbers(&text, place, dimensions)})
 }
 

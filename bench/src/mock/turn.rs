@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use super::asked::{Asked, count};
+use super::{
+    asked::{Asked, count},
+    fill::sample,
+};
 use crate::script::{Because, Script, UsageReport};
 
 /// What signs thinking and calls.
@@ -61,9 +64,8 @@ impl Turn {
     pub(super) fn of(script: &Script, asked: &Asked<'_>, choices: Option<u64>) -> Self {
         let result = script.once.then(|| asked.tool_result()).flatten();
         let wanted = if result.is_some() { 0 } else { script.tools };
-        let cut = script.because == Because::Length;
         let calls: Vec<Call> =
-            (0..wanted.min(MOST_CALLS)).map_while(|n| Call::of(asked, n, cut)).collect();
+            (0..wanted.min(MOST_CALLS)).map_while(|n| Call::of(asked, n, script)).collect();
         let words = match (script.tokens, result) {
             _ if !calls.is_empty() => made_up('p', script.preface),
             (Some(count), _) => made_up('w', count),
@@ -111,11 +113,12 @@ impl Turn {
 }
 
 impl Call {
-    fn of(asked: &Asked<'_>, n: usize, cut: bool) -> Option<Self> {
+    fn of(asked: &Asked<'_>, n: usize, script: &Script) -> Option<Self> {
         let (name, schema) = asked.tool(n)?;
-        let mut arguments = schema.map_or_else(|| "{}".to_owned(), Value::to_string);
-        let mut input = schema.cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
-        if cut {
+        let said = |schema: &Value| if script.fill { sample(schema) } else { schema.clone() };
+        let mut input = schema.map_or_else(|| Value::Object(serde_json::Map::new()), said);
+        let mut arguments = input.to_string();
+        if script.because == Because::Length {
             let half = arguments.chars().count() / 2;
             arguments = arguments.chars().take(half).collect();
             input = Value::Object(serde_json::Map::new());

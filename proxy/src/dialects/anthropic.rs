@@ -16,6 +16,7 @@ mod decode_request;
 mod encode_message;
 mod encode_request;
 mod encode_error;
+mod open_block;
 mod stream_decoder;
 mod stream_encoder;
 mod reply;

@@ -39,6 +39,11 @@ impl Fields {
         self.map.get(key).is_some_and(|value| !value.is_null())
     }
 
+    /// Looks at a field that is there and not `null`.
+    pub(crate) fn peek(&self, key: &str) -> Option<&Value> {
+        self.map.get(key).filter(|value| !value.is_null())
+    }
+
     /// Takes a field; `null` counts as absent, as it does at every vendor.
     pub(crate) fn take(&mut self, key: &str) -> Option<Value> {
         self.map.shift_remove(key).filter(|value| !value.is_null())

@@ -10,7 +10,10 @@ pub(in crate::dialects) mod logprobs;
 mod citation;
 mod media;
 mod reasoning;
+mod custom;
+mod details;
 mod tools;
+mod legacy;
 mod decode_message;
 mod decode_request;
 mod encode_message;
@@ -23,6 +26,7 @@ mod stream_encoder;
 mod reply;
 mod embeddings;
 mod models;
+pub mod responses;
 
 pub use decode_request::{ChatCall, decode_chat};
 pub use embeddings::{
@@ -30,6 +34,7 @@ pub use embeddings::{
 };
 pub use encode_error::encode_error;
 pub use encode_request::{ChatTarget, Host, encode_chat, patch_chat};
+pub use legacy::as_functions;
 pub use models::{decode_models, encode_model, encode_models};
 pub use reply::{decode_reply, encode_reply};
 pub use stream_decoder::StreamDecoder;

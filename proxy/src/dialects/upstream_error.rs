@@ -40,6 +40,8 @@ struct Said {
     param: Option<String>,
     retry_delay: Option<String>,
     request_id: Option<String>,
+    /// Google's word for the cause, in the details.
+    reason: String,
 }
 
 impl Said {
@@ -76,17 +78,16 @@ impl Said {
         let details = error.get("details").and_then(Value::as_array).into_iter().flatten();
         let detail = |key: &str| details.clone().find_map(|d| d.get(key)?.as_str());
         let kind = error.get("type").or_else(|| error.get("status")).filter(|k| k.is_string());
+        let reason = detail("reason").unwrap_or_default().to_owned();
         let said = ["message", "msg"].iter().find_map(|key| error.get(*key));
         Self {
-            kind: kind
-                .map(|k| words(Some(k)))
-                .or(detail("reason").map(str::to_owned))
-                .unwrap_or_default(),
+            kind: kind.map_or_else(|| reason.clone(), |k| words(Some(k))),
             code: words(error.get("code").or_else(|| error.get("raw_status_code"))),
             message: said.map_or_else(|| error.to_string(), |said| words(Some(said))),
             param: error.get("param").and_then(Value::as_str).map(str::to_owned),
             retry_delay: detail("retryDelay").map(str::to_owned),
             request_id: None,
+            reason,
         }
     }
 
@@ -144,16 +145,15 @@ impl Said {
 
     fn class_by_words(&self, status: Option<u16>) -> Option<ErrorKind> {
         let message = self.message.to_lowercase();
-        let (kind, code) = (self.kind.to_lowercase(), self.code.to_lowercase());
-        let named =
-            |words: &[&str]| words.contains(&kind.as_str()) || words.contains(&code.as_str());
+        let said = [&self.kind, &self.code, &self.reason].map(|word| word.to_lowercase());
+        let named = |words: &[&str]| said.iter().any(|word| words.contains(&word.as_str()));
         let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
         // Google's compatible endpoint says the same words for a limit per minute.
         let account_empty =
             message.contains("exceeded your current quota") && message.contains("openai.com");
         if named(&["insufficient_quota", "billing_hard_limit_reached", "billing_error"])
             || account_empty
-            || says(&["credit balance is too low"])
+            || says(&EMPTY_ACCOUNTS)
             || status == Some(402)
         {
             Some(ErrorKind::QuotaExceeded)
@@ -181,6 +181,10 @@ impl Said {
     }
 }
 
+/// Anthropic; Google's prepaid and capped accounts.
+const EMPTY_ACCOUNTS: [&str; 3] =
+    ["credit balance is too low", "prepayment credits are depleted", "monthly spending cap"];
+
 const CONTEXT_CODES: [&str; 4] = [
     "context_length_exceeded",
     "string_above_max_length",
@@ -188,7 +192,10 @@ const CONTEXT_CODES: [&str; 4] = [
     "too_many_prompt_tokens",
 ];
 
-const CONTEXT_WORDS: [&str; 7] = [
+const CONTEXT_WORDS: [&str; 9] = [
+    // Google: "The input token count (1048577) exceeds the maximum number of tokens allowed".
+    "input token count",
+    "input tokens exceed",
     "prompt is too long",
     "prompt too long",
     "maximum context length",

@@ -3,10 +3,13 @@
 use crate::{
     access::Target,
     catalog::{Candidate, Plan},
+    dialects::openai::responses,
     prices::Bound,
     routing,
 };
-use tollgate_types::{EmbedRequest, Error, ErrorKind, GenerateRequest, Message, Part, Result};
+use tollgate_types::{
+    EmbedRequest, Error, ErrorKind, Extras, GenerateRequest, Message, Part, Result,
+};
 
 /// Providers add tokens of their own: turn markers, tool preambles (Anthropic's is the largest
 /// published, below 700 tokens: docs.anthropic.com, "Tool use", pricing).
@@ -15,6 +18,8 @@ const PREAMBLE_TOKENS: u64 = 1024;
 /// (gpt-4o-mini, 2048 x 2048 in high detail: platform.openai.com, "Images and vision"), whether its
 /// bytes are many or few.
 const MEDIA_TOKENS: u64 = 50_000;
+/// Data of a text that is no image: Anthropic's mark for its cache, Google's proof of origin.
+const HARMLESS: [&str; 2] = ["cache_control", "thoughtSignature"];
 /// English text has about four bytes a token.
 const BYTES_PER_TOKEN_USUALLY: u64 = 4;
 /// The longest answer that is assumed where neither the caller nor the model sets a limit.
@@ -73,7 +78,7 @@ async fn input(candidate: &Candidate, request: &GenerateRequest) -> Result<(u64,
 /// How many images a turn may hold.
 fn media_of_message(message: &Message) -> u64 {
     let parts = message.content.iter().map(media_of_part).fold(0, u64::saturating_add);
-    parts.saturating_add(u64::from(!message.extras.is_empty()))
+    parts.saturating_add(u64::from(may_hold_an_image(&message.extras)))
 }
 
 /// How many images a part may hold. What a provider alone understands may be one.
@@ -83,9 +88,16 @@ fn media_of_part(part: &Part) -> u64 {
         Part::ToolResult(result) => {
             result.content.iter().map(media_of_part).fold(0, u64::saturating_add)
         }
-        Part::Text(text) => u64::from(!text.extras.is_empty()),
+        Part::Text(text) => u64::from(may_hold_an_image(&text.extras)),
         Part::Reasoning(_) | Part::ToolCall(_) | Part::Refusal(_) => 0,
     }
+}
+
+/// Whether namespaced data says more than that the text shall be cached, or who said it. That of the
+/// Responses API holds no image: it only adds what is not there, ids and states for the most part.
+fn may_hold_an_image(extras: &Extras) -> bool {
+    let others = extras.iter().filter(|(namespace, _)| *namespace != responses::NAMESPACE);
+    others.flat_map(|(_, facts)| facts.keys()).any(|key| !HARMLESS.contains(&key.as_str()))
 }
 
 /// The longest answer that the caller and the model allow.
@@ -145,7 +157,10 @@ mod tests {
         let dressed =
             json!({"type": "text", "text": "", "extras": {"openai": {"type": "image_url"}}});
         let result = json!({"type": "tool_result", "call_id": "c", "content": [inline, inline]});
-        for (part, count) in [(&inline, 1), (&native, 1), (&dressed, 1), (&result, 2)] {
+        let cached = json!({"type": "text", "text": "", "extras":
+            {"anthropic": {"cache_control": {"type": "ephemeral"}}}});
+        for (part, count) in [(&inline, 1), (&native, 1), (&dressed, 1), (&result, 2), (&cached, 0)]
+        {
             assert_eq!(images(json!([part])), count, "{part}");
         }
         assert_eq!(images(json!([{"type": "text", "text": "plain"}])), 0);

@@ -62,7 +62,19 @@ impl Front {
     /// # Errors
     /// Why the credential is not accepted.
     pub async fn caller(&self, headers: &HeaderMap) -> Result<Arc<Caller>> {
-        let credential = credential_of(headers);
+        self.caller_or(headers, None).await
+    }
+
+    /// As [`Front::caller`], for clients that may put the key elsewhere: headers come first.
+    ///
+    /// # Errors
+    /// Why the credential is not accepted.
+    pub(super) async fn caller_or(
+        &self,
+        headers: &HeaderMap,
+        key: Option<&str>,
+    ) -> Result<Arc<Caller>> {
+        let credential = credential_of(headers).or(key);
         self.access.authenticate(credential).await.map_err(problem::of_auth)
     }
 }

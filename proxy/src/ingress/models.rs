@@ -1,12 +1,12 @@
-//! `GET /v1/models`, where clients of OpenAI and of Anthropic ask alike: Anthropic's name the version
-//! of its API.
+//! `GET /v1/models`, where clients of OpenAI, Anthropic and Google ask alike: Anthropic's name the
+//! version of its API, and Google's have a key of their own kind.
 
-use super::{anthropic, front::Front, openai};
+use super::{anthropic, front::Front, google, openai};
 use axum::{
     Router,
     body::Body,
     extract::{Path, State},
-    http::{HeaderMap, Response},
+    http::{HeaderMap, Response, Uri},
     response::IntoResponse,
     routing::get,
 };
@@ -17,17 +17,26 @@ pub(super) fn routes() -> Router<Arc<Front>> {
     Router::new().route("/models", get(list)).route("/models/{*id}", get(one))
 }
 
-async fn list(front: State<Arc<Front>>, headers: HeaderMap) -> Response<Body> {
+async fn list(front: State<Arc<Front>>, uri: Uri, headers: HeaderMap) -> Response<Body> {
     if anthropic::is_spoken(&headers) {
         anthropic::models::list(front, headers).await.into_response()
+    } else if google::is_spoken(&uri, &headers) {
+        google::models::list(front, uri, headers).await.into_response()
     } else {
         openai::models::list(front, headers).await.into_response()
     }
 }
 
-async fn one(front: State<Arc<Front>>, id: Path<String>, headers: HeaderMap) -> Response<Body> {
+async fn one(
+    front: State<Arc<Front>>,
+    id: Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response<Body> {
     if anthropic::is_spoken(&headers) {
         anthropic::models::one(front, id, headers).await.into_response()
+    } else if google::is_spoken(&uri, &headers) {
+        google::models::one(front, id, uri, headers).await.into_response()
     } else {
         openai::models::one(front, id, headers).await.into_response()
     }

@@ -1,12 +1,17 @@
-//! OpenAI's API for unmodified clients: chat completions, embeddings and models.
+//! OpenAI's API for unmodified clients: chat completions, responses, embeddings and models.
 
 mod chat;
 mod embeddings;
 pub(super) mod models;
+mod responses;
 
 use super::{front::Front, problem};
 use crate::dialects::openai::encode_error;
-use axum::{Router, http::StatusCode, routing::post};
+use axum::{
+    Router,
+    http::StatusCode,
+    routing::{any, post},
+};
 use serde::Serialize;
 use std::sync::Arc;
 use tollgate_types::Error;
@@ -27,5 +32,7 @@ impl problem::Shape for Shape {
 pub(super) fn routes() -> Router<Arc<Front>> {
     Router::new()
         .route("/chat/completions", post(chat::chat))
+        .route("/responses", post(responses::responses))
+        .route("/responses/{*id}", any(responses::kept))
         .route("/embeddings", post(embeddings::embeddings))
 }

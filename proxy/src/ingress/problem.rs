@@ -86,7 +86,13 @@ pub(super) fn status_of(error: &Error) -> StatusCode {
         ErrorKind::NotFound => StatusCode::NOT_FOUND,
         ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorKind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        // The provider itself lacks the ability: other than an option of it, no request will do.
+        ErrorKind::Unsupported if error.body().status == Some(501) => StatusCode::NOT_IMPLEMENTED,
         ErrorKind::Unsupported => StatusCode::UNPROCESSABLE_ENTITY,
+        // No standard status says that a call was cancelled; this is nginx's and Google's.
+        ErrorKind::Cancelled => {
+            StatusCode::from_u16(499).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        }
         ErrorKind::Conflict => StatusCode::CONFLICT,
         ErrorKind::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::Timeout => match error.body().blame {
@@ -223,6 +229,7 @@ mod tests {
             (ErrorKind::TooLarge, 413),
             (ErrorKind::Unsupported, 422),
             (ErrorKind::RateLimited, 429),
+            (ErrorKind::Cancelled, 499),
             (ErrorKind::Internal, 500),
             (ErrorKind::Upstream, 502),
             (ErrorKind::Overloaded, 503),

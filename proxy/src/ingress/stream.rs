@@ -42,6 +42,11 @@ pub(super) trait Framing: Send + 'static {
 
     /// The bytes that keep a silent connection open.
     fn heartbeat(&self) -> Bytes;
+
+    /// The bytes behind the last event of a good end, whoever wrote that.
+    fn end(&mut self) -> Bytes {
+        Bytes::new()
+    }
 }
 
 /// A streamed answer. Dropping its body drops the events, which stops the upstream.
@@ -115,8 +120,11 @@ impl<F: Framing> Relay<F> {
         let bytes = self.framing.frame(&event);
         match event {
             // Without the upstream's own ending it was Tollgate that ended the answer.
-            StreamEvent::Finish { .. } if !self.held.is_empty() => self.held.split().freeze(),
-            StreamEvent::Finish { .. } => bytes,
+            StreamEvent::Finish { .. } => {
+                let last = if self.held.is_empty() { bytes } else { self.held.split().freeze() };
+                let end = self.framing.end();
+                if end.is_empty() { last } else { [last, end].concat().into() }
+            }
             _ if self.verbatim => Bytes::new(),
             _ => bytes,
         }
@@ -168,4 +176,54 @@ fn stated(mut event: StreamEvent) -> StreamEvent {
         *usage = Usage::default();
     }
     event
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tollgate_types::{Origin, Part};
+
+    struct Words<const ANEW: bool>;
+
+    impl<const ANEW: bool> Framing for Words<ANEW> {
+        const BEGINS_ANEW: bool = ANEW;
+
+        fn frame(&mut self, event: &StreamEvent) -> Bytes {
+            Bytes::from(format!("{} ", event.name()))
+        }
+
+        fn error(&mut self, error: &Error) -> Bytes {
+            Bytes::from(error.kind().to_string())
+        }
+
+        fn verbatim(&mut self, payload: &str) -> Bytes {
+            Bytes::from(payload.to_owned())
+        }
+
+        fn heartbeat(&self) -> Bytes {
+            Bytes::new()
+        }
+    }
+
+    async fn told<const ANEW: bool>() -> String {
+        let start =
+            || StreamEvent::Start { origin: Origin::default(), request_id: None, warnings: vec![] };
+        let part = StreamEvent::PartStart { index: 0, part: Part::text("a") };
+        let finish = StreamEvent::Finish {
+            finish: FinishReason::Stop.into(),
+            usage: Usage::tokens(1, 1),
+            extras: tollgate_types::Extras::new(),
+            receipt: None,
+        };
+        let events = EventStream::of_events(vec![start(), part.clone(), start(), part, finish]);
+        let body = response(events, Words::<ANEW>).into_body();
+        let bytes = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_begins_anew_is_told_or_ends_with_one_error() {
+        assert_eq!(told::<true>().await, "start part_start start part_start finish ");
+        assert_eq!(told::<false>().await, "start part_start stream_interrupted");
+    }
 }

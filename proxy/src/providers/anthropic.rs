@@ -60,7 +60,8 @@ impl Anthropic {
 
     fn messages(&self, request: &GenerateRequest, stream: bool) -> Result<Ask> {
         let path = "messages".to_owned();
-        let target = MessagesTarget { model: &request.model, default_max_output: None, stream };
+        let default_max_output = request.options.model_max_output;
+        let target = MessagesTarget { model: &request.model, default_max_output, stream };
         if let Some(original) = original_of(&request.options, API) {
             let body = patch_messages(original, request, target)?;
             let sent = Sent { path, body, headers: versioned(headers_of(original)) };

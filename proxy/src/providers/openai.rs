@@ -1,4 +1,4 @@
-//! OpenAI, and every host that speaks its chat completions, as a provider.
+//! OpenAI, and every host that speaks its chat completions or responses, as a provider.
 
 use ::http::HeaderMap;
 use std::sync::Arc;
@@ -14,6 +14,10 @@ use crate::config::OpenaiApi;
 use crate::dialects::openai::{
     CHAT_API, ChatTarget, Host, StreamDecoder, decode_embed_reply, decode_models, decode_reply,
     encode_chat, encode_embed, patch_chat,
+    responses::{
+        API as RESPONSES_API, ResponsesDecoder, ResponsesTarget, decode_response, encode_responses,
+        is_patchable, patch_responses,
+    },
 };
 
 /// OpenAI's own address.
@@ -45,6 +49,23 @@ impl Wire for Chat {
     }
 }
 
+/// Responses.
+struct Responses;
+
+impl Wire for Responses {
+    type Decoder = ResponsesDecoder;
+
+    const FRAMING: Framing = Framing::Sse;
+
+    fn decoder(provider: &str) -> ResponsesDecoder {
+        ResponsesDecoder::new(provider)
+    }
+
+    fn reply(body: &[u8], provider: &str) -> Result<GenerateResponse> {
+        decode_response(body, provider)
+    }
+}
+
 impl OpenAi {
     /// Prepares connections to a host that offers these APIs; none is opened yet.
     ///
@@ -70,12 +91,49 @@ impl OpenAi {
         Ok(Ask { sent, warnings, verbatim: false })
     }
 
+    fn responses(&self, request: &GenerateRequest, stream: bool) -> Result<Ask> {
+        let path = "responses".to_owned();
+        let Some(original) = original_of(&request.options, RESPONSES_API) else {
+            let target = ResponsesTarget { model: &request.model, stream };
+            let (body, warnings) = encode_responses(request, target)?;
+            let sent = Sent { path, body: body.to_string().into_bytes(), ..Sent::default() };
+            return Ok(Ask { sent, warnings, verbatim: false });
+        };
+        let target = ResponsesTarget { model: &request.model, stream: original.streamed };
+        let headers = headers_of(original);
+        // What another vendor signed stays here, so such a body is written anew.
+        let (body, warnings) = if is_patchable(original) {
+            (patch_responses(original, request, target)?, Vec::new())
+        } else {
+            let (body, warnings) = encode_responses(request, target)?;
+            (body.to_string().into_bytes(), warnings)
+        };
+        Ok(Ask { sent: Sent { path, body, headers }, warnings, verbatim: true })
+    }
+
+    /// Whether a call goes to the Responses API.
+    fn takes_responses(&self, request: &GenerateRequest) -> bool {
+        match self.api {
+            OpenaiApi::Chat => false,
+            OpenaiApi::Responses => true,
+            OpenaiApi::Both => original_of(&request.options, RESPONSES_API).is_some(),
+        }
+    }
+
     async fn open(&self, request: GenerateRequest) -> Result<EventStream> {
+        if self.takes_responses(&request) {
+            let ask = self.responses(&request, true)?;
+            return self.transport.open::<Responses>(ask, &request.options).await;
+        }
         let ask = self.chat(&request, true)?;
         self.transport.open::<Chat>(ask, &request.options).await
     }
 
     async fn ask(&self, request: GenerateRequest) -> Result<GenerateResponse> {
+        if self.takes_responses(&request) {
+            let ask = self.responses(&request, false)?;
+            return self.transport.ask::<Responses>(ask, &request.options).await;
+        }
         let ask = self.chat(&request, false)?;
         self.transport.ask::<Chat>(ask, &request.options).await
     }

@@ -1,5 +1,5 @@
-//! A server in this process on a free port, a mock upstream behind it under two formats, and a key
-//! that may do everything.
+//! A server in this process on a free port, a mock upstream behind it under several formats, and a
+//! key that may do everything.
 
 use reqwest::{Client, Method, StatusCode, header::HeaderMap};
 use serde_json::Value;
@@ -43,10 +43,15 @@ impl Gate {
         let text = format!(
             "[store]\nurl = \"sqlite:{}\"\n\
              [[providers]]\nname = \"ollama\"\nkind = \"ollama\"\nbase_url = \"{}\"\n\
-             [[providers]]\nname = \"openai\"\nkind = \"openai\"\nbase_url = \"{}\"\n",
+             [[providers]]\nname = \"openai\"\nkind = \"openai\"\nbase_url = \"{base}\"\n\
+             [[providers]]\nname = \"responses\"\nkind = \"openai\"\nbase_url = \"{base}\"\n\
+             api = \"responses\"\n\
+             [[providers]]\nname = \"both\"\nkind = \"openai\"\nbase_url = \"{base}\"\n\
+             api = \"both\"\n\
+             [[providers]]\nname = \"anthropic\"\nkind = \"anthropic\"\nbase_url = \"{base}\"\n",
             folder.path().join("books.db").display(),
             mock.url(),
-            mock.base_url(),
+            base = mock.base_url(),
         );
         let config = Config::parse(Path::new("test.toml"), &text, &Environment::default()).unwrap();
         let app = App::build(&config, &Environment::default()).await.unwrap();

@@ -7,6 +7,7 @@ use super::{error, wants_events};
 use crate::{
     mock::{
         answer::Api,
+        asked::either,
         gate,
         turn::{Call, SIGNATURE, Tally, Turn, long},
         vendor::{Fault, Vendor},
@@ -31,11 +32,12 @@ impl Api for GenerateContent {
 
     fn of(call: &gate::Call) -> Self {
         let streams = call.uri.path().ends_with(":streamGenerateContent");
-        let config = call.request.get("generationConfig");
+        let config = either(&call.request, ["generationConfig", "generation_config"]);
         Self {
             streams,
             events: !streams || wants_events(&call.uri),
-            choices: config.and_then(|config| config.get("candidateCount")?.as_u64()),
+            choices: config
+                .and_then(|config| either(config, ["candidateCount", "candidate_count"])?.as_u64()),
         }
     }
 

@@ -72,18 +72,23 @@ impl Events {
         let id = json!({
             "item_id": format!("msg_mock_{place}"), "output_index": place, "content_index": 0,
         });
+        let mut text_id = id.clone();
         let (kind, field) = match turn.because {
             Because::Refusal => ("response.refusal", "refusal"),
-            _ => ("response.output_text", "text"),
+            _ => {
+                // They are there, asked for or not.
+                text_id["logprobs"] = json!([]);
+                ("response.output_text", "text")
+            }
         };
         self.item("added", &message(place, "in_progress", Vec::new()));
         self.push_at("response.content_part.added", &id, json!({"part": part(turn, "")}));
         for word in &turn.words {
-            self.delta(&format!("{kind}.delta"), &id, word);
+            self.delta(&format!("{kind}.delta"), &text_id, word);
         }
         let text = turn.text();
         let whole = part(turn, &text);
-        self.push_at(&format!("{kind}.done"), &id, json!({field: text}));
+        self.push_at(&format!("{kind}.done"), &text_id, json!({field: text}));
         self.push_at("response.content_part.done", &id, json!({"part": whole}));
         self.item("done", &message(place, state(turn), vec![whole]));
         self.output += 1;

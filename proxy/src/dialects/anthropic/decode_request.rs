@@ -1,9 +1,11 @@
 //! A messages request, read.
 
 use serde_json::Value;
-use tollgate_types::{GenerateRequest, OutputFormat, Result, Sampling};
+use tollgate_types::{Error, ErrorKind, GenerateRequest, OutputFormat, Result, Sampling};
 
-use super::{NAMESPACE, decode_message::decode_messages, thinking, tools};
+use super::{
+    NAMESPACE, decode_message::decode_messages, encode_error::NO_THREADS, thinking, tools,
+};
 use crate::dialects::fields::{Fields, wrong_type};
 
 /// A request and how its answer shall come.
@@ -26,7 +28,22 @@ const SCHEMA_NAME: &str = "output";
 pub fn decode_messages_call(body: &[u8]) -> Result<MessagesCall> {
     let mut fields = Fields::parse(body)?;
     let stream = fields.bool("stream")?.unwrap_or_default();
+    refuse_thread(&mut fields)?;
     Ok(MessagesCall { request: decode(fields)?, stream })
+}
+
+/// Of a conversation that Anthropic keeps only the new turns are sent: no other provider could
+/// answer them, and what the kept ones cost would not be known before. The SDKs send the whole
+/// conversation when they are told so in this way.
+fn refuse_thread(fields: &mut Fields) -> Result<()> {
+    if fields.take("thread").is_none_or(|thread| thread.is_null()) {
+        return Ok(());
+    }
+    let message = "conversations are not kept here: send all of it, without thread";
+    Err(Error::new(ErrorKind::InvalidRequest, message).with(|body| {
+        body.code = Some(NO_THREADS.to_owned());
+        body.param = Some("thread".to_owned());
+    }))
 }
 
 /// Reads what is common to requests for answers and for counts.

@@ -3,6 +3,9 @@
 use serde_json::{Map, Value, json};
 use tollgate_types::{Error, ErrorKind};
 
+/// The code by which Anthropic's SDKs know to send a conversation whole.
+pub(super) const NO_THREADS: &str = "thread_unsupported_request";
+
 /// Writes `{"type": "error", "error": {"type", "message"}}`. A used-up budget is told as `budget`, a
 /// missing permission as `permission`, the field at fault as `param`, beside Anthropic's own fields.
 pub fn encode_error(error: &Error) -> Value {
@@ -10,8 +13,10 @@ pub fn encode_error(error: &Error) -> Value {
     let mut told = Map::new();
     told.insert("type".to_owned(), word(body.kind).into());
     told.insert("message".to_owned(), body.message.as_str().into());
+    let known = body.code.as_deref().filter(|code| *code == NO_THREADS);
     let more = [
         ("code", body.code.as_ref().map(|code| json!(code))),
+        ("details", known.map(|code| json!({"error_code": code}))),
         ("param", body.param.as_ref().map(|param| json!(param))),
         ("budget", body.quota.as_ref().map(|budget| json!(budget))),
         ("permission", body.permission.as_ref().map(|permission| json!(permission))),
@@ -49,6 +54,7 @@ fn word(kind: ErrorKind) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialects::anthropic::decode_messages_call;
 
     #[test]
     fn every_kind_has_the_word_that_sdks_look_at() {
@@ -67,6 +73,21 @@ mod tests {
             let written = encode_error(&Error::new(kind, "m"));
             assert_eq!(written, json!({"type": "error", "error": {"type": word, "message": "m"}}));
         }
+    }
+
+    #[test]
+    fn a_client_that_wants_its_conversation_kept_is_told_to_send_it_whole() {
+        let request = |thread: Value| json!({"model": "m", "messages": [], "thread": thread});
+        let read = |thread| decode_messages_call(request(thread).to_string().as_bytes());
+        for kind in ["create", "continue"] {
+            let error = read(json!({"type": kind, "previous_message_id": "msg_1"})).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidRequest);
+            let written = encode_error(&error);
+            assert_eq!(written["error"]["details"]["error_code"], NO_THREADS);
+            assert_eq!(written["error"]["param"], "thread");
+        }
+        let refused = read(Value::Null).err();
+        assert!(refused.is_none_or(|error| error.body().code.is_none()));
     }
 
     #[test]

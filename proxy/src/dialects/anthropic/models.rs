@@ -20,6 +20,7 @@ pub fn encode_model(model: &ModelInfo) -> Value {
         ("id".to_owned(), model.id.as_str().into()),
         ("display_name".to_owned(), model.id.as_str().into()),
         ("created_at".to_owned(), "1970-01-01T00:00:00Z".into()),
+        ("lifecycle".to_owned(), "active".into()),
     ]);
     let limits =
         [("max_input_tokens", model.context_window), ("max_tokens", model.max_output_tokens)];

@@ -8,9 +8,12 @@
 use serde_json::{Map, Value};
 use tollgate_types::{Error, ErrorKind, NativeItem, Origin, Part, Result, StreamEvent, Usage};
 
-use super::{API, blocks, citation, extras_of, finish, usage};
+use super::{
+    API, blocks, citation, extras_of, finish,
+    open_block::{Kind, Open, grow, mended},
+    usage,
+};
 use crate::dialects::{
-    call_id::{self, IdRule},
     merge::{merge, object},
     stream::Decoder,
     upstream_error::error_within,
@@ -30,38 +33,6 @@ pub struct StreamDecoder {
     reported: Map<String, Value>,
     /// Facts of the answer.
     own: Map<String, Value>,
-}
-
-/// A block that has begun.
-#[derive(Debug)]
-struct Open {
-    /// Its number in the stream.
-    block: Option<u64>,
-    /// Its number as a part.
-    index: u32,
-    kind: Kind,
-}
-
-#[derive(Debug)]
-enum Kind {
-    Text {
-        bytes: usize,
-        citations: Vec<Value>,
-    },
-    Reasoning {
-        signature: Option<String>,
-    },
-    /// A call, with the input that counts where no piece of it comes.
-    Call {
-        input: String,
-        any: bool,
-    },
-    /// Shown when it is complete.
-    Native {
-        item: Value,
-    },
-    /// Complete from its beginning.
-    Closed,
 }
 
 impl StreamDecoder {
@@ -168,58 +139,16 @@ impl StreamDecoder {
         self.block_stop(block, out);
         let index = self.next;
         self.next = self.next.saturating_add(1);
-        let content = self.mended(index, content);
+        let content = mended(self.origin.response_id.as_deref(), index, content);
         let path = format!("content[{index}]");
         let part = blocks::decode((path, content.clone()))
             .unwrap_or_else(|_| Part::Native(NativeItem { api: API.to_owned(), item: content }));
-        let (kind, part) = self.opened(part);
+        self.wants_tools |= matches!(&part, Part::ToolCall(call) if !call.hosted);
+        let (kind, part) = Kind::of(part);
         if let Some(part) = part {
             out.push(StreamEvent::PartStart { index, part });
         }
         self.open.push(Open { block, index, kind });
-    }
-
-    fn opened(&mut self, part: Part) -> (Kind, Option<Part>) {
-        match part {
-            Part::Text(mut text) => {
-                let own = |citation: tollgate_types::Citation| super::citation::own(&citation);
-                let citations = std::mem::take(&mut text.citations).into_iter().filter_map(own);
-                let kind = Kind::Text { bytes: text.text.len(), citations: citations.collect() };
-                (kind, Some(Part::Text(text)))
-            }
-            Part::Reasoning(reasoning) if reasoning.encrypted.is_some() => {
-                (Kind::Closed, Some(Part::Reasoning(reasoning)))
-            }
-            Part::Reasoning(mut reasoning) => {
-                let signature = reasoning.signature.take();
-                (Kind::Reasoning { signature }, Some(Part::Reasoning(reasoning)))
-            }
-            Part::ToolCall(mut call) => {
-                self.wants_tools |= !call.hosted;
-                let input = std::mem::take(&mut call.arguments);
-                (Kind::Call { input, any: false }, Some(Part::ToolCall(call)))
-            }
-            Part::Native(native) => (Kind::Native { item: native.item }, None),
-            part => (Kind::Closed, Some(part)),
-        }
-    }
-
-    /// A block with what a gateway may leave out: the empty text of one that begins, the id of a call.
-    fn mended(&self, index: u32, content: Value) -> Value {
-        let Value::Object(mut block) = content else { return content };
-        let kind = block.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let lacks = |block: &Map<String, Value>, key: &str| {
-            block.get(key).and_then(Value::as_str).is_none_or(|text| key == "id" && text.is_empty())
-        };
-        if kind == "text" && lacks(&block, "text") {
-            block.insert("text".to_owned(), "".into());
-        }
-        if kind.ends_with("tool_use") && lacks(&block, "id") {
-            let answer = self.origin.response_id.as_deref().unwrap_or_default();
-            let made = format!("{answer}:{index}");
-            block.insert("id".to_owned(), call_id::fit(&made, IdRule::Anthropic).into());
-        }
-        Value::Object(block)
     }
 
     fn block_delta(&mut self, block: Option<u64>, delta: Value, out: &mut Vec<StreamEvent>) {
@@ -393,19 +322,6 @@ impl Decoder for StreamDecoder {
 
     fn is_closing(&self) -> bool {
         self.ended || self.stop.is_some()
-    }
-}
-
-/// Adds a delta to an item that nobody models: texts grow, anything else is set.
-fn grow(item: &mut Value, delta: &Value) {
-    let (Value::Object(item), Value::Object(delta)) = (item, delta) else { return };
-    for (key, value) in delta.iter().filter(|(key, _)| *key != "type") {
-        match (item.get_mut(key), value) {
-            (Some(Value::String(text)), Value::String(more)) => text.push_str(more),
-            (_, value) => {
-                item.insert(key.clone(), value.clone());
-            }
-        }
     }
 }
 

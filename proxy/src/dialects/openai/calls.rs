@@ -3,10 +3,13 @@
 //! OpenAI sends id, type and name once and then the index; some hosts repeat id and name in each
 //! delta, leave the index out, use one index for several calls, or send arguments as an object.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tollgate_types::{Extras, Part, StreamEvent, ToolCall};
 
-use super::tools::{arguments, custom_extras};
+use super::{
+    NAMESPACE, details, extras_of,
+    tools::{arguments, custom_facts},
+};
 
 /// The calls of one answer.
 #[derive(Debug, Default)]
@@ -20,6 +23,8 @@ struct Call {
     custom: bool,
     /// Arguments that came before the call was announced.
     early: String,
+    /// Further facts of the call that have not been told.
+    own: Map<String, Value>,
     part: Option<u32>,
 }
 
@@ -51,6 +56,7 @@ impl Calls {
                     name: String::new(),
                     custom: custom.is_some(),
                     early: String::new(),
+                    own: Map::new(),
                     part: None,
                 });
                 self.0.len() - 1
@@ -62,6 +68,7 @@ impl Calls {
             call.id = id.map(str::to_owned);
         }
         call.add_name(name.unwrap_or_default());
+        call.add_facts(delta);
         let input = function.and_then(|f| f.get("arguments").or_else(|| f.get("input")));
         call.add_arguments(&arguments(input), made_up, parts, out);
     }
@@ -100,7 +107,7 @@ impl Calls {
     /// Ends every call.
     pub(super) fn end(&mut self, parts: &mut PartNumbers, out: &mut Vec<StreamEvent>) {
         self.announce(parts, out);
-        out.extend(self.0.iter().filter_map(|call| call.part).map(StreamEvent::part_end));
+        out.extend(self.0.iter_mut().filter_map(Call::end));
     }
 }
 
@@ -112,6 +119,29 @@ impl Call {
         } else if self.part.is_none() && !name.is_empty() {
             name.clone_into(&mut self.name);
         }
+    }
+
+    /// Fields beside those that every host has: Google's signatures among them.
+    fn add_facts(&mut self, delta: &Value) {
+        let known = ["index", "id", "type", "function", "custom"];
+        for (key, value) in delta.as_object().into_iter().flatten() {
+            if !known.contains(&key.as_str()) && !value.is_null() {
+                self.own.insert(key.clone(), value.clone());
+            }
+        }
+    }
+
+    /// The facts that have not been told, as extras.
+    fn facts(&mut self) -> Extras {
+        let mut own = std::mem::take(&mut self.own);
+        let mut extras = details::take_signature(&mut own);
+        extras.extend(extras_of(own));
+        extras
+    }
+
+    fn end(&mut self) -> Option<StreamEvent> {
+        let (index, extras) = (self.part?, self.facts());
+        Some(StreamEvent::PartEnd { index, signature: None, citations: Vec::new(), extras })
     }
 
     fn add_arguments(
@@ -137,12 +167,16 @@ impl Call {
     fn start(&mut self, made_up: String, parts: &mut PartNumbers, out: &mut Vec<StreamEvent>) {
         let index = parts.next();
         self.part = Some(index);
+        let mut extras = self.facts();
+        if self.custom {
+            extras.entry(NAMESPACE.to_owned()).or_default().extend(custom_facts());
+        }
         let call = ToolCall {
             id: self.id.clone().unwrap_or(made_up),
             name: self.name.clone(),
             arguments: std::mem::take(&mut self.early),
             hosted: false,
-            extras: if self.custom { custom_extras() } else { Extras::new() },
+            extras,
         };
         out.push(StreamEvent::PartStart { index, part: Part::ToolCall(call) });
     }

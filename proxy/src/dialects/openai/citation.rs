@@ -47,13 +47,15 @@ pub(super) fn encode(citations: &[Citation], text: &str) -> Vec<Value> {
         .collect()
 }
 
-fn byte_offset(text: &str, chars: u64) -> Option<u32> {
+/// Where the n-th character begins, in bytes.
+pub(super) fn byte_offset(text: &str, chars: u64) -> Option<u32> {
     let chars = usize::try_from(chars).ok()?;
     let bytes = text.char_indices().map(|(at, _)| at).chain([text.len()]).nth(chars)?;
     u32::try_from(bytes).ok()
 }
 
-fn char_offset(text: &str, bytes: u32) -> usize {
+/// How many characters stand before a byte.
+pub(super) fn char_offset(text: &str, bytes: u32) -> usize {
     text.char_indices().take_while(|(at, _)| (*at as u64) < u64::from(bytes)).count()
 }
 

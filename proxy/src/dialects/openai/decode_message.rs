@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 use tollgate_types::{
-    Error, ErrorKind, Message, NativeItem, Part, Reasoning, Refusal, Result, Role, Text, ToolResult,
+    Error, Extras, Message, NativeItem, Origin, Part, Refusal, Result, Role, Text, ToolResult,
 };
 
-use super::{CHAT_API, NAMESPACE, media, tools};
+use super::{CHAT_API, NAMESPACE, details, legacy, media, reasoning, tools};
 use crate::dialects::fields::{Fields, numbered, wrong_type};
 
 /// Reads `messages`.
@@ -14,19 +14,26 @@ pub(super) fn decode_messages(fields: &mut Fields) -> Result<Vec<Message>> {
     if messages.is_empty() {
         return Err(Error::invalid("messages", "messages must hold at least one message"));
     }
-    messages.into_iter().map(|(path, message)| decode_message(Fields::of(path, message)?)).collect()
+    let mut read = Vec::with_capacity(messages.len());
+    for (path, message) in messages {
+        let message = decode_message(Fields::of(path, message)?, &read)?;
+        read.push(message);
+    }
+    Ok(read)
 }
 
-fn decode_message(mut fields: Fields) -> Result<Message> {
+fn decode_message(mut fields: Fields, before: &[Message]) -> Result<Message> {
     let role = fields.required_string("role")?;
+    let mut origin = None;
     let (role, content) = match role.as_str() {
         "system" => (Role::System, content(&mut fields)?),
         "developer" => (Role::Developer, content(&mut fields)?),
         "user" => (Role::User, content(&mut fields)?),
-        "assistant" => (Role::Assistant, assistant(&mut fields)?),
+        "assistant" => (Role::Assistant, assistant(&mut fields, before.len(), &mut origin)?),
         "tool" => (Role::Tool, vec![tool_result(&mut fields)?]),
         "function" => {
-            return Err(legacy(&fields, "role", "messages of role function", "role tool"));
+            let content = content(&mut fields)?;
+            (Role::Tool, vec![legacy::decode_result(&mut fields, content, before)?])
         }
         other => {
             let path = fields.path_of("role");
@@ -39,14 +46,9 @@ fn decode_message(mut fields: Fields) -> Result<Message> {
     };
     let mut message = Message::new(role, content);
     message.name = fields.string("name")?;
+    message.origin = origin.map(|api: &str| Origin { api: api.to_owned(), ..Origin::default() });
     message.extras = fields.into_extras(NAMESPACE);
     Ok(message)
-}
-
-/// The refusal of what OpenAI has replaced by tools.
-fn legacy(fields: &Fields, key: &str, what: &str, instead: &str) -> Error {
-    Error::new(ErrorKind::Unsupported, format!("{what} are not supported, use {instead}"))
-        .with(|body| body.param = Some(fields.path_of(key)))
 }
 
 fn content(fields: &mut Fields) -> Result<Vec<Part>> {
@@ -78,7 +80,11 @@ fn part((path, value): (String, Value)) -> Result<Part> {
             let text = fields.required_string("refusal")?;
             Ok(Part::Refusal(Refusal { text, extras: fields.into_extras(NAMESPACE) }))
         }
-        "image_url" => media::decode_image(fields.required_object("image_url")?),
+        "image_url" => match fields.take("image_url") {
+            Some(Value::String(url)) => Ok(Part::Media(media::image(&url, Extras::new()))),
+            Some(image) => media::decode_image(Fields::of(fields.path_of("image_url"), image)?),
+            None => Err(fields.missing("image_url")),
+        },
         "input_audio" => media::decode_audio(fields.required_object("input_audio")?),
         "file" => media::decode_file(fields.required_object("file")?),
         _ => Ok(Part::Native(NativeItem { api: CHAT_API.to_owned(), item: value })),
@@ -86,18 +92,12 @@ fn part((path, value): (String, Value)) -> Result<Part> {
 }
 
 /// An assistant turn: what it thought, said, refused and called, in that order.
-fn assistant(fields: &mut Fields) -> Result<Vec<Part>> {
-    if fields.take("function_call").is_some() {
-        return Err(legacy(fields, "function_call", "function calls", "tool_calls"));
-    }
-    let mut content = Vec::new();
-    // DeepSeek and vLLM call it reasoning_content, OpenRouter and Groq reasoning.
-    for key in ["reasoning_content", "reasoning"] {
-        if let Some(text) = fields.string(key)? {
-            content.push(Part::Reasoning(Reasoning { text, ..Reasoning::default() }));
-        }
-    }
-    content.dedup();
+fn assistant(
+    fields: &mut Fields,
+    place: usize,
+    origin: &mut Option<&'static str>,
+) -> Result<Vec<Part>> {
+    let mut content = thoughts(fields, origin)?;
     let path = fields.path_of("content");
     match fields.take("content") {
         None => {}
@@ -115,6 +115,7 @@ fn assistant(fields: &mut Fields) -> Result<Vec<Part>> {
         }
         Some(other) => return Err(wrong_type(&path, "a list", &other)),
     }
+    content.extend(legacy::decode_call(fields, place)?);
     if content.is_empty() && !fields.has("audio") {
         let place = fields.path_of("content");
         return Err(Error::invalid(
@@ -123,6 +124,33 @@ fn assistant(fields: &mut Fields) -> Result<Vec<Part>> {
         ));
     }
     Ok(content)
+}
+
+/// What the model thought. DeepSeek and vLLM call it `reasoning_content`, OpenRouter and Groq
+/// `reasoning`; some clients send both.
+fn thoughts(fields: &mut Fields, origin: &mut Option<&'static str>) -> Result<Vec<Part>> {
+    let mut thoughts: Vec<(Vec<&'static str>, String)> = Vec::new();
+    for key in reasoning::NAMES {
+        let Some(text) = fields.string(key)? else { continue };
+        match thoughts.iter_mut().find(|(_, same)| *same == text) {
+            Some((names, _)) => names.push(key),
+            None => thoughts.push((vec![key], text)),
+        }
+    }
+    let details = fields.list(details::DETAILS)?.unwrap_or_default();
+    let details: Vec<Value> = details.into_iter().map(|(_, detail)| detail).collect();
+    if details.is_empty() {
+        let named =
+            |(names, text): (Vec<&str>, String)| Part::Reasoning(reasoning::named(text, &names));
+        return Ok(thoughts.into_iter().map(named).collect());
+    }
+    let open = thoughts.first().map(|(_, text)| text.as_str()).unwrap_or_default();
+    let (mut pieces, api) = details::decode(&details, open);
+    *origin = api;
+    for piece in &mut pieces {
+        reasoning::name(piece, thoughts.first().map_or(&[][..], |(names, _)| names));
+    }
+    Ok(details::parts(pieces).collect())
 }
 
 fn tool_result(fields: &mut Fields) -> Result<Part> {

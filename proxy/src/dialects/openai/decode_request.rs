@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 use tollgate_types::{
-    Error, ErrorKind, GenerateRequest, Modality, OutputFormat, ReasoningOptions, Result, Sampling,
+    Error, GenerateRequest, Modality, OutputFormat, ReasoningOptions, Result, Sampling,
 };
 
-use super::{NAMESPACE, decode_message::decode_messages, tools};
+use super::{NAMESPACE, decode_message::decode_messages, legacy, tools};
 use crate::dialects::fields::{Fields, wrong_type};
 
 /// A request and how its answer shall come.
@@ -17,6 +17,8 @@ pub struct ChatCall {
     pub stream: bool,
     /// The stream shall end with a usage chunk.
     pub include_usage: bool,
+    /// The client knows functions alone, not the tools that have replaced them.
+    pub legacy: bool,
 }
 
 /// The most choices that OpenAI gives (API reference, chat completions, `n`).
@@ -26,17 +28,16 @@ const MAX_CHOICES: u32 = 128;
 /// `request.extras["openai"]`.
 ///
 /// # Errors
-/// `invalid_request` with the path of the field that is wrong; `unsupported` for the
-/// functions that tools have replaced.
+/// `invalid_request` with the path of the field that is wrong.
 pub fn decode_chat(body: &[u8]) -> Result<ChatCall> {
     let mut fields = Fields::parse(body)?;
     let model = fields.required_string("model")?;
-    refuse(&mut fields)?;
     let messages = decode_messages(&mut fields)?;
     let mut request = GenerateRequest::new(model, messages);
     request.tools = tools::decode(&mut fields)?;
     request.tool_choice = tools::decode_choice(&mut fields)?;
     request.parallel_tool_calls = fields.bool("parallel_tool_calls")?;
+    let legacy = legacy::decode(&mut fields, &mut request)?;
     request.choices = choices(&mut fields)?;
     request.output = output(&mut fields)?;
     request.sampling = sampling(&mut fields)?;
@@ -48,19 +49,7 @@ pub fn decode_chat(body: &[u8]) -> Result<ChatCall> {
     let stream = fields.bool("stream")?.unwrap_or_default();
     let include_usage = include_usage(&mut fields)?;
     request.extras = fields.into_extras(NAMESPACE);
-    Ok(ChatCall { request, stream, include_usage })
-}
-
-/// Refuses what no answer of ours could express.
-fn refuse(fields: &mut Fields) -> Result<()> {
-    let unsupported = |param: &str, message: &str| {
-        Error::new(ErrorKind::Unsupported, message).with(|body| body.param = Some(param.to_owned()))
-    };
-    if fields.has("functions") || fields.has("function_call") {
-        let param = if fields.has("functions") { "functions" } else { "function_call" };
-        return Err(unsupported(param, "functions are not supported, use tools and tool_choice"));
-    }
-    Ok(())
+    Ok(ChatCall { request, stream, include_usage, legacy })
 }
 
 fn choices(fields: &mut Fields) -> Result<Option<u32>> {

@@ -1,9 +1,9 @@
 //! Messages of a chat completions request, written.
 
 use serde_json::{Map, Value, json};
-use tollgate_types::{Media, Message, Part, Result, Role, Text, ToolResult};
+use tollgate_types::{Media, Message, Part, Reasoning, Result, Role, Text, ToolResult};
 
-use super::{CHAT_API, Host, NAMESPACE, media, tools};
+use super::{CHAT_API, Host, NAMESPACE, details, media, reasoning, tools};
 use crate::dialects::{
     call_id,
     honoured::Honoured,
@@ -35,7 +35,8 @@ struct Turn {
     results: Vec<Map<String, Value>>,
     content: Vec<Value>,
     calls: Vec<Value>,
-    reasoning: Option<String>,
+    /// Reasoning text by the field that it goes into.
+    reasoning: Map<String, Value>,
     /// Fields of the message itself.
     fields: Map<String, Value>,
 }
@@ -48,7 +49,11 @@ impl Turn {
                 self.content.push(json!({"type": "refusal", "refusal": refusal.text}));
             }
             Part::ToolCall(call) if !call.hosted => {
-                self.calls.push(Value::Object(tools::encode_call(call, self.host.id_rule())));
+                let mut written = tools::encode_call(call, self.host.id_rule());
+                if self.host != Host::OpenAi {
+                    details::put_signature(&mut written, &call.extras);
+                }
+                self.calls.push(Value::Object(written));
             }
             Part::ToolResult(result) => {
                 let result = self.tool_result(result, honoured)?;
@@ -61,15 +66,9 @@ impl Turn {
                     honoured.cannot(&self.place, format!("no place for {}", media.media_type))?
                 }
             },
-            Part::Reasoning(reasoning) => {
-                if let Some(extras) = reasoning.extras.get(NAMESPACE) {
-                    merge(&mut self.fields, extras);
-                }
-                // OpenAI neither gives nor takes reasoning text; DeepSeek wants it back.
-                if self.host != Host::OpenAi {
-                    self.reasoning.get_or_insert_default().push_str(&reasoning.text);
-                }
-            }
+            // OpenAI neither gives nor takes reasoning; DeepSeek wants it back.
+            Part::Reasoning(reasoning) if self.host != Host::OpenAi => self.thought(reasoning),
+            Part::Reasoning(_) => {}
             Part::Native(native) if native.api == CHAT_API => {
                 self.content.push(native.item.clone())
             }
@@ -79,6 +78,21 @@ impl Turn {
             }
         }
         Ok(())
+    }
+
+    fn thought(&mut self, thought: &Reasoning) {
+        for name in reasoning::names_of(thought) {
+            match self.reasoning.get_mut(name) {
+                Some(Value::String(text)) => text.push_str(&thought.text),
+                _ => {
+                    self.reasoning.insert(name.to_owned(), thought.text.as_str().into());
+                }
+            }
+        }
+        let details = thought.extras.get(NAMESPACE).and_then(|own| own.get(details::DETAILS));
+        if let Some(details) = details {
+            self.fields.insert(details::DETAILS.to_owned(), details.clone());
+        }
     }
 
     fn tool_result(
@@ -135,10 +149,10 @@ impl Turn {
         let mut turn = object([
             ("role", Some(role_word(message.role).into())),
             ("name", message.name.as_deref().map(Value::from)),
-            ("reasoning_content", self.reasoning.map(Value::from)),
             ("content", Some(content)),
             ("tool_calls", Some(self.calls).filter(|calls| !calls.is_empty()).map(Value::from)),
         ]);
+        merge(&mut turn, &self.reasoning);
         merge(&mut turn, &self.fields);
         if let Some(extras) = extras {
             merge(&mut turn, extras);

@@ -6,7 +6,7 @@ use tollgate_types::{
     Sampling, Warning,
 };
 
-use super::{NAMESPACE, encode_message::encode_messages, tools};
+use super::{NAMESPACE, encode_message::encode_messages, responses, tools};
 use crate::dialects::{
     call_id::IdRule,
     honoured::Honoured,
@@ -129,6 +129,9 @@ pub fn encode_chat(
         honour.cannot("choices", "several answers reach only a caller of the same wire format")?;
     }
     check_extras(request)?;
+    if target.host == Host::OpenAi {
+        merge(&mut body, &shared_extras(request, responses::NAMESPACE)?);
+    }
     add_extras(&mut body, request);
     Ok((Value::Object(body), honoured.into_warnings()))
 }
@@ -227,13 +230,40 @@ fn check_extras(request: &GenerateRequest) -> Result<()> {
         let message = format!("{key} cannot be set through extras");
         return Err(Error::invalid(format!("extras.{NAMESPACE}.{key}"), message));
     }
+    check_tier(extras, NAMESPACE)
+}
+
+/// Refuses a tier that costs more than any price knows.
+pub(super) fn check_tier(extras: &Map<String, Value>, namespace: &str) -> Result<()> {
     if let Some(tier) = extras.get("service_tier")
         && !tier.as_str().is_some_and(|tier| ORDINARY_TIERS.contains(&tier))
     {
         let message = format!("service_tier {tier} has no price here, use auto, default or flex");
-        return Err(Error::invalid(format!("extras.{NAMESPACE}.service_tier"), message));
+        return Err(Error::invalid(format!("extras.{namespace}.service_tier"), message));
     }
     Ok(())
+}
+
+/// Fields that chat completions and responses have in common, and that mean the same in both.
+const SHARED: [&str; 6] = [
+    "metadata",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "safety_identifier",
+    "service_tier",
+    "user",
+];
+
+/// What a client of OpenAI's other API said in fields that both have.
+pub(super) fn shared_extras(
+    request: &GenerateRequest,
+    namespace: &str,
+) -> Result<Map<String, Value>> {
+    let Some(extras) = request.extras.get(namespace) else { return Ok(Map::new()) };
+    let shared = |key: &str| Some((key.to_owned(), extras.get(key)?.clone()));
+    let shared = SHARED.into_iter().filter_map(shared).collect();
+    check_tier(&shared, namespace)?;
+    Ok(shared)
 }
 
 fn add_extras(body: &mut Map<String, Value>, request: &GenerateRequest) {

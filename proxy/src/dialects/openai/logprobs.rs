@@ -37,7 +37,12 @@ pub(in crate::dialects) fn encode(tokens: &[TokenLogprob]) -> Value {
     if tokens.is_empty() {
         return Value::Null;
     }
-    let content: Vec<Value> = tokens
+    json!({"content": encode_tokens(tokens), "refusal": null})
+}
+
+/// Writes the tokens alone.
+pub(super) fn encode_tokens(tokens: &[TokenLogprob]) -> Vec<Value> {
+    tokens
         .iter()
         .map(|token| {
             let top: Vec<Value> = token
@@ -47,6 +52,5 @@ pub(in crate::dialects) fn encode(tokens: &[TokenLogprob]) -> Value {
                 .collect();
             json!({"token": token.token, "logprob": token.logprob, "bytes": token.bytes, "top_logprobs": top})
         })
-        .collect();
-    json!({"content": content, "refusal": null})
+        .collect()
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use tollgate_types::{Extras, Media, MediaSource, Part, Result};
 
-use super::NAMESPACE;
+use super::{NAMESPACE, responses};
 use crate::dialects::{data_url, fields::Fields};
 
 /// Reads `{"url": "https://..." | "data:image/png;base64,...", "detail": "low"}`.
@@ -49,6 +49,10 @@ pub(super) fn encode(media: &Media) -> Option<Value> {
     let kind = media.media_type.split('/').next().unwrap_or_default();
     match (kind, &media.source) {
         ("image", MediaSource::Base64(_) | MediaSource::Url(_)) => {
+            let detail = media.extras.get(responses::NAMESPACE).and_then(|own| own.get("detail"));
+            if let (Some(detail), false) = (detail, own.contains_key("detail")) {
+                own.insert("detail".into(), detail.clone());
+            }
             own.insert("url".into(), data_url::write(media)?.into());
             Some(json!({"type": "image_url", "image_url": own}))
         }
@@ -88,7 +92,8 @@ pub(super) fn reply_audio() -> Media {
     }
 }
 
-fn audio_format(media_type: &str) -> &str {
+/// The word for a kind of sound.
+pub(super) fn audio_format(media_type: &str) -> &str {
     match media_type.strip_prefix("audio/").unwrap_or(media_type) {
         "mpeg" => "mp3",
         "x-wav" | "wave" => "wav",

@@ -4,6 +4,36 @@
 //! `reasoning_details` (OpenRouter, with signatures), a list of `thinking` parts (Mistral).
 
 use serde_json::{Map, Value};
+use tollgate_types::Reasoning;
+
+use super::NAMESPACE;
+
+/// The fields of a message that hold reasoning text.
+pub(super) const NAMES: [&str; 2] = ["reasoning_content", "reasoning"];
+/// Where a piece of reasoning keeps the fields that it stood in, unless it is the first alone.
+const NAMED: &str = "named";
+
+/// Reasoning that stood in fields of a message.
+pub(super) fn named(text: String, names: &[&str]) -> Reasoning {
+    let mut reasoning = Reasoning { text, ..Reasoning::default() };
+    name(&mut reasoning, names);
+    reasoning
+}
+
+/// Remembers the fields that reasoning stood in.
+pub(super) fn name(reasoning: &mut Reasoning, names: &[&str]) {
+    if !names.is_empty() && names != ["reasoning_content"] {
+        let own = reasoning.extras.entry(NAMESPACE.to_owned()).or_default();
+        own.insert(NAMED.to_owned(), names.into());
+    }
+}
+
+/// The fields that reasoning goes into.
+pub(super) fn names_of(reasoning: &Reasoning) -> Vec<&'static str> {
+    let own = reasoning.extras.get(NAMESPACE).and_then(|own| own.get(NAMED));
+    let Some(Value::Array(names)) = own else { return NAMES.into_iter().take(1).collect() };
+    NAMES.into_iter().filter(|name| names.iter().any(|own| own == name)).collect()
+}
 
 /// Takes the reasoning text out of a delta, and OpenRouter's details, which have to be sent back
 /// unchanged.

@@ -6,7 +6,7 @@ use tollgate_types::{
 };
 
 use super::{
-    NAMESPACE, StreamDecoder, citation, finish, logprobs, media,
+    NAMESPACE, StreamDecoder, citation, details, finish, logprobs, media,
     stream_encoder::{split_extras, with_rest},
     tools, usage,
 };
@@ -48,7 +48,7 @@ pub fn encode_reply(response: &GenerateResponse, head: &ReplyHead) -> Value {
     let (choice_extras, usage_rest, top) = split_extras(own);
     let mut message = Message::default();
     for part in &response.content {
-        message.add(part);
+        message.add(part, &response.origin.api);
     }
     let odds = logprobs::encode(&message.logprobs);
     let mut choice = object([
@@ -80,12 +80,15 @@ struct Message {
     logprobs: Vec<TokenLogprob>,
     calls: Vec<Value>,
     images: Vec<Value>,
-    /// Further fields: audio, and what the provider keeps with its reasoning.
+    /// What has to come back with the reasoning, and how many pieces of it there are.
+    details: Vec<Value>,
+    thoughts: usize,
+    /// Further fields: audio.
     fields: Map<String, Value>,
 }
 
 impl Message {
-    fn add(&mut self, part: &Part) {
+    fn add(&mut self, part: &Part, api: &str) {
         match part {
             Part::Text(text) => {
                 let content = self.content.get_or_insert_default();
@@ -95,15 +98,16 @@ impl Message {
             }
             Part::Reasoning(reasoning) => {
                 self.reasoning.get_or_insert_default().push_str(&reasoning.text);
-                if let Some(own) = reasoning.extras.get(NAMESPACE) {
-                    merge(&mut self.fields, own);
-                }
+                self.details.extend(details::of(reasoning, api, self.thoughts));
+                self.thoughts += 1;
             }
             Part::Refusal(refusal) => {
                 self.refusal.get_or_insert_default().push_str(&refusal.text);
             }
             Part::ToolCall(call) if !call.hosted => {
-                self.calls.push(Value::Object(tools::encode_call(call, IdRule::Any)));
+                let mut written = tools::encode_call(call, IdRule::Any);
+                details::put_signature(&mut written, &call.extras);
+                self.calls.push(Value::Object(written));
             }
             Part::Media(media) if media.media_type.starts_with("image/") => {
                 self.images.extend(media::encode_reply_image(media));
@@ -137,6 +141,7 @@ impl Message {
             ("annotations", list(self.annotations)),
             ("tool_calls", list(self.calls)),
             ("images", list(self.images)),
+            (details::DETAILS, list(self.details)),
         ]);
         merge(&mut message, &self.fields);
         Value::Object(message)

@@ -154,10 +154,11 @@ impl StreamDecoder {
     fn take_choice(&mut self, choice: Value, out: &mut Vec<StreamEvent>) {
         let Value::Object(mut choice) = choice else { return out.push(raw(choice)) };
         // We ask for one choice; whatever else comes is shown, not mixed in.
-        if choice.shift_remove("index").and_then(|n| n.as_u64()).unwrap_or_default() != 0 {
+        if choice.get("index").and_then(Value::as_u64).unwrap_or_default() != 0 {
             self.others = true;
             return out.push(raw(Value::Object(choice)));
         }
+        choice.shift_remove("index");
         // Perplexity sends the text so far as `message` beside each delta: reading both doubles it.
         let message = choice.shift_remove("message");
         let delta = choice.shift_remove("delta").filter(Value::is_object).or(message);

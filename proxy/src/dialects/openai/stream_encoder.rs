@@ -3,10 +3,14 @@
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use tollgate_types::{
-    Error, Extras, Media, MediaSource, Part, StreamEvent, TokenLogprob, ToolCall, Usage,
+    Citation, Error, Extras, Media, MediaSource, Part, Reasoning, StreamEvent, TokenLogprob,
+    ToolCall, Usage,
 };
 
-use super::{CHAT_API, NAMESPACE, citation, encode_error, finish, logprobs, media, tools, usage};
+use super::{
+    CHAT_API, NAMESPACE, citation, custom, details, encode_error, finish, logprobs, media, tools,
+    usage,
+};
 use crate::dialects::{
     call_id::IdRule,
     merge::{merge, object},
@@ -21,13 +25,21 @@ pub struct StreamEncoder {
     include_usage: bool,
     parts: BTreeMap<u32, Slot>,
     calls: usize,
+    /// Who answers, and how many pieces of reasoning have begun.
+    api: String,
+    thoughts: usize,
 }
 
 /// What a part's deltas become.
 #[derive(Debug)]
 enum Slot {
     Text(String),
-    Field(&'static str),
+    Refusal,
+    /// Its text is sent already.
+    Reasoning {
+        at: usize,
+        reasoning: Reasoning,
+    },
     Call {
         index: usize,
         custom: bool,
@@ -42,35 +54,31 @@ enum Slot {
 impl StreamEncoder {
     /// Writes an answer under a head; the usage chunk only if the client asked for it.
     pub fn new(head: ReplyHead, include_usage: bool) -> Self {
-        Self { head, include_usage, parts: BTreeMap::new(), calls: 0 }
+        Self {
+            head,
+            include_usage,
+            parts: BTreeMap::new(),
+            calls: 0,
+            api: String::new(),
+            thoughts: 0,
+        }
     }
 
     /// The chunks that an event becomes.
     pub fn push(&mut self, event: &StreamEvent) -> Vec<Value> {
         match event {
-            StreamEvent::Start { .. } => self.delta(json!({"role": "assistant", "content": ""})),
+            StreamEvent::Start { origin, .. } => {
+                self.api.clone_from(&origin.api);
+                self.delta(json!({"role": "assistant", "content": ""}))
+            }
             StreamEvent::PartStart { index, part } => self.part_start(*index, part),
             StreamEvent::PartDelta { index, delta, logprobs } => {
                 self.part_delta(*index, delta, logprobs)
             }
-            StreamEvent::PartEnd { index, citations, extras, .. } => {
-                match self.parts.remove(index) {
-                    Some(Slot::Text(text)) if !citations.is_empty() => {
-                        self.delta(json!({"annotations": citation::encode(citations, &text)}))
-                    }
-                    Some(Slot::Image(image)) => {
-                        let image = media::encode_reply_image(&image);
-                        self.delta(json!({"images": image.into_iter().collect::<Vec<_>>()}))
-                    }
-                    Some(Slot::Audio) => self.own_facts(extras, Some("audio")),
-                    Some(Slot::Field("reasoning_content")) => self.own_facts(extras, None),
-                    _ => Vec::new(),
-                }
+            StreamEvent::PartEnd { index, signature, citations, extras } => {
+                self.part_end(*index, signature.as_ref(), citations, extras)
             }
-            StreamEvent::Raw { api, value } if api == CHAT_API => match value.get("delta") {
-                Some(delta) => self.delta(delta.clone()),
-                None => Vec::new(),
-            },
+            StreamEvent::Raw { api, value } if api == CHAT_API => self.raw(value),
             StreamEvent::Finish { finish, usage, extras, .. } => {
                 self.end(finish::encode(finish.reason), usage, extras)
             }
@@ -95,13 +103,12 @@ impl StreamEncoder {
                 (Slot::Text(text.text.clone()), chunks)
             }
             Part::Reasoning(reasoning) => {
-                let mut chunks = self.words("reasoning_content", &reasoning.text, &[]);
-                chunks.extend(self.own_facts(&reasoning.extras, None));
-                (Slot::Field("reasoning_content"), chunks)
+                let at = self.thoughts;
+                self.thoughts += 1;
+                let chunks = self.words("reasoning_content", &reasoning.text, &[]);
+                (Slot::Reasoning { at, reasoning: reasoning.clone() }, chunks)
             }
-            Part::Refusal(refusal) => {
-                (Slot::Field("refusal"), self.words("refusal", &refusal.text, &[]))
-            }
+            Part::Refusal(refusal) => (Slot::Refusal, self.words("refusal", &refusal.text, &[])),
             Part::ToolCall(call) if !call.hosted => self.call_start(call),
             Part::Media(media) if media.media_type.starts_with("image/") => {
                 (Slot::Image(media.clone()), Vec::new())
@@ -121,7 +128,8 @@ impl StreamEncoder {
         self.calls += 1;
         let mut written = object([("index", Some(index.into()))]);
         merge(&mut written, &tools::encode_call(call, IdRule::Any));
-        let slot = Slot::Call { index, custom: tools::is_custom(call) };
+        details::put_signature(&mut written, &call.extras);
+        let slot = Slot::Call { index, custom: custom::is_call(call) };
         (slot, self.delta(json!({"tool_calls": [written]})))
     }
 
@@ -144,9 +152,10 @@ impl StreamEncoder {
                 text.push_str(delta);
                 self.words("content", delta, odds)
             }
-            Some(Slot::Field(key)) => {
-                let key = *key;
-                self.words(key, delta, &[])
+            Some(Slot::Refusal) => self.words("refusal", delta, &[]),
+            Some(Slot::Reasoning { reasoning, .. }) => {
+                reasoning.text.push_str(delta);
+                self.words("reasoning_content", delta, &[])
             }
             Some(Slot::Call { index, custom }) => {
                 let call = tools::encode_call_delta(*index, *custom, delta);
@@ -161,6 +170,67 @@ impl StreamEncoder {
         }
     }
 
+    fn part_end(
+        &mut self,
+        index: u32,
+        signature: Option<&String>,
+        citations: &[Citation],
+        extras: &Extras,
+    ) -> Vec<Value> {
+        match self.parts.remove(&index) {
+            Some(Slot::Text(text)) if !citations.is_empty() => {
+                self.delta(json!({"annotations": citation::encode(citations, &text)}))
+            }
+            Some(Slot::Image(image)) => {
+                let image = media::encode_reply_image(&image);
+                self.delta(json!({"images": image.into_iter().collect::<Vec<_>>()}))
+            }
+            Some(Slot::Audio) => self.own_facts(extras),
+            Some(Slot::Reasoning { at, mut reasoning }) => {
+                reasoning.signature = signature.cloned().or(reasoning.signature);
+                for (name, facts) in extras {
+                    reasoning.extras.entry(name.clone()).or_default().extend(facts.clone());
+                }
+                self.signed(&reasoning, at)
+            }
+            Some(Slot::Call { index, .. }) => self.late_facts(index, extras),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What has to come back with reasoning; its text has been told.
+    fn signed(&self, reasoning: &Reasoning, at: usize) -> Vec<Value> {
+        let details = details::without_text(details::of(reasoning, &self.api, at));
+        if details.is_empty() {
+            Vec::new()
+        } else {
+            self.delta(json!({"reasoning_details": details}))
+        }
+    }
+
+    /// What a call's end says beyond its deltas.
+    fn late_facts(&self, index: usize, extras: &Extras) -> Vec<Value> {
+        let mut call = extras.get(NAMESPACE).cloned().unwrap_or_default();
+        details::put_signature(&mut call, extras);
+        if call.is_empty() {
+            return Vec::new();
+        }
+        call.insert("index".to_owned(), index.into());
+        self.delta(json!({"tool_calls": [call]}))
+    }
+
+    /// What nobody models: of the first choice, or of another one.
+    fn raw(&self, value: &Value) -> Vec<Value> {
+        if let (Some(_), Value::Object(choice)) = (value.get("index"), value) {
+            let mut chunk = self.chunk(None);
+            if let Some(choices) = chunk.get_mut("choices") {
+                *choices = json!([choice]);
+            }
+            return vec![chunk];
+        }
+        value.get("delta").map(|delta| self.delta(delta.clone())).unwrap_or_default()
+    }
+
     /// A delta of a text field; nothing when there is nothing to say.
     fn words(&self, key: &str, text: &str, odds: &[TokenLogprob]) -> Vec<Value> {
         if text.is_empty() && odds.is_empty() {
@@ -170,16 +240,12 @@ impl StreamEncoder {
         vec![self.chunk(Some((Value::Object(delta), None, logprobs::encode(odds))))]
     }
 
-    /// What this dialect keeps with a part goes into the delta again, or into a field of it.
-    fn own_facts(&self, extras: &Extras, field: Option<&str>) -> Vec<Value> {
-        let Some(own) = extras.get(NAMESPACE).filter(|own| !own.is_empty()) else {
-            return Vec::new();
-        };
-        let own = Value::Object(own.clone());
-        self.delta(match field {
-            Some(field) => Value::Object(object([(field, Some(own))])),
-            None => own,
-        })
+    /// What this dialect keeps with sound goes into the delta again.
+    fn own_facts(&self, extras: &Extras) -> Vec<Value> {
+        match extras.get(NAMESPACE).filter(|own| !own.is_empty()) {
+            Some(own) => self.delta(json!({"audio": own})),
+            None => Vec::new(),
+        }
     }
 
     fn end(&self, reason: &str, used: &Usage, extras: &Extras) -> Vec<Value> {

@@ -5,7 +5,7 @@ use tollgate_types::{
     Error, ErrorKind, Extras, FunctionTool, HostedTool, Result, Tool, ToolCall, ToolChoice,
 };
 
-use super::{CHAT_API, NAMESPACE, extras_of};
+use super::{CHAT_API, NAMESPACE, custom, details, extras_of};
 use crate::dialects::{
     call_id::{self, IdRule},
     fields::{Fields, numbered, wrong_type},
@@ -53,10 +53,13 @@ pub(super) fn encode(tools: &[Tool], honoured: &mut Honoured) -> Result<Vec<Valu
             Tool::Hosted(hosted) if hosted.api == CHAT_API => {
                 written.push(Value::Object(hosted.config.clone()));
             }
-            Tool::Hosted(hosted) => honoured.cannot(
-                format!("tools[{n}]"),
-                format!("a hosted tool of {} cannot be used on {CHAT_API}", hosted.api),
-            )?,
+            Tool::Hosted(hosted) => match custom::for_chat(hosted) {
+                Some(custom) => written.push(Value::Object(custom)),
+                None => honoured.cannot(
+                    format!("tools[{n}]"),
+                    format!("a hosted tool of {} cannot be used on {CHAT_API}", hosted.api),
+                )?,
+            },
         }
     }
     Ok(written)
@@ -142,18 +145,18 @@ pub(super) fn encode_choice(choice: &ToolChoice, tools: &[Tool]) -> Value {
 }
 
 fn encode_named(name: &str, tools: &[Tool]) -> Value {
-    let is_custom = |tool: &Tool| match tool {
-        Tool::Hosted(hosted) => hosted
-            .config
-            .get("custom")
-            .and_then(|custom| custom.get("name"))
-            .is_some_and(|n| n == name),
-        Tool::Function(_) => false,
-    };
-    let kind = if tools.iter().any(is_custom) { "custom" } else { "function" };
+    let kind = if is_custom_name(name, tools) { "custom" } else { "function" };
     let mut choice = Map::from_iter([("type".to_owned(), Value::from(kind))]);
     choice.insert(kind.to_owned(), json!({"name": name}));
     Value::Object(choice)
+}
+
+/// Whether a name is that of a custom tool.
+pub(super) fn is_custom_name(name: &str, tools: &[Tool]) -> bool {
+    tools.iter().any(|tool| match tool {
+        Tool::Hosted(hosted) => custom::name(hosted) == Some(name),
+        Tool::Function(_) => false,
+    })
 }
 
 /// Reads `tool_calls` of an assistant message that the client sends back.
@@ -181,7 +184,10 @@ fn decode_call(mut fields: Fields) -> Result<ToolCall> {
             return Err(error.with(|body| body.param = Some(fields.path_of("type"))));
         }
     };
-    Ok(ToolCall { id, name, arguments, hosted: false, extras: fields.into_extras(NAMESPACE) })
+    let mut own = fields.rest();
+    let mut extras = details::take_signature(&mut own);
+    extras.extend(extras_of(own));
+    Ok(ToolCall { id, name, arguments, hosted: false, extras })
 }
 
 /// The argument text: some hosts write an object instead of text, and `null` for no arguments.
@@ -194,21 +200,15 @@ pub(super) fn arguments(value: Option<&Value>) -> String {
     }
 }
 
-/// Whether a call is of a custom tool, whose input is plain text.
-pub(super) fn is_custom(call: &ToolCall) -> bool {
-    let own = call.extras.get(NAMESPACE);
-    own.and_then(|own| own.get("type")).is_some_and(|kind| kind == "custom")
-}
-
-/// The extras that mark a call of a custom tool.
-pub(super) fn custom_extras() -> Extras {
-    extras_of(object([("type", Some("custom".into()))]))
+/// The facts that mark a call of a custom tool.
+pub(super) fn custom_facts() -> Map<String, Value> {
+    object([("type", Some("custom".into()))])
 }
 
 /// Writes one call with the fields a message wants; a stream adds its index.
 pub(super) fn encode_call(call: &ToolCall, ids: IdRule) -> Map<String, Value> {
     let id = call_id::fit(&call.id, ids);
-    let mut written = if is_custom(call) {
+    let mut written = if custom::is_call(call) {
         object([
             ("id", Some(id.into())),
             ("type", Some("custom".into())),

@@ -34,7 +34,10 @@ pub(crate) async fn show(
     let caller = front.caller(request.headers()).await?;
     let name = asked_model(&body::read(&front, request).await?)?;
     let models = visible(&front, &caller).await;
-    let model = models.iter().find(|model| model.id == name || model.aliases.contains(&name));
+    // Ollama lists names with a tag, and takes them without it.
+    let tagged = format!("{name}:latest");
+    let named = |own: &String| *own == name || *own == tagged;
+    let model = models.iter().find(|model| named(&model.id) || model.aliases.iter().any(named));
     let model = model.ok_or_else(|| {
         Error::new(ErrorKind::NotFound, format!("model '{name}' not found"))
             .with(|body| body.param = Some("model".to_owned()))

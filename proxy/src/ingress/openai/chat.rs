@@ -3,7 +3,7 @@
 use super::Problem;
 use crate::{
     dialects::{
-        openai::{CHAT_API, StreamEncoder, decode_chat, encode_reply, without_usage},
+        openai::{CHAT_API, StreamEncoder, as_functions, decode_chat, encode_reply, without_usage},
         stream::ReplyHead,
     },
     gateway::Call,
@@ -41,9 +41,16 @@ pub(crate) async fn chat(
     let (answer, headers) = reply::description(answer).await;
     let mut response = if chat.stream {
         let encoder = StreamEncoder::new(head, chat.include_usage);
-        stream::response(answer.events, Chunks { encoder, include_usage: chat.include_usage })
+        let (include_usage, legacy) = (chat.include_usage, chat.legacy);
+        stream::response(answer.events, Chunks { encoder, include_usage, legacy })
     } else {
-        reply::whole(stream::whole(answer.events).await?, |answer| encode_reply(answer, &head))
+        reply::whole(stream::whole(answer.events).await?, |answer| {
+            let mut written = encode_reply(answer, &head);
+            if chat.legacy {
+                as_functions(&mut written);
+            }
+            written
+        })
     };
     response.headers_mut().extend(headers);
     Ok(response)
@@ -52,12 +59,17 @@ pub(crate) async fn chat(
 struct Chunks {
     encoder: StreamEncoder,
     include_usage: bool,
+    /// The client knows functions alone.
+    legacy: bool,
 }
 
 impl stream::Framing for Chunks {
     fn frame(&mut self, event: &StreamEvent) -> Bytes {
-        let mut frames: String =
-            self.encoder.push(event).iter().map(|chunk| framed(&chunk.to_string())).collect();
+        let mut chunks = self.encoder.push(event);
+        if self.legacy {
+            chunks.iter_mut().for_each(as_functions);
+        }
+        let mut frames: String = chunks.iter().map(|chunk| framed(&chunk.to_string())).collect();
         if matches!(event, StreamEvent::Finish { .. }) {
             frames.push_str(&framed("[DONE]"));
         }

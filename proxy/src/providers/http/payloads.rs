@@ -1,6 +1,7 @@
 //! Cuts a stream's bytes into payloads, whichever way its vendor marks them.
 
 use super::Framing;
+use serde_json::Value;
 use std::collections::VecDeque;
 use tollgate_types::{EventTooLarge, SseDecoder};
 
@@ -11,9 +12,17 @@ const MAX_LINE_BYTES: usize = 64 << 20;
 #[derive(Debug)]
 pub enum Payloads {
     /// Of server-sent events.
-    Sse(SseDecoder),
+    Sse(Sse),
     /// Of lines.
     Lines(Lines),
+}
+
+/// Server-sent events.
+#[derive(Debug, Default)]
+pub struct Sse {
+    events: SseDecoder,
+    /// An error that stood outside of the events.
+    stray: Option<Vec<u8>>,
 }
 
 /// Newline-delimited JSON.
@@ -27,7 +36,7 @@ impl Payloads {
     /// Nothing yet.
     pub fn new(framing: Framing) -> Self {
         match framing {
-            Framing::Sse => Self::Sse(SseDecoder::default()),
+            Framing::Sse => Self::Sse(Sse::default()),
             Framing::Lines => Self::Lines(Lines::default()),
         }
     }
@@ -38,7 +47,7 @@ impl Payloads {
     /// When a payload grows beyond 64 MiB.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), EventTooLarge> {
         match self {
-            Self::Sse(sse) => sse.push(bytes),
+            Self::Sse(sse) => sse.events.push(bytes),
             Self::Lines(lines) => lines.push(bytes),
         }
     }
@@ -46,7 +55,10 @@ impl Payloads {
     /// The bytes have ended: what is left counts as a payload.
     pub fn end(&mut self) {
         match self {
-            Self::Sse(sse) => sse.end(),
+            Self::Sse(sse) => {
+                sse.events.end();
+                sse.stray = Some(sse.events.take_stray()).filter(|stray| is_error(stray));
+            }
             Self::Lines(lines) => lines.end_line(),
         }
     }
@@ -54,7 +66,7 @@ impl Payloads {
     /// The next payload; what is not UTF-8 is replaced.
     pub fn next_payload(&mut self) -> Option<String> {
         let payload = match self {
-            Self::Sse(sse) => sse.next_data(),
+            Self::Sse(sse) => sse.events.next_data().or_else(|| sse.stray.take()),
             Self::Lines(lines) => lines.ready.pop_front(),
         }?;
         Some(match String::from_utf8(payload) {
@@ -62,6 +74,11 @@ impl Payloads {
             Err(broken) => String::from_utf8_lossy(broken.as_bytes()).into_owned(),
         })
     }
+}
+
+/// Whether bytes are an object that tells of an error: Google breaks a stream off with one.
+fn is_error(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(bytes).is_ok_and(|value| value.get("error").is_some())
 }
 
 impl Lines {
@@ -112,6 +129,20 @@ mod tests {
             let (head, tail) = bytes.split_at(at);
             assert_eq!(lines(&[head, tail]), whole, "cut at {at}");
         }
+    }
+
+    #[test]
+    fn an_error_outside_of_the_events_comes_last_and_other_noise_not_at_all() {
+        let read = |bytes: &[u8]| {
+            let mut payloads = Payloads::new(Framing::Sse);
+            payloads.push(bytes).unwrap();
+            payloads.end();
+            std::iter::from_fn(|| payloads.next_payload()).collect::<Vec<_>>()
+        };
+        let broken = b"data: 1\n\n{\n \"error\": {\"code\": 499}\n}\n";
+        assert_eq!(read(broken), ["1", "{\n \"error\": {\"code\": 499}\n}\n"]);
+        assert_eq!(read(b"data: 1\n\n{\"a\": 1}\n"), ["1"]);
+        assert_eq!(read(b"data: 1\n\nnoise\n{\"error\": 1}\n"), ["1"]);
     }
 
     #[test]
