@@ -43,7 +43,8 @@ pub fn request(data: &[u8]) {
     for from in ALL {
         let Ok(asked) = (from.read_request)(data) else { continue };
         write_everywhere(&asked);
-        let says_something = asked.messages.iter().any(|message| !message.content.is_empty());
+        // Where a turn is empty there may be nothing to write.
+        let says_something = asked.messages.iter().all(|message| !message.content.is_empty());
         if let Ok(written) = (from.write_request)(&asked)
             && says_something
         {
