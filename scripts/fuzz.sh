@@ -16,7 +16,7 @@ if [ "$#" -eq 0 ]; then
     mapfile -t targets < <(cargo +nightly fuzz list --fuzz-dir fuzz)
 fi
 # Everything is safe Rust: without the address sanitizer the targets run several times as often.
-fuzz=(nice -n 15 cargo +nightly fuzz)
+fuzz=(nice cargo +nightly fuzz)
 for target in "${targets[@]}"; do
     step "$target"
     corpus="$TOLLGATE_CACHE/fuzz/$target"

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 use tollgate::{
-    dialects::{anthropic, ollama, openai, stream::Decoder, stream::ReplyHead},
+    dialects::{
+        anthropic, google, ollama, openai, openai::responses, stream::Decoder, stream::ReplyHead,
+    },
     providers::http::Framing,
 };
 use tollgate_types::{
@@ -54,7 +56,8 @@ pub struct Embed {
 }
 
 /// Every dialect.
-pub const ALL: &[Dialect] = &[OPENAI_CHAT, ANTHROPIC, OLLAMA_CHAT, OLLAMA_GENERATE];
+pub const ALL: &[Dialect] =
+    &[OPENAI_CHAT, OPENAI_RESPONSES, ANTHROPIC, GOOGLE, OLLAMA_CHAT, OLLAMA_GENERATE];
 
 fn head() -> ReplyHead {
     ReplyHead { id: "id".to_owned(), created_s: 1, model: "asked-model".to_owned() }
@@ -88,6 +91,29 @@ const OPENAI_CHAT: Dialect = Dialect {
     others: &[|body| drop(openai::decode_models(body, "p"))],
 };
 
+const RESPONSES_TARGET: responses::ResponsesTarget<'static> =
+    responses::ResponsesTarget { model: MODEL, stream: true };
+
+const OPENAI_RESPONSES: Dialect = Dialect {
+    api: responses::API,
+    framing: Framing::Sse,
+    read_request: |body| responses::decode_responses(body).map(|call| call.request),
+    write_request: |request| {
+        responses::encode_responses(request, RESPONSES_TARGET).map(|(body, _)| body)
+    },
+    patch: |original, request| responses::patch_responses(original, request, RESPONSES_TARGET),
+    read_reply: |body| responses::decode_response(body, "p"),
+    write_reply: |answer| responses::encode_response(answer, &head(), &responses::Echo::default()),
+    decoder: || Box::new(responses::ResponsesDecoder::new("p")),
+    write_stream: |events| {
+        let mut encoder = responses::ResponsesEncoder::new(head(), responses::Echo::default());
+        events.iter().flat_map(|event| encoder.push(event)).collect()
+    },
+    embed: None,
+    others: &[],
+    ..OPENAI_CHAT
+};
+
 const ANTHROPIC_TARGET: anthropic::MessagesTarget<'static> =
     anthropic::MessagesTarget { model: MODEL, default_max_output: None, stream: true };
 
@@ -112,6 +138,39 @@ const ANTHROPIC: Dialect = Dialect {
         |body| drop(anthropic::decode_models(body, "p")),
         |body| drop(anthropic::decode_count(body)),
         |body| drop(anthropic::decode_count_reply(body, "p")),
+    ],
+};
+
+const GOOGLE_TARGET: google::Target<'static> =
+    google::Target { model: MODEL, platform: google::Platform::Gemini };
+
+/// A request's model stands in its path, not in its body.
+const GOOGLE: Dialect = Dialect {
+    api: google::API,
+    framing: Framing::Sse,
+    read_request: |body| google::decode_generate(body, MODEL),
+    write_request: |request| google::encode_generate(request, GOOGLE_TARGET).map(|(body, _)| body),
+    patch: |original, request| google::patch_generate(original, request, GOOGLE_TARGET),
+    read_reply: |body| google::decode_reply(body, "p"),
+    write_reply: |answer| google::encode_reply(answer, &head()),
+    decoder: || Box::new(google::StreamDecoder::new("p")),
+    write_stream: |events| {
+        let mut encoder = google::StreamEncoder::new(head());
+        events.iter().flat_map(|event| encoder.push(event)).collect()
+    },
+    write_error: |error| google::encode_error(error, 500),
+    embed: Some(Embed {
+        read: |body| google::decode_embed_batch(body, MODEL),
+        write: |request| google::encode_embed(request, MODEL),
+        read_reply: |body| google::decode_embed_reply(body, "p"),
+        write_reply: |answer| google::encode_embed_reply(answer, true),
+    }),
+    others: &[
+        |body| drop(google::decode_models(body, "p")),
+        |body| drop(google::decode_embed(body, MODEL)),
+        |body| drop(google::decode_count(body, MODEL)),
+        |body| drop(google::decode_count_reply(body, "p")),
+        |body| drop(google::decode_predictions(body, "p")),
     ],
 };
 

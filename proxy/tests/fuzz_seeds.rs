@@ -13,7 +13,7 @@ use std::{
 };
 
 /// As many variants of a seed are tried, of each kind.
-const VARIANTS: usize = 60;
+const VARIANTS: usize = 25;
 
 fn run(name: &str, target: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds").join(name);
