@@ -74,7 +74,7 @@ pub fn encode_messages_call(
     target: MessagesTarget<'_>,
 ) -> Result<Encoded> {
     check(request)?;
-    let mut honoured = Honoured::new(request.on_unsupported);
+    let mut honoured = Honoured::of(request, NAMESPACE)?;
     let honour = &mut honoured;
     let own = request.extras.get(NAMESPACE);
     let usual = target.default_max_output.unwrap_or(DEFAULT_MAX_OUTPUT);

@@ -47,7 +47,7 @@ pub fn encode_generate(
     target: Target<'_>,
 ) -> Result<(Value, Vec<Warning>)> {
     check(request)?;
-    let mut honoured = Honoured::new(request.on_unsupported);
+    let mut honoured = Honoured::of(request, NAMESPACE)?;
     let honour = &mut honoured;
     let contents = encode_messages(&request.messages, target.model, honour)?;
     let tools = tools::encode(&request.tools, honour)?;

@@ -31,7 +31,7 @@ pub fn encode_generate(
     target: Target<'_>,
 ) -> Result<(Value, Vec<Warning>)> {
     check(request)?;
-    let mut honoured = Honoured::new(request.on_unsupported);
+    let mut honoured = Honoured::of(request, super::NAMESPACE)?;
     let honour = &mut honoured;
     if !request.tools.is_empty() {
         honour.cannot("tools", "generate takes no tools")?;

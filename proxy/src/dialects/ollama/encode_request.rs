@@ -35,7 +35,7 @@ const RESERVED: [&str; 11] = [
 /// `invalid_request` when extras set a field that the proxy has to control.
 pub fn encode_chat(request: &GenerateRequest, target: Target<'_>) -> Result<(Value, Vec<Warning>)> {
     check(request)?;
-    let mut honoured = Honoured::new(request.on_unsupported);
+    let mut honoured = Honoured::of(request, NAMESPACE)?;
     let honour = &mut honoured;
     let tools = tools::encode(request, honour)?;
     let mut body = object([

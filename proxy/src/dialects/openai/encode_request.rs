@@ -94,7 +94,7 @@ pub fn encode_chat(
     target: ChatTarget<'_>,
 ) -> Result<(Value, Vec<Warning>)> {
     check_turns(&request.messages)?;
-    let mut honoured = Honoured::new(request.on_unsupported);
+    let mut honoured = Honoured::of(request, NAMESPACE)?;
     let honour = &mut honoured;
     let mut body = object([
         ("model", Some(target.model.into())),

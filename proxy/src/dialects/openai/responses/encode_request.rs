@@ -58,7 +58,7 @@ pub fn encode_responses(
     target: ResponsesTarget<'_>,
 ) -> Result<(Value, Vec<Warning>)> {
     check_extras(request)?;
-    let mut honoured = Honoured::new(request.on_unsupported);
+    let mut honoured = Honoured::of(request, NAMESPACE)?;
     let honour = &mut honoured;
     let (instructions, input) = encode_messages(&request.messages, honour)?;
     let tools = tools::encode(&request.tools, honour)?;
