@@ -137,8 +137,8 @@ mod tests {
     use tollgate_types::{Extras, Original};
 
     fn request(extras: &Value, dialect: bool) -> GenerateRequest {
-        let mut request = GenerateRequest::default();
-        request.extras = serde_json::from_value::<Extras>(extras.clone()).unwrap();
+        let extras = serde_json::from_value::<Extras>(extras.clone()).unwrap();
+        let mut request = GenerateRequest { extras, ..GenerateRequest::default() };
         let (api, body, headers) = ("openai.chat", Vec::new(), Vec::new());
         let original = Original { api, body, headers, streamed: false };
         request.options.original = dialect.then(|| Arc::new(original));

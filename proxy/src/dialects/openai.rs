@@ -21,6 +21,7 @@ mod encode_request;
 mod decode_error;
 mod encode_error;
 mod calls;
+mod mend;
 mod stream_decoder;
 mod stream_encoder;
 mod reply;
@@ -35,6 +36,7 @@ pub use embeddings::{
 pub use encode_error::encode_error;
 pub use encode_request::{ChatTarget, Host, encode_chat, patch_chat};
 pub use legacy::as_functions;
+pub use mend::with_ids;
 pub use models::{decode_models, encode_model, encode_models};
 pub use reply::{decode_reply, encode_reply};
 pub use stream_decoder::StreamDecoder;

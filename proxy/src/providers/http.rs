@@ -16,7 +16,7 @@ pub(super) use transport::{Deadline, Sent, Transport};
 use crate::dialects::stream::Decoder;
 use answer::Answer;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 use tollgate_types::{
     CallOptions, Error, EventStream, GenerateResponse, Original, Result, Secret, StreamEvent,
     Warning, events_of,
@@ -140,6 +140,11 @@ pub(super) trait Wire: 'static {
     /// # Errors
     /// `protocol` when it is none; the provider's error when it carries one.
     fn reply(body: &[u8], provider: &str) -> Result<GenerateResponse>;
+
+    /// A payload or whole answer that is passed on, mended where no client could use it.
+    fn mend(payload: &str) -> Cow<'_, str> {
+        Cow::Borrowed(payload)
+    }
 }
 
 /// How a stream is cut into payloads.
@@ -187,7 +192,8 @@ impl Transport {
         answer.warnings.extend(ask.warnings);
         let mut events = events_of(answer);
         if ask.verbatim && !streamed {
-            let data = self.text_without_key(String::from_utf8_lossy(&body).into_owned());
+            let body = String::from_utf8_lossy(&body);
+            let data = self.text_without_key(W::mend(&body).into_owned());
             events.insert(0, StreamEvent::Verbatim { data, closing: true });
         }
         Ok(EventStream::of_events(events))

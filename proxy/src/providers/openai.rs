@@ -1,7 +1,7 @@
 //! OpenAI, and every host that speaks its chat completions or responses, as a provider.
 
 use ::http::HeaderMap;
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 use tollgate_types::{
     BoxFuture, EmbedRequest, EmbedResponse, Error, ErrorKind, EventStream, GenerateRequest,
     GenerateResponse, ModelInfo, Provider, Result,
@@ -18,6 +18,7 @@ use crate::dialects::openai::{
         API as RESPONSES_API, ResponsesDecoder, ResponsesTarget, decode_response, encode_responses,
         is_patchable, patch_responses,
     },
+    with_ids,
 };
 
 /// OpenAI's own address.
@@ -46,6 +47,10 @@ impl Wire for Chat {
 
     fn reply(body: &[u8], provider: &str) -> Result<GenerateResponse> {
         decode_reply(body, provider)
+    }
+
+    fn mend(payload: &str) -> Cow<'_, str> {
+        with_ids(payload)
     }
 }
 

@@ -126,7 +126,7 @@ impl<W: Wire> Answer<W> {
 
     fn deliver(&mut self, payload: String, events: Vec<StreamEvent>) {
         if self.verbatim {
-            let data = self.transport.text_without_key(payload);
+            let data = self.transport.text_without_key(W::mend(&payload).into_owned());
             self.closing |= self.decoder.is_closing();
             let closing = self.closing;
             self.ready.push_back(Ok(StreamEvent::Verbatim { data, closing }));
