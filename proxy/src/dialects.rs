@@ -9,6 +9,7 @@ mod mask;
 mod data_url;
 mod counts;
 mod honoured;
+mod reserved;
 pub mod upstream_error;
 pub mod call_id;
 pub mod patch;
