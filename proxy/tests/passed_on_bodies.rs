@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tollgate::dialects::{
     anthropic::{self, MessagesTarget},
     google::{self, Platform},
+    ollama,
     openai::{self, ChatTarget, Host, responses},
 };
 use tollgate_types::{CallOptions, GenerateRequest, Original, Result};
@@ -140,4 +141,36 @@ fn no_request_for_vectors_says_twice_what_is_to_be_read() {
         let asked = openai::decode_embed(body.to_string().as_bytes()).unwrap().request;
         assert!(openai::encode_embed(&asked, "m").is_err(), "{key}");
     }
+}
+
+/// Large enough that looking through all calls for each result would take hours.
+const MANY: usize = 200_000;
+
+fn many(one: impl Fn(usize) -> Value) -> Value {
+    (0..MANY).map(one).collect::<Vec<_>>().into()
+}
+
+/// Reads and writes what has many calls and results; a reader that compares each with each other
+/// does not come to an end.
+#[test]
+fn many_calls_and_results_are_read_in_one_go() {
+    let called = json!({"role": "assistant", "function_call": {"name": "f", "arguments": "{}"}});
+    let mut said = vec![called];
+    said.extend((0..MANY).map(|_| json!({"role": "function", "name": "f", "content": ""})));
+    let legacy = json!({"model": "m", "messages": said});
+    openai::decode_chat(legacy.to_string().as_bytes()).unwrap();
+
+    let parts = many(|_| json!({"functionCall": {"name": "a"}}));
+    let results = many(|_| json!({"functionResponse": {"name": "a", "response": {}}}));
+    let turns = json!([{"role": "model", "parts": parts}, {"parts": results}]);
+    let body = json!({"contents": turns}).to_string();
+    let request = google::decode_generate(body.as_bytes(), "m").unwrap();
+    let target = google::Target { model: "m", platform: Platform::Gemini };
+    google::encode_generate(&request, target).unwrap();
+
+    let calls = many(|_| json!({"function": {"name": "a", "arguments": {}}}));
+    let mut said = vec![json!({"role": "assistant", "tool_calls": calls})];
+    said.extend((0..MANY).map(|_| json!({"role": "tool", "tool_name": "b", "content": ""})));
+    let body = json!({"model": "m", "messages": said}).to_string();
+    ollama::decode_chat(body.as_bytes()).unwrap();
 }
