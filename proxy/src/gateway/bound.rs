@@ -191,6 +191,39 @@ mod tests {
             assert_eq!(images(json!([part])), count, "{part}");
         }
         assert_eq!(images(json!([{"type": "text", "text": "plain"}])), 0);
+        let scans = json!({"type": "document", "source": {"type": "content", "content":
+            [{"type": "image"}, {"type": "image"}, {"type": "text"}]}});
+        let native = json!({"type": "native", "api": "anthropic.messages", "item": scans});
+        assert_eq!(images(json!([native])), 3);
+    }
+
+    #[test]
+    fn what_the_request_does_not_hold_counts_as_a_full_window() {
+        let candidate = |context_window| Candidate {
+            target: Target { provider: "p".into(), model: "m".into() },
+            provider: Arc::new(Mute),
+            in_process: false,
+            context_window,
+            max_output: None,
+        };
+        let most = |window, continues: Option<&str>| {
+            let request = json!({"model": "p/m", "messages": [], "continues": continues});
+            let request = serde_json::from_value(request).unwrap();
+            let bound = async { input(&candidate(window), &request).await.unwrap().0 };
+            futures_util::FutureExt::now_or_never(bound).unwrap()
+        };
+        assert!(most(Some(400_000), None) < 2000);
+        assert_eq!(most(Some(400_000), Some("resp_1")), 400_000);
+        assert_eq!(most(None, Some("resp_1")), LONGEST_WINDOW);
+    }
+
+    #[test]
+    fn options_of_a_request_for_vectors_are_read_with_each_text() {
+        let mut request = EmbedRequest::new("p/m", ["a", "b"]);
+        let plain = of_texts(&request).input_tokens;
+        let own = serde_json::Map::from_iter([("title".to_owned(), json!("x".repeat(1000)))]);
+        request.extras.insert("google".to_owned(), own);
+        assert!(of_texts(&request).input_tokens >= plain + 2000);
     }
 
     #[test]
