@@ -9,6 +9,8 @@ mod mask;
 mod data_url;
 mod counts;
 mod honoured;
+mod reserved;
+mod waiting;
 pub mod upstream_error;
 pub mod call_id;
 pub mod patch;

@@ -27,6 +27,9 @@ pub struct Plan {
     pub candidates: Vec<Candidate>,
 }
 
+/// No model's name has more bytes.
+const LONGEST_NAME: usize = 1024;
+
 /// Nothing serves the name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -54,6 +57,10 @@ impl Catalog {
     /// # Errors
     /// When nothing serves the name, or several do.
     pub fn plan(&self, name: &str) -> Result<Plan, UnknownModel> {
+        // Names are written to logs and reports, where a line break would begin a forged line.
+        if name.contains(char::is_control) || name.len() > LONGEST_NAME {
+            return plan_of(Vec::new(), || unknown(name, &[]));
+        }
         if let Some(alias) = self.aliases.iter().find(|alias| alias.name == name) {
             let candidates: Vec<_> =
                 alias.targets.iter().filter_map(|target| self.exact(target)).collect();

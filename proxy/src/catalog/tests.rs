@@ -103,3 +103,13 @@ async fn a_models_entry_gives_names_and_limits() {
     assert_eq!(info("openai/gpt-4o").max_output_tokens, Some(16_384));
     assert!(info("host/gpt-4o").capabilities.is_empty());
 }
+
+#[tokio::test]
+async fn no_name_forges_a_line_of_the_log() {
+    let catalog = catalog(OPEN, &[]).await;
+    for name in ["host/a\nb", "host/a\r\nx: y", "host/\u{1b}[31m", "a\0", &"x".repeat(5000)] {
+        let error = catalog.plan(name).err().map(|error| error.to_string()).unwrap();
+        assert!(!error.contains(char::is_control) && error.len() < 500, "{error}");
+    }
+    catalog.plan("host/a model: 1").unwrap();
+}

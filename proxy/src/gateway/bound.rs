@@ -1,5 +1,7 @@
 //! How large a call can get: counted exactly where the provider can, proven from bytes elsewhere.
 
+pub(super) mod unseen;
+
 use crate::{
     access::Target,
     catalog::{Candidate, Plan},
@@ -7,6 +9,7 @@ use crate::{
     prices::Bound,
     routing,
 };
+use serde_json::Value;
 use tollgate_types::{
     EmbedRequest, Error, ErrorKind, Extras, GenerateRequest, Message, Part, Result,
 };
@@ -18,6 +21,9 @@ const PREAMBLE_TOKENS: u64 = 1024;
 /// (gpt-4o-mini, 2048 x 2048 in high detail: platform.openai.com, "Images and vision"), whether its
 /// bytes are many or few.
 const MEDIA_TOKENS: u64 = 50_000;
+/// The most tokens that a model reads whose window is not known: that of the largest models on the
+/// price list.
+const LONGEST_WINDOW: u64 = 1 << 20;
 /// Data of a text that is no image: Anthropic's mark for its cache, Google's proof of origin.
 const HARMLESS: [&str; 2] = ["cache_control", "thoughtSignature"];
 /// English text has about four bytes a token.
@@ -69,7 +75,10 @@ async fn input(candidate: &Candidate, request: &GenerateRequest) -> Result<(u64,
     let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
     let media = request.messages.iter().map(media_of_message).fold(0, u64::saturating_add);
     let media = media.saturating_mul(MEDIA_TOKENS);
-    let most = bytes.saturating_add(PREAMBLE_TOKENS).saturating_add(media);
+    let mut most = bytes.saturating_add(PREAMBLE_TOKENS).saturating_add(media);
+    if unseen::is_in(request) {
+        most = most.max(candidate.context_window.map_or(LONGEST_WINDOW, u64::from));
+    }
     // Without a turn there is no prompt: Ollama's clients load a model like that.
     let read = if request.messages.is_empty() { 0 } else { bytes };
     Ok((most, read.div_ceil(BYTES_PER_TOKEN_USUALLY)))
@@ -84,12 +93,27 @@ fn media_of_message(message: &Message) -> u64 {
 /// How many images a part may hold. What a provider alone understands may be one.
 fn media_of_part(part: &Part) -> u64 {
     match part {
-        Part::Media(_) | Part::Native(_) => 1,
+        Part::Media(_) => 1,
+        Part::Native(native) => media_within(&native.item).max(1),
         Part::ToolResult(result) => {
             result.content.iter().map(media_of_part).fold(0, u64::saturating_add)
         }
         Part::Text(text) => u64::from(may_hold_an_image(&text.extras)),
         Part::Reasoning(_) | Part::ToolCall(_) | Part::Refusal(_) => 0,
+    }
+}
+
+/// How many images and files the item of a provider's own holds.
+fn media_within(item: &Value) -> u64 {
+    match item {
+        Value::Array(items) => items.iter().map(media_within).fold(0, u64::saturating_add),
+        Value::Object(fields) => {
+            let kind = fields.get("type").and_then(Value::as_str).unwrap_or_default();
+            let is_media = ["image", "document", "file", "video"].iter().any(|m| kind.contains(m));
+            let inner = fields.values().map(media_within).fold(0, u64::saturating_add);
+            inner.saturating_add(u64::from(is_media))
+        }
+        _ => 0,
     }
 }
 
@@ -120,7 +144,10 @@ fn output(candidate: &Candidate, request: &GenerateRequest, input: u64) -> u64 {
 
 /// Bounds a request for vectors: it has no output.
 pub(super) fn of_texts(request: &EmbedRequest) -> Bound {
-    let bytes: usize = request.input.iter().map(String::len).sum();
+    let texts: usize = request.input.iter().map(String::len).sum();
+    // Some hosts put more before each text: a title, an instruction.
+    let own: usize = request.extras.values().flatten().map(|(_, own)| own.to_string().len()).sum();
+    let bytes = texts.saturating_add(own.saturating_mul(request.input.len()));
     let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
     // Each text may gain a begin and an end marker.
     let markers = u64::try_from(request.input.len()).unwrap_or(u64::MAX).saturating_mul(4);
@@ -164,6 +191,39 @@ mod tests {
             assert_eq!(images(json!([part])), count, "{part}");
         }
         assert_eq!(images(json!([{"type": "text", "text": "plain"}])), 0);
+        let scans = json!({"type": "document", "source": {"type": "content", "content":
+            [{"type": "image"}, {"type": "image"}, {"type": "text"}]}});
+        let native = json!({"type": "native", "api": "anthropic.messages", "item": scans});
+        assert_eq!(images(json!([native])), 3);
+    }
+
+    #[test]
+    fn what_the_request_does_not_hold_counts_as_a_full_window() {
+        let candidate = |context_window| Candidate {
+            target: Target { provider: "p".into(), model: "m".into() },
+            provider: Arc::new(Mute),
+            in_process: false,
+            context_window,
+            max_output: None,
+        };
+        let most = |window, continues: Option<&str>| {
+            let request = json!({"model": "p/m", "messages": [], "continues": continues});
+            let request = serde_json::from_value(request).unwrap();
+            let bound = async { input(&candidate(window), &request).await.unwrap().0 };
+            futures_util::FutureExt::now_or_never(bound).unwrap()
+        };
+        assert!(most(Some(400_000), None) < 2000);
+        assert_eq!(most(Some(400_000), Some("resp_1")), 400_000);
+        assert_eq!(most(None, Some("resp_1")), LONGEST_WINDOW);
+    }
+
+    #[test]
+    fn options_of_a_request_for_vectors_are_read_with_each_text() {
+        let mut request = EmbedRequest::new("p/m", ["a", "b"]);
+        let plain = of_texts(&request).input_tokens;
+        let own = serde_json::Map::from_iter([("title".to_owned(), json!("x".repeat(1000)))]);
+        request.extras.insert("google".to_owned(), own);
+        assert!(of_texts(&request).input_tokens >= plain + 2000);
     }
 
     #[test]

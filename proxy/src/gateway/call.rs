@@ -1,6 +1,6 @@
 //! A call as it enters the gateway, and the answer as it leaves.
 
-use super::{metered::Running, once};
+use super::{bound::unseen, metered::Running, once};
 use crate::{
     access::Target,
     ledger::{Hold, Order},
@@ -31,7 +31,7 @@ impl Call {
         if self.streamed {
             features.push(Feature::Stream);
         }
-        if !self.request.tools.is_empty() {
+        if !self.request.tools.is_empty() || unseen::brings_tools(&self.request) {
             features.push(Feature::Tools);
         }
         features

@@ -125,10 +125,12 @@ impl Meter {
         self.deltas.max(self.bytes / BYTES_PER_TOKEN_AT_MOST)
     }
 
-    /// Never more than the provider was allowed to produce.
+    /// Never more than the provider was allowed to produce. Events tell the first of several
+    /// answers; the others are taken to be as long.
     fn output_estimate(&self) -> u64 {
         let delivered = self.deltas.max(self.bytes.div_ceil(BYTES_PER_TOKEN_USUALLY));
-        delivered.min(self.held.output_limit().unwrap_or(u64::MAX))
+        let answers = self.held.quote.bound().min_output.max(1);
+        delivered.saturating_mul(answers).min(self.held.output_limit().unwrap_or(u64::MAX))
     }
 
     /// As much of a provider's report as is booked: what the caller is told too.

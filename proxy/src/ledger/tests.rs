@@ -71,6 +71,15 @@ async fn reopen(path: &Path) -> Books {
 impl Books {
     /// One dollar a million tokens: 1000 nano-dollars a token.
     fn quote(&self, model: &str, input_tokens: u64, max_output: u64) -> Quote {
+        self.quote_several(model, (input_tokens, max_output), 1)
+    }
+
+    fn quote_several(
+        &self,
+        model: &str,
+        (input_tokens, max_output): (u64, u64),
+        answers: u64,
+    ) -> Quote {
         let prices = PriceList::new(&[PriceEntry {
             model: "p/m".into(),
             input: "1".into(),
@@ -83,7 +92,7 @@ impl Books {
         let bound = Bound {
             input_tokens,
             max_output,
-            min_output: 1,
+            min_output: answers,
             likely_input: input_tokens,
             in_process: false,
         };
@@ -178,6 +187,19 @@ async fn a_dropped_meter_is_charged_as_cancelled() {
     let entry = &rows[0].entry;
     assert_eq!((entry.disposition.as_str(), entry.estimated), ("cancelled", 1));
     assert_eq!((entry.tokens.input, entry.tokens.output), (10, 3));
+}
+
+#[tokio::test]
+async fn several_answers_that_nobody_counted_are_charged_as_often_as_they_came() {
+    let books = books(&[("tokens", "total", 1000)]).await;
+    let quote = books.quote_several("m", (10, 90), 8);
+    let mut meter = books.ledger.hold(quote, order()).await.unwrap().sent();
+    meter.note(&StreamEvent::delta(0, "some"));
+    meter.note(&StreamEvent::delta(0, "words"));
+    drop(meter);
+    books.settled().await;
+    let rows = books.store.usage_rows(&UsageFilter::default(), 9).await.unwrap();
+    assert_eq!((rows[0].entry.tokens.input, rows[0].entry.tokens.output), (10, 24));
 }
 
 #[tokio::test]

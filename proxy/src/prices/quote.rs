@@ -15,7 +15,8 @@ pub struct Bound {
     pub input_tokens: u64,
     /// The most output tokens that the caller and the model allow.
     pub max_output: u64,
-    /// The least number of output tokens that makes sense: 1, or 0 for embeddings.
+    /// The least number of output tokens that makes sense: 1 for each answer that is asked for, 0
+    /// for embeddings.
     pub min_output: u64,
     /// The likely number of prompt tokens: what is charged when nobody ever says.
     pub likely_input: u64,

@@ -174,13 +174,11 @@ fn generate_path(model: &str, stream: bool) -> Result<String> {
 /// The path of a model's method. The name comes from a caller, and must not lead anywhere else.
 fn path_of(model: &str, method: &str) -> Result<String> {
     let mut segments = model.split('/');
-    if segments.any(|segment| matches!(segment, "" | "." | "..")) {
+    // With `models/` a model would have two names, and its price and permission only one.
+    if segments.any(|segment| matches!(segment, "" | "." | "..")) || model.starts_with("models/") {
         return Err(Error::invalid("model", format!("{model:?} is no name of a model")));
     }
-    let collection = match model.split_once('/') {
-        Some(("models" | "tunedModels", _)) => "",
-        _ => "models/",
-    };
+    let collection = if model.starts_with("tunedModels/") { "" } else { "models/" };
     let model: Vec<String> = model.split('/').map(escaped).collect();
     Ok(format!("{collection}{}:{method}", model.join("/")))
 }
@@ -232,7 +230,7 @@ mod tests {
         ] {
             assert_eq!(path_of(model, "m").unwrap(), path);
         }
-        for model in ["", "..", "a/../b", "a//b", "./a"] {
+        for model in ["", "..", "a/../b", "a//b", "./a", "models/a"] {
             assert!(path_of(model, "m").is_err(), "{model}");
         }
     }

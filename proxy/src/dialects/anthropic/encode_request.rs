@@ -15,6 +15,7 @@ use crate::dialects::{
     honoured::Honoured,
     merge::{merge, object},
     patch::Patch,
+    reserved::{self, reserved_in},
 };
 
 /// Where a request goes.
@@ -178,7 +179,7 @@ pub(super) fn check(request: &GenerateRequest) -> Result<()> {
     let refuse = |param: String, message: String| Err(Error::invalid(param, message));
     for (at, turn) in request.messages.iter().enumerate() {
         let Some(extras) = turn.extras.get(NAMESPACE) else { continue };
-        if let Some(key) = RESERVED_IN_TURNS.into_iter().find(|key| extras.contains_key(*key)) {
+        if let Some(key) = reserved_in(extras, &RESERVED_IN_TURNS) {
             let param = format!("messages[{at}].extras.{NAMESPACE}.{key}");
             return refuse(param, format!("{key} cannot be set through extras"));
         }
@@ -189,16 +190,17 @@ pub(super) fn check(request: &GenerateRequest) -> Result<()> {
         }
     }
     let Some(extras) = request.extras.get(NAMESPACE) else { return Ok(()) };
-    if let Some(key) = RESERVED.into_iter().find(|key| extras.contains_key(*key)) {
+    if let Some(key) = reserved_in(extras, &RESERVED) {
         let param = format!("extras.{NAMESPACE}.{key}");
         return refuse(param, format!("{key} cannot be set through extras"));
     }
     for (key, ordinary) in ORDINARY {
-        let Some(value) = extras.get(key) else { continue };
-        if !value.as_str().is_some_and(|value| ordinary.contains(&value)) {
-            let param = format!("extras.{NAMESPACE}.{key}");
-            let instead = ordinary.join(" or ");
-            return refuse(param, format!("{key} {value} has no price here, use {instead}"));
+        for (key, value) in reserved::field(extras, key) {
+            if !value.is_null() && !value.as_str().is_some_and(|value| ordinary.contains(&value)) {
+                let param = format!("extras.{NAMESPACE}.{key}");
+                let instead = ordinary.join(" or ");
+                return refuse(param, format!("{key} {value} has no price here, use {instead}"));
+            }
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! Tools and the choice among them.
 
 use serde_json::{Map, Value, json};
+use std::collections::HashSet;
 use tollgate_types::{Error, FunctionTool, GenerateRequest, HostedTool, Result, Tool, ToolChoice};
 
 use super::{API, NAMESPACE, blocks::add_extras};
@@ -65,14 +66,15 @@ pub(super) fn encode(
     honour: &mut Honoured,
 ) -> Result<Map<String, Value>> {
     let offered = match &request.tool_choice {
-        Some(ToolChoice::Subset { names, .. }) => Some(names.as_slice()),
+        Some(ToolChoice::Subset { names, .. }) => {
+            Some(names.iter().map(String::as_str).collect::<HashSet<_>>())
+        }
         _ => None,
     };
     let mut written = Vec::with_capacity(request.tools.len());
     for (n, tool) in request.tools.iter().enumerate() {
-        if offered
-            .is_some_and(|names| !names.iter().any(|name| Some(name.as_str()) == name_of(tool)))
-        {
+        let is_offered = |names: &HashSet<&str>| name_of(tool).is_some_and(|n| names.contains(n));
+        if !offered.as_ref().is_none_or(is_offered) {
             continue;
         }
         match tool {

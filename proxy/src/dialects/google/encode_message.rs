@@ -33,7 +33,7 @@ pub(super) fn encode_messages(
     honoured: &mut Honoured,
 ) -> Result<Contents> {
     let mut writer =
-        Writer { modern: is_modern(model), called: HashMap::new(), honoured, order: Vec::new() };
+        Writer { modern: is_modern(model), called: HashMap::new(), honoured, calls: 0 };
     let (mut system, mut system_extras) = (Vec::new(), Map::new());
     let mut turns = Vec::<Value>::new();
     let mut results: Option<Results> = None;
@@ -107,10 +107,10 @@ impl Results {
 
 struct Writer<'a> {
     modern: bool,
-    /// Names of the calls so far, by id.
-    called: HashMap<String, String>,
-    /// Ids of the calls in their order.
-    order: Vec<String>,
+    /// Names of the calls so far and their places among all, by id.
+    called: HashMap<String, (String, usize)>,
+    /// How many calls there are so far.
+    calls: usize,
     honoured: &'a mut Honoured,
 }
 
@@ -122,8 +122,8 @@ impl Writer<'_> {
             if let Part::ToolCall(call) = part
                 && !call.hosted
             {
-                self.called.insert(call.id.clone(), call.name.clone());
-                self.order.push(call.id.clone());
+                self.called.insert(call.id.clone(), (call.name.clone(), self.calls));
+                self.calls += 1;
                 let Some(mut encoded) = parts::call(call, parts::Ids::Known) else {
                     let message =
                         format!("the arguments of the call {:?} are no JSON object", call.id);
@@ -181,14 +181,14 @@ impl Writer<'_> {
 
     fn result(&mut self, result: &ToolResult, place: &str) -> Result<(usize, Vec<Value>)> {
         let known = self.called.get(&result.call_id);
-        let Some(name) = result.name.clone().or_else(|| known.cloned()) else {
+        let order = known.map(|(_, order)| *order);
+        let Some(name) = result.name.clone().or_else(|| known.map(|(name, _)| name.clone())) else {
             let message = format!(
                 "Google wants the name of the tool, and no call has the id {:?}",
                 result.call_id
             );
             return Err(tollgate_types::Error::invalid(place, message));
         };
-        let order = self.order.iter().rposition(|id| *id == result.call_id);
         let within = (place, self.modern);
         let parts = function::encode_result(result, &name, within, self.honoured)?;
         Ok((order.unwrap_or(usize::MAX), parts))

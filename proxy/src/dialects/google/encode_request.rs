@@ -33,7 +33,9 @@ pub struct Target<'a> {
 /// Fields that extras may not set: they would get past permissions, prices and limits.
 const RESERVED: [&str; 5] =
     ["contents", "systemInstruction", "tools", "model", "generateContentRequest"];
-const RESERVED_IN_CONFIG: [&str; 2] = ["maxOutputTokens", "candidateCount"];
+/// The last ones let Vertex AI choose another model.
+const RESERVED_IN_CONFIG: [&str; 4] =
+    ["maxOutputTokens", "candidateCount", "routingConfig", "modelConfig"];
 /// Tiers that cost no more than the list price.
 const ORDINARY_TIERS: [&str; 3] = ["unspecified", "standard", "flex"];
 

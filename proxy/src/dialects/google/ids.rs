@@ -1,7 +1,7 @@
 //! Ids of tool calls, which most of Google's models do not give: made up when an answer or a
 //! request is read, left out again when they go back, and tied together by name and order.
 
-use std::collections::VecDeque;
+use crate::dialects::waiting::Waiting;
 
 const PREFIX: &str = "gcall_";
 
@@ -22,33 +22,32 @@ pub(super) fn is_made_up(id: &str) -> bool {
 /// The calls of a conversation that have no result yet.
 #[derive(Debug, Default)]
 pub(super) struct Unanswered {
-    calls: VecDeque<(String, String)>,
+    calls: Waiting,
     seen: usize,
 }
 
 impl Unanswered {
     /// The model speaks again: results belong to what it asks from now on.
     pub(super) fn begin_turn(&mut self) {
-        self.calls.clear();
+        self.calls = Waiting::default();
     }
 
     /// A call, and the id it has from now on.
     pub(super) fn call(&mut self, name: &str, id: Option<String>) -> String {
         let id = id.unwrap_or_else(|| made_up("request", self.seen));
         self.seen += 1;
-        self.calls.push_back((name.to_owned(), id.clone()));
+        self.calls.push(&id, name);
         id
     }
 
     /// The id of the call that a result belongs to: its own, else that of the first call of the
     /// same name that has none.
     pub(super) fn answer(&mut self, name: &str, id: Option<String>) -> String {
-        let found = self.calls.iter().position(|(called, known)| match &id {
-            Some(id) => known == id,
-            None => called == name,
-        });
-        let call = found.and_then(|at| self.calls.remove(at));
-        id.or_else(|| call.map(|(_, id)| id)).unwrap_or_else(|| {
+        let call = match &id {
+            Some(id) => self.calls.take_id(id),
+            None => self.calls.take_name(name),
+        };
+        id.or(call).unwrap_or_else(|| {
             self.seen += 1;
             made_up("orphan", self.seen)
         })

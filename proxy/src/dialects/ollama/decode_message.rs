@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use tollgate_types::{Error, Message, Part, Reasoning, Result, Role, ToolCall, ToolResult};
 
 use super::{NAMESPACE, images, tools};
-use crate::dialects::fields::{Fields, numbered, wrong_type};
+use crate::dialects::{
+    fields::{Fields, numbered, wrong_type},
+    waiting::Waiting,
+};
 
 /// Reads `messages`; an empty list only loads the model.
 pub(super) fn decode_messages(fields: &mut Fields) -> Result<Vec<Message>> {
@@ -88,8 +91,7 @@ struct Calls {
     /// Ids that the client wrote.
     taken: BTreeSet<String>,
     count: usize,
-    /// Id and name of the calls that wait for their results.
-    waiting: Vec<(String, String)>,
+    waiting: Waiting,
 }
 
 impl Calls {
@@ -97,7 +99,7 @@ impl Calls {
         let calls =
             messages.iter().filter_map(|(_, message)| message.get("tool_calls")?.as_array());
         let ids = calls.flatten().filter_map(|call| call.get("id")?.as_str());
-        Self { taken: ids.map(str::to_owned).collect(), count: 0, waiting: Vec::new() }
+        Self { taken: ids.map(str::to_owned).collect(), count: 0, waiting: Waiting::default() }
     }
 
     /// The same each time that the conversation is read.
@@ -112,20 +114,16 @@ impl Calls {
     }
 
     fn made(&mut self, call: &ToolCall) {
-        self.waiting.push((call.id.clone(), call.name.clone()));
+        self.waiting.push(&call.id, &call.name);
     }
 
     /// The id of the call that a result answers.
     fn answered(&mut self, id: Option<String>, name: Option<&str>) -> String {
-        let belongs = |(waiting, tool): &(String, String)| match (&id, name) {
-            (Some(id), _) => waiting == id,
-            (None, Some(name)) => tool == name,
-            (None, None) => true,
+        let call = match (&id, name) {
+            (Some(id), _) => self.waiting.take_id(id),
+            (None, Some(name)) => self.waiting.take_name(name),
+            (None, None) => self.waiting.take_first(),
         };
-        match (self.waiting.iter().position(belongs), id) {
-            (Some(at), _) => self.waiting.remove(at).0,
-            (None, Some(id)) => id,
-            (None, None) => self.new_id(),
-        }
+        call.or(id).unwrap_or_else(|| self.new_id())
     }
 }

@@ -3,10 +3,11 @@
 use serde_json::{Map, Value, json};
 use tollgate_types::{EmbedRequest, EmbedResponse, Error, ErrorKind, Result};
 
-use super::{NAMESPACE, encode_request::as_go_reads, usage};
+use super::{NAMESPACE, usage};
 use crate::dialects::{
     fields::{Fields, wrong_type},
     merge::{merge, object},
+    reserved::as_go_reads,
     upstream_error::error_within,
 };
 

@@ -4,11 +4,12 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use tollgate_types::{Error, Message, Part, Reasoning, Result, Role, ToolCall, ToolResult};
 
-use super::{NAMESPACE, encode_request::as_go_reads, images, tools};
+use super::{NAMESPACE, images, tools};
 use crate::dialects::{
     call_id::{self, IdRule},
     honoured::Honoured,
     merge::{merge, object},
+    reserved::as_go_reads,
 };
 
 /// Fields of a turn that its extras may not set: what a turn says has been measured.

@@ -11,6 +11,7 @@ use super::{
 use crate::dialects::{
     honoured::Honoured,
     merge::{merge, object},
+    reserved::as_go_reads,
 };
 
 /// Where a request goes.
@@ -102,15 +103,4 @@ pub(super) fn check(request: &GenerateRequest) -> Result<()> {
         }
         None => Ok(()),
     }
-}
-
-/// A field's name as Ollama compares it: Go's JSON reader does not tell upper from lower case, nor
-/// the long s and the Kelvin sign from the letters they stand for.
-pub(super) fn as_go_reads(key: &str) -> String {
-    let fold = |letter: char| match letter {
-        '\u{17f}' => 's',
-        '\u{212a}' => 'k',
-        other => other.to_ascii_lowercase(),
-    };
-    key.chars().map(fold).collect()
 }

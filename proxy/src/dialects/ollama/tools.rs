@@ -1,6 +1,7 @@
 //! Tools, and the calls a model made, whose arguments are objects.
 
 use serde_json::{Map, Value, json};
+use std::collections::HashSet;
 use tollgate_types::{
     Error, Extras, FunctionTool, GenerateRequest, HostedTool, Result, Tool, ToolCall, ToolChoice,
 };
@@ -46,11 +47,14 @@ fn decode_tool(mut fields: Fields) -> Result<Tool> {
 
 /// Writes `tools`: those that the choice among them leaves. Ollama itself knows no choice.
 pub(super) fn encode(request: &GenerateRequest, honour: &mut Honoured) -> Result<Vec<Value>> {
-    let permits = |name: &str| match &request.tool_choice {
-        Some(ToolChoice::None) => false,
-        Some(ToolChoice::Subset { names, .. }) => names.iter().any(|permitted| permitted == name),
-        _ => true,
+    let subset = match &request.tool_choice {
+        Some(ToolChoice::None) => Some(HashSet::new()),
+        Some(ToolChoice::Subset { names, .. }) => {
+            Some(names.iter().map(String::as_str).collect::<HashSet<_>>())
+        }
+        _ => None,
     };
+    let permits = |name: &str| subset.as_ref().is_none_or(|names| names.contains(name));
     match &request.tool_choice {
         Some(
             ToolChoice::Required | ToolChoice::Tool(_) | ToolChoice::Subset { required: true, .. },

@@ -15,25 +15,27 @@ pub(super) fn decode_messages(fields: &mut Fields) -> Result<Vec<Message>> {
         return Err(Error::invalid("messages", "messages must hold at least one message"));
     }
     let mut read = Vec::with_capacity(messages.len());
+    let mut calls = legacy::Calls::default();
     for (path, message) in messages {
-        let message = decode_message(Fields::of(path, message)?, &read)?;
+        let message = decode_message(Fields::of(path, message)?, read.len(), &calls)?;
+        calls.note(&message);
         read.push(message);
     }
     Ok(read)
 }
 
-fn decode_message(mut fields: Fields, before: &[Message]) -> Result<Message> {
+fn decode_message(mut fields: Fields, place: usize, calls: &legacy::Calls) -> Result<Message> {
     let role = fields.required_string("role")?;
     let mut origin = None;
     let (role, content) = match role.as_str() {
         "system" => (Role::System, content(&mut fields)?),
         "developer" => (Role::Developer, content(&mut fields)?),
         "user" => (Role::User, content(&mut fields)?),
-        "assistant" => (Role::Assistant, assistant(&mut fields, before.len(), &mut origin)?),
+        "assistant" => (Role::Assistant, assistant(&mut fields, place, &mut origin)?),
         "tool" => (Role::Tool, vec![tool_result(&mut fields)?]),
         "function" => {
             let content = content(&mut fields)?;
-            (Role::Tool, vec![legacy::decode_result(&mut fields, content, before)?])
+            (Role::Tool, vec![legacy::decode_result(&mut fields, content, calls)?])
         }
         other => {
             let path = fields.path_of("role");

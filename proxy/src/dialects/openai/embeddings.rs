@@ -8,7 +8,12 @@ use super::{NAMESPACE, decode_error::error_in_answer, usage};
 use crate::dialects::{
     fields::{Fields, wrong_type},
     merge::{merge, object},
+    reserved::reserved_in,
 };
+
+/// Fields that extras may not set: they would get past permissions, prices and limits. vLLM takes
+/// `messages` instead of texts.
+const RESERVED: [&str; 3] = ["model", "input", "messages"];
 
 /// How vectors are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,7 +87,7 @@ pub fn encode_embed(request: &EmbedRequest, model: &str) -> Result<Value> {
         ("dimensions", request.dimensions.map(Value::from)),
     ]);
     if let Some(extras) = request.extras.get(NAMESPACE) {
-        if let Some(key) = ["model", "input"].into_iter().find(|key| extras.contains_key(*key)) {
+        if let Some(key) = reserved_in(extras, &RESERVED) {
             let message = format!("{key} cannot be set through extras");
             return Err(Error::invalid(format!("extras.{NAMESPACE}.{key}"), message));
         }

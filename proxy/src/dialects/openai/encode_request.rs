@@ -12,6 +12,7 @@ use crate::dialects::{
     honoured::Honoured,
     merge::{merge, object},
     patch::Patch,
+    reserved::{self, reserved_in},
 };
 
 /// Whose chat completions these are.
@@ -61,9 +62,10 @@ pub struct ChatTarget<'a> {
     pub stream: bool,
 }
 
-/// Fields that extras may not set: they would get past permissions, prices and limits. The last
-/// five choose other models, or buy what is priced apart.
-const RESERVED: [&str; 15] = [
+/// Fields that extras may not set: they would get past permissions, prices and limits. Those after
+/// `function_call` are limits and counts of single hosts (llama.cpp, text-generation-inference), or
+/// choose other models (OpenRouter, LiteLLM), or buy what is priced apart.
+const RESERVED: [&str; 23] = [
     "model",
     "messages",
     "stream",
@@ -74,6 +76,14 @@ const RESERVED: [&str; 15] = [
     "tool_choice",
     "functions",
     "function_call",
+    "n_predict",
+    "n_cmpl",
+    "max_new_tokens",
+    "max_output_tokens",
+    "fallbacks",
+    "preset",
+    "plugins",
+    "search_parameters",
     "models",
     "route",
     "best_of",
@@ -214,7 +224,7 @@ const RESERVED_IN_TURNS: [&str; 4] = ["role", "content", "tool_calls", "tool_cal
 fn check_turns(turns: &[Message]) -> Result<()> {
     for (at, turn) in turns.iter().enumerate() {
         let Some(extras) = turn.extras.get(NAMESPACE) else { continue };
-        if let Some(key) = RESERVED_IN_TURNS.into_iter().find(|key| extras.contains_key(*key)) {
+        if let Some(key) = reserved_in(extras, &RESERVED_IN_TURNS) {
             let message = format!("{key} cannot be set through extras");
             let param = format!("messages[{at}].extras.{NAMESPACE}.{key}");
             return Err(Error::invalid(param, message));
@@ -226,7 +236,7 @@ fn check_turns(turns: &[Message]) -> Result<()> {
 /// Refuses what would get past permissions, prices and limits.
 fn check_extras(request: &GenerateRequest) -> Result<()> {
     let Some(extras) = request.extras.get(NAMESPACE) else { return Ok(()) };
-    if let Some(key) = RESERVED.into_iter().find(|key| extras.contains_key(*key)) {
+    if let Some(key) = reserved_in(extras, &RESERVED) {
         let message = format!("{key} cannot be set through extras");
         return Err(Error::invalid(format!("extras.{NAMESPACE}.{key}"), message));
     }
@@ -235,11 +245,12 @@ fn check_extras(request: &GenerateRequest) -> Result<()> {
 
 /// Refuses a tier that costs more than any price knows.
 pub(super) fn check_tier(extras: &Map<String, Value>, namespace: &str) -> Result<()> {
-    if let Some(tier) = extras.get("service_tier")
-        && !tier.as_str().is_some_and(|tier| ORDINARY_TIERS.contains(&tier))
-    {
-        let message = format!("service_tier {tier} has no price here, use auto, default or flex");
-        return Err(Error::invalid(format!("extras.{namespace}.service_tier"), message));
+    for (key, tier) in reserved::field(extras, "service_tier") {
+        if !tier.is_null() && !tier.as_str().is_some_and(|tier| ORDINARY_TIERS.contains(&tier)) {
+            let message =
+                format!("service_tier {tier} has no price here, use auto, default or flex");
+            return Err(Error::invalid(format!("extras.{namespace}.{key}"), message));
+        }
     }
     Ok(())
 }

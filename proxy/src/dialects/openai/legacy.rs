@@ -2,6 +2,7 @@
 //! the clients that know nothing else.
 
 use serde_json::Value;
+use std::collections::HashMap;
 use tollgate_types::{
     Error, FunctionTool, GenerateRequest, Message, Part, Result, Tool, ToolCall, ToolChoice,
     ToolResult,
@@ -56,10 +57,10 @@ pub(super) fn decode_call(fields: &mut Fields, place: usize) -> Result<Option<Pa
 pub(super) fn decode_result(
     fields: &mut Fields,
     content: Vec<Part>,
-    before: &[Message],
+    calls: &Calls,
 ) -> Result<Part> {
     let name = fields.required_string("name")?;
-    let call_id = latest_call(before, &name).ok_or_else(|| {
+    let call_id = calls.0.get(&name).cloned().ok_or_else(|| {
         let path = fields.path_of("name");
         Error::invalid(path, format!("no message before calls the function {name:?}"))
     })?;
@@ -67,12 +68,19 @@ pub(super) fn decode_result(
     Ok(Part::ToolResult(ToolResult { call_id, name, content, ..ToolResult::default() }))
 }
 
-fn latest_call(before: &[Message], name: &str) -> Option<String> {
-    let parts = before.iter().rev().flat_map(|message| message.content.iter().rev());
-    parts.into_iter().find_map(|part| match part {
-        Part::ToolCall(call) if call.name == name => Some(call.id.clone()),
-        _ => None,
-    })
+/// The id of each function's latest call.
+#[derive(Default)]
+pub(super) struct Calls(HashMap<String, String>);
+
+impl Calls {
+    /// A message may hold calls.
+    pub(super) fn note(&mut self, message: &Message) {
+        for part in &message.content {
+            if let Part::ToolCall(call) = part {
+                self.0.insert(call.name.clone(), call.id.clone());
+            }
+        }
+    }
 }
 
 /// Rewrites an answer or a chunk for a client that knows functions alone: the first call is its

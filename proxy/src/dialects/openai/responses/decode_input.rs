@@ -1,6 +1,7 @@
 //! The input of a request, read: a list of items becomes a list of turns.
 
 use serde_json::Value;
+use std::collections::HashMap;
 use tollgate_types::{Error, Message, Origin, Part, Result, Role, ToolResult};
 
 use super::{
@@ -48,6 +49,36 @@ struct Turns {
     turn: Option<Message>,
     /// Where the last message item begins in that turn.
     last_item: usize,
+    calls: Calls,
+}
+
+/// Where each call stands: looked for once, because a caller decides how many there are.
+#[derive(Default)]
+struct Calls {
+    places: HashMap<String, (usize, usize)>,
+    /// The turn and the part up to which was looked.
+    seen: (usize, usize),
+}
+
+impl Calls {
+    /// The turn and the part of the latest call with an id. Turns and parts only ever get more.
+    fn find<'a>(
+        &mut self,
+        id: &str,
+        turns: impl Iterator<Item = &'a Message>,
+    ) -> Option<(usize, usize)> {
+        let (turn, part) = self.seen;
+        for (turn, message) in turns.enumerate().skip(turn) {
+            let part = if turn == self.seen.0 { part } else { 0 };
+            for (part, content) in message.content.iter().enumerate().skip(part) {
+                if let Part::ToolCall(call) = content {
+                    self.places.insert(call.id.clone(), (turn, part));
+                }
+            }
+            self.seen = (turn, message.content.len());
+        }
+        self.places.get(id).copied()
+    }
 }
 
 impl Turns {
@@ -126,10 +157,10 @@ impl Turns {
                 self.assistant(Some(&api)).content.push(seal.into_reasoning(text));
             }
             On::Call(id) => {
-                let is_it =
-                    |part: &&mut Part| matches!(part, Part::ToolCall(call) if call.id == *id);
-                let turns = self.turn.iter_mut().chain(self.done.iter_mut().rev());
-                if let Some(part) = turns.flat_map(|turn| turn.content.iter_mut()).find(is_it) {
+                let found = self.calls.find(id, self.done.iter().chain(&self.turn));
+                let Some((turn, at)) = found else { return };
+                let turn = self.done.get_mut(turn).or(self.turn.as_mut());
+                if let Some(part) = turn.and_then(|turn| turn.content.get_mut(at)) {
                     seal.restore(part);
                 }
             }

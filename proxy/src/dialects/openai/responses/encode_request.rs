@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 use tollgate_types::{
-    Error, GenerateRequest, Modality, Original, OutputFormat, ReasoningOptions, Result, Sampling,
-    Warning,
+    Error, ErrorKind, GenerateRequest, Modality, Original, OutputFormat, ReasoningOptions, Result,
+    Sampling, Tool, Warning,
 };
 
 use super::{
@@ -20,6 +20,7 @@ use crate::dialects::{
     honoured::Honoured,
     merge::{merge, object},
     patch::Patch,
+    reserved::{self, reserved_in},
 };
 
 /// Where a request goes.
@@ -31,8 +32,9 @@ pub struct ResponsesTarget<'a> {
     pub stream: bool,
 }
 
-/// Fields that extras may not set: they would get past permissions, prices and limits.
-const RESERVED: [&str; 11] = [
+/// Fields that extras may not set: they would get past permissions, prices and limits. The last ones
+/// choose other models (OpenRouter, LiteLLM), or buy what is priced apart.
+const RESERVED: [&str; 14] = [
     "model",
     "input",
     "instructions",
@@ -44,6 +46,9 @@ const RESERVED: [&str; 11] = [
     "tools",
     "models",
     "route",
+    "fallbacks",
+    "preset",
+    "plugins",
 ];
 
 const ENCRYPTED: &str = "reasoning.encrypted_content";
@@ -202,10 +207,21 @@ fn include(body: &mut Map<String, Value>, request: &GenerateRequest) {
 
 /// Refuses what would get past permissions, prices and limits.
 fn check_extras(request: &GenerateRequest) -> Result<()> {
+    for (n, tool) in request.tools.iter().enumerate() {
+        if let Tool::Hosted(hosted) = tool {
+            tools::check_hosted(n, hosted)?;
+        }
+    }
     let Some(extras) = request.extras.get(NAMESPACE) else { return Ok(()) };
-    if let Some(key) = RESERVED.into_iter().find(|key| extras.contains_key(*key)) {
+    if let Some(key) = reserved_in(extras, &RESERVED) {
         let message = format!("{key} cannot be set through extras");
         return Err(Error::invalid(format!("extras.{NAMESPACE}.{key}"), message));
+    }
+    if reserved::field(extras, "background").any(|(_, value)| *value != Value::Bool(false)) {
+        let message =
+            "an answer in the background ends after the call, and nobody would be charged";
+        return Err(Error::new(ErrorKind::Unsupported, message)
+            .with(|body| body.param = Some("background".to_owned())));
     }
     check_tier(extras, NAMESPACE)
 }

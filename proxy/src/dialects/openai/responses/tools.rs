@@ -1,7 +1,7 @@
 //! Tools and the choice among them, in the Responses API's flat shapes.
 
 use serde_json::{Map, Value, json};
-use tollgate_types::{FunctionTool, HostedTool, Result, Tool, ToolChoice};
+use tollgate_types::{Error, FunctionTool, HostedTool, Result, Tool, ToolChoice};
 
 use super::{
     super::{custom, tools::is_custom_name},
@@ -12,6 +12,7 @@ use crate::dialects::{
     fields::{Fields, wrong_type},
     honoured::Honoured,
     merge::object,
+    reserved,
 };
 
 /// Reads `tools`.
@@ -62,6 +63,17 @@ pub(super) fn encode(tools: &[Tool], honoured: &mut Honoured) -> Result<Vec<Valu
     Ok(written)
 }
 
+/// Refuses a tool that asks another model: neither its permission nor its price would be checked.
+pub(super) fn check_hosted(n: usize, hosted: &HostedTool) -> Result<()> {
+    let named = reserved::field(&hosted.config, "model").any(|(_, model)| !model.is_null());
+    if hosted.api != API || !named {
+        return Ok(());
+    }
+    let message =
+        "a tool that asks another model cannot be offered: that model is not checked here";
+    Err(Error::invalid(format!("tools[{n}].model"), message))
+}
+
 fn encode_function(tool: &FunctionTool) -> Value {
     let said = |text: &String| (!text.is_empty()).then(|| text.as_str().into());
     let mut function = object([
@@ -85,7 +97,7 @@ pub(super) fn decode_choice(fields: &mut Fields) -> Result<Option<ToolChoice>> {
             "auto" => Ok(Some(ToolChoice::Auto)),
             "none" => Ok(Some(ToolChoice::None)),
             "required" => Ok(Some(ToolChoice::Required)),
-            _ => Err(tollgate_types::Error::invalid(
+            _ => Err(Error::invalid(
                 path.clone(),
                 format!("{path} must be auto, none, required or an object, not {word:?}"),
             )),
