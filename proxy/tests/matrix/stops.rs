@@ -1,0 +1,115 @@
+//! Answers that are stopped: by a budget, and by a client that leaves.
+
+use crate::{
+    ask::Ask,
+    books::{Findings, SOON, id_of},
+    gate::Gate,
+    read::read,
+    way::{Way, pairs},
+};
+use tollgate::{
+    clock::SystemClock,
+    ids::new_id,
+    store::BudgetRow,
+};
+use tollgate_types::{FinishReason, Resource, Window, wire::header::REQUEST_ID};
+
+/// A server whose key has tokens enough, but has to hold them.
+async fn metered() -> Gate {
+    let budget = BudgetRow {
+        id: new_id(&SystemClock),
+        owner_kind: "key".to_owned(),
+        resource: Resource::Tokens.to_string(),
+        span: Window::Day.to_string(),
+        cap: 1 << 40,
+        // Filled in for the key that gets it.
+        owner_id: String::new(),
+        owner_name: String::new(),
+        time_zone: String::new(),
+    };
+    Gate::with(vec![budget]).await
+}
+
+#[tokio::test]
+async fn an_upstream_that_ignores_the_limit_is_cut_off_and_the_client_reads_a_proper_end() {
+    let gate = metered().await;
+    let mut found = Findings::default();
+    for (count, (way, upstream)) in pairs().enumerate() {
+        let case = format!("{way:?} {upstream}");
+        let ask = Ask { limit: Some(20), ..Ask::of(upstream, "tokens=100,stall=60", true) };
+        let reply = ask.reply(&gate, way).await;
+        let said = read(way, &reply, true);
+        let told = format!("{said:?}");
+        found.holds(&case, said.ended && said.error.is_none(), &told);
+        found.equal(&case, said.finish.as_str(), way.word(FinishReason::BudgetExhausted));
+        found.holds(&case, said.text.starts_with("w0 w1 w2 ") && said.text.len() < 90, &told);
+        assert!(gate.mock.saw_aborts(count + 1, SOON).await, "{case}: the upstream goes on");
+        let row = gate.row(&id_of(&reply)).await;
+        found.equal(&case, row.disposition.as_str(), "cut");
+        found.holds(&case, (1..=20).contains(&row.usage.total_output()), &format!("{row:?}"));
+        let output = said.usage.map(|usage| usage.output);
+        found.equal(&case, output, Some(row.usage.total_output()));
+        found.equal(&case, gate.held().await, 0);
+    }
+    found.settle();
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_stops_the_upstream_and_pays_for_what_came() {
+    let gate = metered().await;
+    let mut found = Findings::default();
+    for (count, (way, upstream)) in pairs().enumerate() {
+        let case = format!("{way:?} {upstream}");
+        let ask = Ask::of(upstream, "tokens=100,stall=20", true);
+        let mut response = ask.send(&gate, way).send().await.unwrap();
+        let id = response.headers()[REQUEST_ID].to_str().unwrap().to_owned();
+        let mut came = String::new();
+        while !came.contains("w2 ") {
+            let chunk = response.chunk().await.unwrap().expect("the stream goes on");
+            came += std::str::from_utf8(&chunk).unwrap();
+        }
+        drop(response);
+        assert!(gate.mock.saw_aborts(count + 1, SOON).await, "{case}: the upstream goes on");
+        let row = gate.row(&id).await;
+        found.equal(&case, row.disposition.as_str(), "cancelled");
+        let paid = (1..100).contains(&row.usage.total_output()) && row.usage.estimated;
+        found.holds(&case, paid, &format!("{row:?}"));
+        found.equal(&case, gate.held().await, 0);
+    }
+    found.settle();
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_before_the_answer_stops_the_upstream_too() {
+    let gate = metered().await;
+    let mut found = Findings::default();
+    for (count, (way, upstream)) in pairs().enumerate() {
+        let case = format!("{way:?} {upstream}");
+        let ask = Ask::of(upstream, "headers_delay=60000", false);
+        let reached = async {
+            while gate.mock.served() <= count {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            reply = ask.reply(&gate, way) => panic!("an answer came: {reply:?}"),
+            () = reached => {}
+        }
+        assert!(gate.mock.saw_aborts(count + 1, SOON).await, "{case}: the upstream goes on");
+        let row = loop {
+            let rows = gate.rows().await;
+            if rows.len() > count {
+                break rows.into_iter().next().unwrap();
+            }
+        };
+        found.equal(&case, (row.disposition.as_str(), row.provider.as_str()), ("cancelled", upstream));
+        found.equal(&case, gate.held().await, 0);
+    }
+    found.settle();
+}
+
+#[test]
+fn every_way_has_its_own_upstream_but_the_native_one() {
+    let without: Vec<Way> = crate::way::WAYS.into_iter().filter(|way| way.own().is_none()).collect();
+    assert_eq!(without, [Way::Native]);
+}
