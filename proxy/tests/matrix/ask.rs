@@ -1,6 +1,10 @@
 //! What clients ask, each in its own dialect.
 
-use crate::{gate::Gate, gate::Reply, way::Way};
+use crate::{
+    gate::{Gate, Reply},
+    way::Way,
+};
+use reqwest::RequestBuilder;
 use serde_json::{Map, Value, json};
 
 /// What is asked, whatever the dialect.
@@ -76,23 +80,32 @@ impl Ask {
         }
     }
 
-    /// Sends it.
-    pub fn send(&self, gate: &Gate, way: Way) -> reqwest::RequestBuilder {
-        let url = format!("{}{}", gate.url, way.path(&self.model, self.streamed));
-        let request = gate.client.post(url).body(self.body(way).to_string());
-        match way {
-            Way::Anthropic => request.header("x-api-key", &gate.key),
-            Way::Google => request.header("x-goog-api-key", &gate.key),
-            _ => request.bearer_auth(&gate.key),
-        }
+    /// The request.
+    pub fn request(&self, gate: &Gate, way: Way) -> RequestBuilder {
+        post(gate, way, &way.path(&self.model, self.streamed), self.body(way).to_string())
     }
 
     /// Sends it and reads the whole answer.
     pub async fn reply(&self, gate: &Gate, way: Way) -> Reply {
-        let response = self.send(gate, way).send().await.unwrap();
-        let (status, headers) = (response.status(), response.headers().clone());
-        Reply { status, headers, body: response.text().await.unwrap() }
+        received(self.request(gate, way)).await
     }
+}
+
+/// A request with the key where clients of the dialect put it.
+pub fn post(gate: &Gate, way: Way, path: &str, body: String) -> RequestBuilder {
+    let request = gate.client.post(format!("{}{path}", gate.url)).body(body);
+    match way {
+        Way::Anthropic => request.header("x-api-key", &gate.key),
+        Way::Google => request.header("x-goog-api-key", &gate.key),
+        _ => request.bearer_auth(&gate.key),
+    }
+}
+
+/// The whole answer to a request.
+pub async fn received(request: RequestBuilder) -> Reply {
+    let response = request.send().await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    Reply { status, headers, body: response.text().await.unwrap() }
 }
 
 fn limited(way: Way, limit: u32) -> Map<String, Value> {

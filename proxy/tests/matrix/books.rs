@@ -3,8 +3,9 @@
 use crate::gate::{Gate, Reply};
 use reqwest::Method;
 use std::time::{Duration, Instant};
+use tollgate::{clock::SystemClock, ids::new_id, store::BudgetRow};
 use tollgate_types::{
-    UsageReport, UsageRow,
+    Resource, UsageReport, UsageRow, Window,
     wire::{BudgetList, header::REQUEST_ID},
 };
 
@@ -34,24 +35,39 @@ impl Findings {
     }
 }
 
+/// A server whose key may use so many tokens a day.
+pub async fn metered(cap: i64) -> Gate {
+    let budget = BudgetRow {
+        id: new_id(&SystemClock),
+        owner_kind: "key".to_owned(),
+        resource: Resource::Tokens.to_string(),
+        span: Window::Day.to_string(),
+        cap,
+        // Filled in for the key that gets it.
+        owner_id: String::new(),
+        owner_name: String::new(),
+        time_zone: String::new(),
+    };
+    Gate::with(vec![budget]).await
+}
+
 /// Tollgate's id of an answer.
 pub fn id_of(reply: &Reply) -> String {
     reply.headers[REQUEST_ID].to_str().unwrap().to_owned()
 }
 
 impl Gate {
-    /// The newest rows, the newest first.
-    pub async fn rows(&self) -> Vec<UsageRow> {
-        let reply = self.send(Method::GET, "/api/v1/usage?rows=1000", None).await;
-        let report: UsageReport = serde_json::from_str(&reply.body).unwrap();
-        report.rows
+    /// All usage, and the newest rows.
+    pub async fn report(&self) -> UsageReport {
+        let reply = self.send(Method::GET, "/api/v1/usage?rows=3", None).await;
+        serde_json::from_str(&reply.body).unwrap()
     }
 
     /// The row of a call, once it is there.
     pub async fn row(&self, id: &str) -> UsageRow {
         let started = Instant::now();
         loop {
-            let found = self.rows().await.into_iter().find(|row| row.request_id == id);
+            let found = self.report().await.rows.into_iter().find(|row| row.request_id == id);
             if let Some(row) = found {
                 return row;
             }

@@ -1,12 +1,13 @@
 //! Errors of upstreams: before an answer begins, and inside of one.
 
 use crate::{
-    ask::Ask,
+    ask::{Ask, post, received},
     books::{Findings, id_of},
     gate::Gate,
     read::{problem, read},
-    way::{Way, pairs, routes},
+    way::{WAYS, Way, pairs, routes},
 };
+use reqwest::Method;
 
 /// How an upstream fails, and what the client shall hear: the status, and the words of the dialects
 /// of OpenAI, Anthropic, Google and Tollgate.
@@ -18,21 +19,13 @@ const FAILURES: [(&str, u16, [&str; 4]); 6] = [
     ),
     ("status=401", 502, ["", "api_error", "INTERNAL", "upstream"]),
     ("status=500", 502, ["", "api_error", "INTERNAL", "upstream"]),
-    (
-        "status=503",
-        503,
-        ["", "overloaded_error", "UNAVAILABLE", "overloaded"],
-    ),
+    ("status=503", 503, ["", "overloaded_error", "UNAVAILABLE", "overloaded"]),
     (
         "status=400,code=context_length_exceeded,message=prompt_is_too_long",
         400,
         ["context_length_exceeded", "invalid_request_error", "INVALID_ARGUMENT", "context_length"],
     ),
-    (
-        "status=404",
-        404,
-        ["model_not_found", "not_found_error", "NOT_FOUND", "not_found"],
-    ),
+    ("status=404", 404, ["model_not_found", "not_found_error", "NOT_FOUND", "not_found"]),
 ];
 
 #[tokio::test]
@@ -83,7 +76,8 @@ async fn a_stream_that_breaks_never_looks_whole() {
             let told = format!("{said:?}");
             found.holds(&case, !said.ended && said.finish.is_empty(), &told);
             found.holds(&case, said.error.is_some_and(|error| !error.is_empty()), &told);
-            let begun = said.text.starts_with("w0 ") && "w0 w1 w2 w3 w4 w5 w6 ".contains(&said.text);
+            let begun =
+                said.text.starts_with("w0 ") && "w0 w1 w2 w3 w4 w5 w6 ".contains(&said.text);
             found.holds(&case, begun, &told);
             let row = gate.row(&id_of(&reply)).await;
             found.equal(&case, row.disposition.as_str(), "interrupted");
@@ -91,5 +85,37 @@ async fn a_stream_that_breaks_never_looks_whole() {
             found.holds(&case, used && row.error.is_some(), &format!("{row:?}"));
         }
     }
+    found.settle();
+}
+
+#[tokio::test]
+async fn a_stranger_and_a_bad_request_are_refused_in_the_words_of_the_dialect() {
+    let gate = Gate::start().await;
+    let mut found = Findings::default();
+    for way in WAYS {
+        let ask = Ask::of("openai", "echo", false);
+        let path = way.path(&ask.model, false);
+        let nowhere = way.path("openai/nobody", false).replace("openai/", "nowhere/");
+        let model = Ask { model: "nowhere/nobody".to_owned(), ..ask.clone() };
+        let cases = [
+            (gate.stranger(Method::POST, &path).await, 401, "authentication"),
+            (received(post(&gate, way, &path, "{".to_owned())).await, 400, "invalid_request"),
+            (
+                received(post(&gate, way, &nowhere, model.body(way).to_string())).await,
+                404,
+                "not_found",
+            ),
+        ];
+        for (reply, status, native) in cases {
+            let case = format!("{way:?} {status}");
+            found.equal(&case, reply.status.as_u16(), status);
+            let (word, message) = problem(way, &reply);
+            found.holds(&case, !message.is_empty(), &reply.body);
+            if way == Way::Native {
+                found.equal(&case, word.as_str(), native);
+            }
+        }
+    }
+    found.equal("requests that reached the upstream", gate.mock.served(), 0);
     found.settle();
 }

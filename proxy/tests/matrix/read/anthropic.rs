@@ -6,8 +6,7 @@ use serde_json::{Value, json};
 
 pub(super) fn read(reply: &Reply, streamed: bool) -> Said {
     let mut said = Said { ended: !streamed, ..Said::default() };
-    let message =
-        if streamed { gathered(&mut said, &reply.body) } else { json(&reply.body) };
+    let message = if streamed { gathered(&mut said, &reply.body) } else { json(&reply.body) };
     for block in list(&message["content"]) {
         match block["type"].as_str().unwrap() {
             "text" => said.text += &text(&block["text"]),

@@ -23,7 +23,11 @@ fn take(said: &mut Said, chunk: &Value) {
     let candidate = &chunk["candidates"][0];
     for part in list(&candidate["content"]["parts"]) {
         let words = text(&part["text"]);
-        if part["thought"] == true { said.reasoning += &words } else { said.text += &words }
+        if part["thought"] == true {
+            said.reasoning += &words
+        } else {
+            said.text += &words
+        }
         if let Some(call) = part.get("functionCall") {
             said.calls.push(Call {
                 id: text(&call["id"]),

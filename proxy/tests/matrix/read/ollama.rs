@@ -25,8 +25,7 @@ pub(super) fn read(reply: &Reply) -> Said {
         said.finish += &text(&line["done_reason"]);
         said.ended = line["done"] == true;
         if line.get("prompt_eval_count").is_some() {
-            let (input, output) =
-                (count(&line["prompt_eval_count"]), count(&line["eval_count"]));
+            let (input, output) = (count(&line["prompt_eval_count"]), count(&line["eval_count"]));
             said.usage = Some(Counts { input, cached: 0, output });
         }
     }
