@@ -89,10 +89,48 @@ async fn an_answer_that_a_filter_stopped_says_so() {
     let gate = Gate::start().await;
     let mut found = Findings::default();
     for (way, upstream, streamed) in routes().filter(|(_, upstream, _)| *upstream != "ollama") {
-        let ask = Ask::of(upstream, "tokens=3,safety", streamed);
+        // Only Google tells of a prompt that it did not take.
+        let scripts = ["tokens=3,safety", "blocked"];
+        for script in &scripts[..1 + usize::from(upstream == "google")] {
+            let ask = Ask::of(upstream, script, streamed);
+            let case = format!("{way:?} {upstream} {script} streamed={streamed}");
+            let Some(said) = answered(&gate, way, &ask, &mut found).await else { continue };
+            found.equal(&case, said.finish.as_str(), way.word(FinishReason::ContentFilter));
+        }
+    }
+    found.settle();
+}
+
+#[tokio::test]
+async fn thoughts_that_are_hidden_are_still_counted() {
+    let gate = Gate::start().await;
+    let mut found = Findings::default();
+    for (way, upstream, streamed) in routes() {
+        let ask = Ask::of(upstream, "tokens=3,think=2,hidden", streamed);
         let case = format!("{way:?} {upstream} streamed={streamed}");
         let Some(said) = answered(&gate, way, &ask, &mut found).await else { continue };
-        found.equal(&case, said.finish.as_str(), way.word(FinishReason::ContentFilter));
+        found.equal(&case, (said.text.trim(), said.reasoning.as_str()), ("w0 w1 w2", ""));
+        found.equal(&case, said.usage.map(|usage| usage.output), Some(5));
+    }
+    found.settle();
+}
+
+#[tokio::test]
+async fn a_stream_without_its_last_sign_is_whole_if_the_vendor_has_said_why_it_stops() {
+    let gate = Gate::start().await;
+    let mut found = Findings::default();
+    for (way, upstream, _) in routes().filter(|(.., streamed)| *streamed) {
+        let ask = Ask::of(upstream, "tokens=3,nodone", true);
+        let case = format!("{way:?} {upstream}");
+        let said = read(way, &ask.reply(&gate, way).await, true);
+        // In these two, the last event is where the reason stands.
+        let whole = !matches!(upstream, "responses" | "ollama");
+        // Who speaks the upstream's own dialect gets what came, and that has no last sign.
+        let ended = whole && (way.own() != Some(upstream) || way == Way::Google);
+        found.equal(&case, (said.ended, said.error.is_none()), (ended, whole));
+        let reason = if whole { way.word(FinishReason::Stop) } else { "" };
+        found.equal(&case, said.finish.as_str(), reason);
+        found.equal(&case, said.text.trim(), "w0 w1 w2");
     }
     found.settle();
 }

@@ -10,6 +10,9 @@ use crate::{
 use serde_json::Value;
 use tollgate_types::FinishReason;
 
+/// What the mock signs its thoughts and calls with.
+const SIGNATURE: &str = "bW9jay1zaWduYXR1cmU=";
+
 /// The ids of calls and of results in what an upstream got.
 fn ids(body: &Value) -> (Vec<String>, Vec<String>) {
     let (mut calls, mut results) = (Vec::new(), Vec::new());
@@ -106,6 +109,15 @@ async fn results_go_back_to_the_calls_they_belong_to() {
             found.equal(&told, &results, &calls);
             // Ollama tells calls apart by their order where they have no ids.
             let own = upstream == "ollama" || script.contains("noids") && upstream == "google";
+            let signed = sent.to_string().contains(SIGNATURE);
+            // Other clients of these have a place for it; those of Anthropic, Google and Ollama
+            // have none for what another vendor signed.
+            let carried = way.own() == Some(upstream)
+                || matches!(way, Way::Chat | Way::Responses | Way::Native)
+                    && matches!(upstream, "anthropic" | "google");
+            let signs = !matches!(upstream, "openai" | "ollama");
+            let wanted = script.contains("think") && carried && signs;
+            found.equal(&format!("{case} signed"), signed, wanted);
             let known = calls.len() == 2 && calls.iter().all(|id| !id.is_empty());
             found.holds(&told, known || own, "calls without ids");
         }
