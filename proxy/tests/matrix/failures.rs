@@ -89,6 +89,29 @@ async fn a_stream_that_breaks_never_looks_whole() {
 }
 
 #[tokio::test]
+async fn a_whole_answer_whose_stream_breaks_behind_the_server_is_an_error() {
+    let gate = Gate::start().await;
+    let mut found = Findings::default();
+    for (fault, status) in [("error=6,status=429", 429), ("cut=6", 502), ("reset=6", 502)] {
+        // Within one dialect the upstream is asked for a whole answer, and gives one.
+        for (way, upstream) in pairs().filter(|(way, upstream)| way.own() != Some(*upstream)) {
+            let case = format!("{way:?} {upstream} {fault}");
+            let script = format!("tokens=9,{fault}");
+            let reply = Ask::of(upstream, &script, false).reply(&gate, way).await;
+            // Within a stream, Ollama tells an error in words alone.
+            let status = if upstream == "ollama" { 502 } else { status };
+            found.equal(&case, reply.status.as_u16(), status);
+            let (_, message) = problem(way, &reply);
+            found.holds(&case, !message.is_empty(), &reply.body);
+            let row = gate.row(&id_of(&reply)).await;
+            let used = (1..9).contains(&row.usage.total_output());
+            found.holds(&case, used && row.disposition == "interrupted", &format!("{row:?}"));
+        }
+    }
+    found.settle();
+}
+
+#[tokio::test]
 async fn a_stranger_and_a_bad_request_are_refused_in_the_words_of_the_dialect() {
     let gate = Gate::start().await;
     let mut found = Findings::default();

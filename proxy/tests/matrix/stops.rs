@@ -4,7 +4,7 @@ use crate::{
     ask::Ask,
     books::{Findings, SOON, id_of, metered},
     read::read,
-    way::pairs,
+    way::{Way, pairs, routes},
 };
 use tollgate_types::{FinishReason, wire::header::REQUEST_ID};
 
@@ -12,11 +12,14 @@ use tollgate_types::{FinishReason, wire::header::REQUEST_ID};
 async fn an_upstream_that_ignores_the_limit_is_cut_off_and_the_client_reads_a_proper_end() {
     let gate = metered(1 << 40).await;
     let mut found = Findings::default();
-    for (count, (way, upstream)) in pairs().enumerate() {
-        let case = format!("{way:?} {upstream}");
-        let ask = Ask { limit: Some(20), ..Ask::of(upstream, "tokens=100,stall=60", true) };
+    // Within one dialect a whole answer is there at once, and nothing is left to be cut off.
+    let cut =
+        |(way, upstream, streamed): &(Way, &str, bool)| *streamed || way.own() != Some(*upstream);
+    for (count, (way, upstream, streamed)) in routes().filter(cut).enumerate() {
+        let case = format!("{way:?} {upstream} streamed={streamed}");
+        let ask = Ask { limit: Some(20), ..Ask::of(upstream, "tokens=100,stall=60", streamed) };
         let reply = ask.reply(&gate, way).await;
-        let said = read(way, &reply, true);
+        let said = read(way, &reply, streamed);
         let told = format!("{said:?}");
         found.holds(&case, said.ended && said.error.is_none(), &told);
         found.equal(&case, said.finish.as_str(), way.word(FinishReason::BudgetExhausted));
