@@ -38,6 +38,7 @@ use std::time::Duration;
 /// | `code=X`, `message=X` | what that body says instead; `_` in the message is a space |
 /// | `retry_after=S` | says with the error when to come back |
 /// | `limits` | sends the vendor's rate limit headers |
+/// | `news` | adds a field to a whole answer, and an event to a stream, that nobody knows |
 /// | `html`, `sse` | answers with a page, or with a stream where none was asked |
 ///
 /// As in `mock-tokens=50`, `mock-reset=3`, `[[mock tokens=5 delay=20]]`.
@@ -85,6 +86,8 @@ pub struct Script {
     pub end: End,
     /// Leave out the last sign of a stream.
     pub nodone: bool,
+    /// Say something that nobody knows.
+    pub news: bool,
     /// Answer with a page.
     pub html: bool,
     /// Answer with a stream, asked or not.
@@ -195,6 +198,7 @@ impl Script {
             "noids" => &mut self.noids,
             "limits" => &mut self.limits,
             "nodone" => &mut self.nodone,
+            "news" => &mut self.news,
             "html" => &mut self.html,
             "sse" => &mut self.sse,
             _ => return,

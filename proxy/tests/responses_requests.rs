@@ -4,7 +4,8 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use tollgate::dialects::openai::responses::{
-    API, ResponsesTarget, decode_responses, encode_responses, is_patchable, patch_responses,
+    API, NAMESPACE, ResponsesTarget, decode_responses, encode_responses, is_patchable,
+    patch_responses,
 };
 use tollgate::dialects::openai::{ChatTarget, Host, encode_chat};
 use tollgate_types::{
@@ -259,6 +260,28 @@ fn callers_of_other_formats_store_nothing_and_get_their_reasoning_back() {
 }
 
 #[test]
+fn reasoning_that_nobody_keeps_goes_back_only_if_it_holds_itself() {
+    let own = [(NAMESPACE.to_owned(), json!({"id": "rs_1"}))];
+    let thought: Part = serde_json::from_value(
+        json!({"type": "reasoning", "text": "Hm.", "extras": Map::from_iter(own)}),
+    )
+    .unwrap();
+    let sent = |thought: &Part, store: Option<bool>| {
+        let turn = Message::new(Role::Assistant, vec![thought.clone(), Part::text("So.")]);
+        let mut request = GenerateRequest::new("m", vec![Message::user("hi"), turn]);
+        request.store = store;
+        encode_responses(&request, TARGET).unwrap().0["input"][1]["type"].clone()
+    };
+    assert_eq!(sent(&thought, None), "message");
+    assert_eq!(sent(&thought, Some(true)), "reasoning");
+    let mut sealed = thought;
+    if let Part::Reasoning(thought) = &mut sealed {
+        thought.signature = Some("gAAAA".to_owned());
+    }
+    assert_eq!(sent(&sealed, None), "reasoning");
+}
+
+#[test]
 fn a_patched_body_differs_in_model_and_limit_alone() {
     let body = "{ \"model\": \"a/b\", \"input\":\"hi\",  \"max_output_tokens\": 50, \"x\": 1.0 }";
     let original = Original { api: API, body: body.into(), headers: vec![], streamed: false };
@@ -284,7 +307,7 @@ proptest! {
             0 => json!({"role": "system", "content": text}),
             1 => json!({"role": "user", "content": [{"type": "input_text", "text": text}, {"type": "input_text", "text": "x"}]}),
             2 => json!({"role": "assistant", "content": text}),
-            3 => json!({"type": "reasoning", "id": format!("rs_{n}"), "summary": [{"type": "summary_text", "text": text}]}),
+            3 => json!({"type": "reasoning", "id": format!("rs_{n}"), "summary": [{"type": "summary_text", "text": text}], "encrypted_content": "gAAAA"}),
             4 => json!({"type": "function_call", "id": format!("fc_{n}"), "call_id": "c", "name": "f", "arguments": text}),
             _ => json!({"type": "function_call_output", "call_id": "c", "output": text}),
         }).collect();

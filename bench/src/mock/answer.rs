@@ -17,6 +17,9 @@ use super::{
 };
 use crate::script::End;
 
+/// A field that nobody knows.
+pub(super) const NEWS: &str = "\"brand_new\": {\"a\": 1.50}";
+
 /// One API by which a model is asked: how its answers are written.
 pub(super) trait Api: Sized + Send {
     /// Whose it is.
@@ -45,6 +48,11 @@ pub(super) trait Api: Sized + Send {
     /// The answer, piece by piece.
     fn frames(&self, turn: &Turn) -> Vec<Bytes>;
 
+    /// A piece that nobody knows.
+    fn news(&self) -> Bytes {
+        event("brand.new", &format!("{{\"type\":\"brand.new\",{NEWS}}}"))
+    }
+
     /// A piece that is no JSON.
     fn broken(&self) -> &'static str;
 
@@ -71,12 +79,19 @@ pub(super) async fn generate<A: Api>(
     }
     let words = turn.thoughts.len() + turn.words.len();
     pause(call.script.delay.saturating_mul(u32::try_from(words).unwrap_or(u32::MAX))).await;
-    let response = A::VENDOR.json(&call.script, api.whole(&turn));
+    let mut text = api.whole(&turn);
+    if let (true, Some(end)) = (call.script.news, text.rfind('}')) {
+        text.insert_str(end, &format!(",{NEWS}"));
+    }
+    let response = A::VENDOR.json(&call.script, text);
     call.watched.whole(response)
 }
 
 fn streamed<A: Api>(api: &A, call: Call, turn: &Turn) -> Response {
     let mut frames = api.frames(turn);
+    if call.script.news && !frames.is_empty() {
+        frames.insert(1, api.news());
+    }
     if let End::Error(after) = call.script.end
         && after < frames.len()
     {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::fmt::Write;
 
 use super::{
-    answer::Api,
+    answer::{Api, NEWS},
     gate::Call,
     openai,
     time::CREATED,
@@ -86,6 +86,10 @@ impl Api for Chat {
             frames.push(Bytes::from_static(b"data: [DONE]\n\n"));
         }
         frames
+    }
+
+    fn news(&self) -> Bytes {
+        Bytes::from(format!("data: {{\"object\":\"brand.new\",\"choices\":[],{NEWS}}}\n\n"))
     }
 
     fn broken(&self) -> &'static str {

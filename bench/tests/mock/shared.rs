@@ -32,6 +32,23 @@ fn said(answer: &Answer) -> usize {
 }
 
 #[tokio::test]
+async fn something_that_nobody_knows_is_said_once_where_told() {
+    let mock = mock().await;
+    for (path, mut request, count) in streams("news") {
+        let streamed = post(&mock, &path, &request).await;
+        assert!(streamed.whole && said(&streamed) == 9, "{path}: {}", streamed.body);
+        let news = |answer: &Answer| answer.body.matches("\"brand_new\": {\"a\": 1.50}").count();
+        assert_eq!(news(&streamed), 1, "{path}: {} of {count}", streamed.body);
+        request["stream"] = false.into();
+        let path = path.replace("streamGenerateContent", "generateContent");
+        let whole = post(&mock, &path, &request).await;
+        assert_eq!(news(&whole), 1, "{path}: {}", whole.body);
+        let json: Value = serde_json::from_str(&whole.body).unwrap();
+        assert_eq!(json["brand_new"]["a"], 1.5, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_stream_is_cut_or_broken_where_told() {
     let mock = mock().await;
     for (end, clean) in [("cut", true), ("reset", false)] {

@@ -22,13 +22,25 @@ pub(super) struct Running {
     events: Option<EventStream>,
     meter: Option<Meter>,
     warning: Option<Warning>,
+    /// The caller gets the upstream's own payloads: what an event says has been told before it.
+    told: bool,
+    /// The hold is used up by what was told already.
+    over: bool,
     tasks: Tasks,
     slot: Slot,
 }
 
 impl Running {
     pub(super) fn new(events: EventStream, meter: Meter, slot: Slot, tasks: Tasks) -> Self {
-        Self { events: Some(events), meter: Some(meter), warning: None, tasks, slot }
+        Self {
+            events: Some(events),
+            meter: Some(meter),
+            warning: None,
+            told: false,
+            over: false,
+            tasks,
+            slot,
+        }
     }
 
     pub(super) fn with_warning(mut self, warning: Option<Warning>) -> Self {
@@ -48,6 +60,9 @@ impl Running {
     }
 
     async fn next(&mut self) -> Option<Result<StreamEvent>> {
+        if std::mem::take(&mut self.over) {
+            return Some(self.cut().await);
+        }
         let events = self.events.as_mut()?;
         let item = tokio::select! {
             biased;
@@ -59,9 +74,13 @@ impl Running {
             Err(error) => return Some(Err(self.interrupted(error).await)),
         };
         let meter = self.meter.as_mut()?;
-        if meter.note(&event) == Flow::Cut {
+        let over = meter.note(&event) == Flow::Cut;
+        if over && !self.told {
             return Some(self.cut().await);
         }
+        // The ending must not deny what was told.
+        self.over = over;
+        self.told |= matches!(event, StreamEvent::Verbatim { .. });
         Some(match event {
             StreamEvent::Start { origin, mut warnings, .. } => {
                 warnings.extend(self.warning.take());

@@ -13,16 +13,16 @@ use tollgate::{
     config::{Config, Environment},
     ids::new_id,
     serve,
-    store::UserRow,
+    store::{BudgetRow, UserRow},
 };
 use tollgate_bench::Mock;
 
 /// The server. Dropping it stops it.
 pub struct Gate {
     pub mock: Mock,
-    client: Client,
-    url: String,
-    key: String,
+    pub client: Client,
+    pub url: String,
+    pub key: String,
     _folder: TempDir,
     _stop: oneshot::Sender<()>,
 }
@@ -36,26 +36,32 @@ pub struct Reply {
 }
 
 impl Gate {
-    #[expect(clippy::disallowed_methods, reason = "the server's task lives outside of its Tasks")]
     pub async fn start() -> Self {
+        Self::with(Vec::new()).await
+    }
+
+    /// With these budgets of the key.
+    #[expect(clippy::disallowed_methods, reason = "the server's task lives outside of its Tasks")]
+    pub async fn with(budgets: Vec<BudgetRow>) -> Self {
         let mock = Mock::start().await.unwrap();
         let folder = TempDir::new().unwrap();
         let text = format!(
             "[store]\nurl = \"sqlite:{}\"\n\
-             [[providers]]\nname = \"ollama\"\nkind = \"ollama\"\nbase_url = \"{}\"\n\
+             [[providers]]\nname = \"ollama\"\nkind = \"ollama\"\nbase_url = \"{host}\"\n\
              [[providers]]\nname = \"openai\"\nkind = \"openai\"\nbase_url = \"{base}\"\n\
              [[providers]]\nname = \"responses\"\nkind = \"openai\"\nbase_url = \"{base}\"\n\
              api = \"responses\"\n\
              [[providers]]\nname = \"both\"\nkind = \"openai\"\nbase_url = \"{base}\"\n\
              api = \"both\"\n\
-             [[providers]]\nname = \"anthropic\"\nkind = \"anthropic\"\nbase_url = \"{base}\"\n",
+             [[providers]]\nname = \"anthropic\"\nkind = \"anthropic\"\nbase_url = \"{base}\"\n\
+             [[providers]]\nname = \"google\"\nkind = \"google\"\nbase_url = \"{host}\"\n",
             folder.path().join("books.db").display(),
-            mock.url(),
+            host = mock.url(),
             base = mock.base_url(),
         );
         let config = Config::parse(Path::new("test.toml"), &text, &Environment::default()).unwrap();
         let app = App::build(&config, &Environment::default()).await.unwrap();
-        let key = issue(&app).await;
+        let key = issue(&app, budgets).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
@@ -89,7 +95,7 @@ async fn read(request: reqwest::RequestBuilder) -> Reply {
     Reply { status, headers, body: response.text().await.unwrap() }
 }
 
-async fn issue(app: &App) -> String {
+async fn issue(app: &App, budgets: Vec<BudgetRow>) -> String {
     let user = UserRow {
         id: new_id(&SystemClock),
         name: "alice".to_owned(),
@@ -106,7 +112,7 @@ async fn issue(app: &App) -> String {
         permissions: Permissions::default(),
         rate_per_minute: None,
         expires_ms: None,
-        budgets: Vec::new(),
+        budgets,
     };
     let issued = issue_key(&app.front.store, &SystemClock, &user, order).await.unwrap();
     issued.key.expose().clone()

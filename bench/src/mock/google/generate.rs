@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{error, wants_events};
 use crate::{
     mock::{
-        answer::Api,
+        answer::{Api, NEWS},
         asked::either,
         gate,
         turn::{Call, SIGNATURE, Tally, Turn, long},
@@ -80,6 +80,15 @@ impl Api for GenerateContent {
             frames.push(Bytes::from_static(b"]\n"));
         }
         frames
+    }
+
+    fn news(&self) -> Bytes {
+        let text = format!("{{{NEWS}}}");
+        Bytes::from(if self.events {
+            format!("data: {text}\r\n\r\n")
+        } else {
+            format!(",\n{text}\n")
+        })
     }
 
     fn broken(&self) -> &'static str {

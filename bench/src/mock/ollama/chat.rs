@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{error, line};
 use crate::{
     mock::{
-        answer::Api,
+        answer::{Api, NEWS},
         gate::Call,
         time::CREATED_AT,
         turn::Turn,
@@ -74,6 +74,10 @@ impl<const CHAT: bool> Api for Asks<CHAT> {
             }
         }
         lines.iter().map(|json| Bytes::from(line(json) + "\n")).collect()
+    }
+
+    fn news(&self) -> Bytes {
+        Bytes::from(format!("{{{NEWS},\"done\":false}}\n"))
     }
 
     fn broken(&self) -> &'static str {

@@ -145,7 +145,19 @@ impl Turn {
         if only_results {
             return;
         }
-        let content = if self.content.is_empty() { Value::Null } else { shortest(self.content) };
+        let is_silent = self.content.is_empty() && self.calls.is_empty() && self.fields.is_empty();
+        if is_silent
+            && message.role == Role::Assistant
+            && self.reasoning.is_empty()
+            && extras.is_none()
+        {
+            // A turn of nothing but foreign thoughts; OpenAI refuses one without content.
+            return;
+        }
+        let content = match self.content.is_empty() && !is_silent {
+            true => Value::Null,
+            false => shortest(self.content),
+        };
         let mut turn = object([
             ("role", Some(role_word(message.role).into())),
             ("name", message.name.as_deref().map(Value::from)),

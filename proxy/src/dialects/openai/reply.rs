@@ -120,7 +120,10 @@ impl Message {
                 if let Some(said) = &media.transcript {
                     audio.insert("transcript".to_owned(), said.as_str().into());
                 }
-                self.fields.insert("audio".to_owned(), Value::Object(audio));
+                // Audio at an address has no place.
+                if !audio.is_empty() {
+                    self.fields.insert("audio".to_owned(), Value::Object(audio));
+                }
             }
             // A call that the provider ran, a result of it or a foreign item has no place here;
             // the native dialect shows it.

@@ -12,9 +12,11 @@ use super::{
 };
 use crate::dialects::{call_id, call_id::IdRule, honoured::Honoured, merge::object};
 
-/// Writes the turns as items, and the first one as instructions if it came so.
+/// Writes the turns as items, and the first one as instructions if it came so. `stored` says
+/// whether the provider keeps what it said.
 pub(super) fn encode_messages(
     messages: &[Message],
+    stored: bool,
     honoured: &mut Honoured,
 ) -> Result<(Option<String>, Vec<Value>)> {
     let mut items = Vec::with_capacity(messages.len());
@@ -22,8 +24,8 @@ pub(super) fn encode_messages(
     let skipped = usize::from(instructions.is_some());
     for (n, message) in messages.iter().enumerate().skip(skipped) {
         let place = format!("messages[{n}].content");
-        let mut turn =
-            Turn { place, own: is_own(message), items: Vec::new(), said: None, honoured };
+        let own = is_own(message);
+        let mut turn = Turn { place, own, stored, items: Vec::new(), said: None, honoured };
         for part in &message.content {
             match message.role {
                 Role::Assistant => turn.add_made(part)?,
@@ -51,6 +53,7 @@ fn is_own(message: &Message) -> bool {
 struct Turn<'a> {
     place: String,
     own: bool,
+    stored: bool,
     items: Vec<Value>,
     /// The message item that is open.
     said: Option<Said>,
@@ -128,9 +131,12 @@ impl Turn<'_> {
         self.items.push(Value::Object(written));
     }
 
-    /// Reasoning goes back to who made it, and to nobody else.
+    /// Reasoning goes back to who made it, and to nobody else. An item that is but its id and a
+    /// summary is looked up there, and a request is refused where nothing is kept.
     fn thought(&mut self, reasoning: &Reasoning) {
-        if self.own && reasoning.extras.contains_key(NAMESPACE) {
+        let is_sealed = reasoning.signature.is_some() || reasoning.encrypted.is_some();
+        let is_known = self.stored || is_sealed || reasoning::is_full(reasoning);
+        if self.own && is_known && reasoning.extras.contains_key(NAMESPACE) {
             self.items.push(Value::Object(reasoning::encode(reasoning)));
         }
     }

@@ -65,7 +65,8 @@ pub fn encode_responses(
     check_extras(request)?;
     let mut honoured = Honoured::of(request, NAMESPACE)?;
     let honour = &mut honoured;
-    let (instructions, input) = encode_messages(&request.messages, honour)?;
+    let stored = stored(request);
+    let (instructions, input) = encode_messages(&request.messages, stored != Some(false), honour)?;
     let tools = tools::encode(&request.tools, honour)?;
     let choice = request.tool_choice.as_ref();
     let mut body = object([
@@ -77,7 +78,7 @@ pub fn encode_responses(
         ("parallel_tool_calls", request.parallel_tool_calls.map(Value::Bool)),
         ("text", text(request.output.as_ref(), honour)?),
         ("reasoning", reasoning(request.reasoning.as_ref(), honour)?),
-        ("store", stored(request).map(Value::Bool)),
+        ("store", stored.map(Value::Bool)),
         ("previous_response_id", previous(request).map(Value::from)),
         ("stream", target.stream.then_some(Value::Bool(true))),
     ]);
