@@ -37,7 +37,7 @@ pub(super) struct Items {
 struct Item {
     /// Facts of a message item that its parts carry.
     facts: Map<String, Value>,
-    /// The number of the one part of any other item.
+    /// The number that waits for the first part of any other item.
     number: Option<u32>,
     parts: BTreeMap<u64, Growing>,
     shown: Shown,
@@ -112,7 +112,8 @@ impl Items {
         if let Some(own) = call.extras.get_mut(super::NAMESPACE) {
             own.shift_remove("status");
         }
-        let number = self.items.get(&at).and_then(|item| item.number).unwrap_or_default();
+        let reserved = self.items.get_mut(&at).and_then(|item| item.number.take());
+        let number = reserved.unwrap_or_else(|| self.number());
         out.push(StreamEvent::PartStart { index: number, part: Part::ToolCall(call) });
         let growing = Growing { number, sent, has_odds: false, notes: Vec::new() };
         self.items.entry(at).or_default().parts.insert(0, growing);
@@ -210,7 +211,8 @@ impl Items {
                 Kind::Call => return None,
             };
             let part = with_facts(part, item);
-            let number = item.number.unwrap_or(self.next);
+            // The reserved number is for one part, whatever else the item turns out to hold.
+            let number = item.number.take().unwrap_or(self.next);
             self.next = self.next.max(number.saturating_add(1));
             let growing = Growing { number, sent: String::new(), has_odds: false, notes: vec![] };
             item.parts.insert(inner, growing);
@@ -225,7 +227,7 @@ impl Items {
         if std::mem::replace(&mut item.done, true) {
             return;
         }
-        let (shown, number) = (item.shown, item.number);
+        let (shown, number) = (item.shown, item.number.take());
         let mut grown = std::mem::take(&mut item.parts);
         self.account(&whole);
         let parts = item::decode(format!("output[{at}]"), whole.clone(), shown)
