@@ -1,5 +1,6 @@
 //! The vendors' official SDKs, unmodified, with Tollgate keys: each against mocks of all vendors
 //! and the real local model, and first against the mocks themselves, which must be believable.
+#![cfg(test)]
 
 use serde_json::{Value, json};
 use std::path::Path;
