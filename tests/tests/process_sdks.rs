@@ -27,7 +27,7 @@ const ASKED: [(&str, &str); 5] = [
 
 /// The keys that the scripts know by these names.
 const KEYS: [(&str, &[&str]); 5] = [
-    ("ALL", &["--budget", "cost=1usd/day"]),
+    ("ALL", &["--budget", "cost=100usd/day"]),
     ("ONLY_CHAT", &["--feature", "chat"]),
     ("NO_MODEL", &["--model", "other/*"]),
     ("RATE", &["--rate", "1/minute"]),
