@@ -7,6 +7,7 @@
 mod names;
 mod schema;
 mod ids;
+mod mend;
 mod usage;
 mod finish;
 mod logprobs;
@@ -40,6 +41,7 @@ pub use embeddings::{
 };
 pub use encode_error::encode_error;
 pub use encode_request::{Platform, Target, encode_generate};
+pub use mend::with_ids;
 pub use models::{decode_models, encode_model, encode_models};
 pub use patch_request::patch_generate;
 pub use predictions::{decode_predictions, encode_instances};

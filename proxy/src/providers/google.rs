@@ -6,7 +6,7 @@
 
 use http::HeaderMap;
 use reqwest::Url;
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 use tollgate_types::{
     BoxFuture, EmbedRequest, EmbedResponse, Error, ErrorKind, EventStream, GenerateRequest,
     GenerateResponse, ModelInfo, Provider, Result,
@@ -18,7 +18,7 @@ use super::http::{
 use crate::dialects::google::{
     API, Platform, StreamDecoder, Target, decode_count_reply, decode_embed_reply, decode_models,
     decode_predictions, decode_reply, encode_count, encode_embed, encode_generate,
-    encode_instances, patch_generate,
+    encode_instances, patch_generate, with_ids,
 };
 
 /// The vendor's own address.
@@ -57,6 +57,10 @@ impl Wire for Generate {
 
     fn reply(body: &[u8], provider: &str) -> Result<GenerateResponse> {
         decode_reply(body, provider)
+    }
+
+    fn mend(payload: &str) -> Cow<'_, str> {
+        with_ids(payload)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::dialects::waiting::Waiting;
 
-const PREFIX: &str = "gcall_";
+pub(super) const PREFIX: &str = "gcall_";
 
 /// An id for the n-th call of something: the same each time it is read, another one elsewhere.
 /// Short and plain enough for every provider's rule.

@@ -2,11 +2,11 @@
 
 use tollgate_types::{GenerateRequest, Original, Result};
 
-use super::{Target, encode_request::check};
+use super::{Target, encode_request::check, mend::without_made_up};
 use crate::dialects::patch::Patch;
 
 /// A client's own body with the output limit that the proxy imposes. The model is named by the
-/// path; a body that names one too gets the same.
+/// path; a body that names one too gets the same. Ids that were made up for the client go.
 ///
 /// # Errors
 /// `invalid_request` for what the proxy has to control, and for a body that readers could
@@ -29,7 +29,7 @@ pub fn patch_generate(
         config.set(inner, &limit.into());
         patch.set_text(key, String::from_utf8_lossy(&config.finish()).into_owned());
     }
-    Ok(patch.finish())
+    Ok(without_made_up(patch.finish()))
 }
 
 /// The spelling that the client uses; only one of the two can be there.
