@@ -9,7 +9,7 @@ use std::borrow::Cow;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdRule {
     /// OpenAI's chat completions: at most 40 characters
-    /// ("Invalid 'messages[1].tool_calls[0].id': string too long").
+    /// (`Invalid 'messages[1].tool_calls[0].id': string too long`).
     OpenAiChat,
     /// OpenAI's responses: at most 64 characters.
     OpenAiResponses,
