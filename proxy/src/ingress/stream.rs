@@ -40,6 +40,12 @@ pub(super) trait Framing: Send + 'static {
     /// The bytes of a payload that is in the dialect's own words already.
     fn verbatim(&mut self, payload: &str) -> Bytes;
 
+    /// The last sign of a good stream, where what the upstream wrote of its end lacks it: the SDKs
+    /// of some vendors wait for it, and some hosts leave it out.
+    fn last_sign(&self, _end: &[u8]) -> Bytes {
+        Bytes::new()
+    }
+
     /// The bytes that keep a silent connection open.
     fn heartbeat(&self) -> Bytes;
 
@@ -121,13 +127,20 @@ impl<F: Framing> Relay<F> {
         match event {
             // Without the upstream's own ending it was Tollgate that ended the answer.
             StreamEvent::Finish { .. } => {
-                let last = if self.held.is_empty() { bytes } else { self.held.split().freeze() };
+                let last = if self.held.is_empty() { bytes } else { self.upstreams_end() };
                 let end = self.framing.end();
                 if end.is_empty() { last } else { [last, end].concat().into() }
             }
             _ if self.verbatim => Bytes::new(),
             _ => bytes,
         }
+    }
+
+    /// The end of the answer as the upstream wrote it, with the last sign that it may have left out.
+    fn upstreams_end(&mut self) -> Bytes {
+        let sign = self.framing.last_sign(&self.held);
+        self.held.extend_from_slice(&sign);
+        self.held.split().freeze()
     }
 
     /// What was told cannot be taken back, so the answer ends here.
@@ -176,6 +189,11 @@ fn stated(mut event: StreamEvent) -> StreamEvent {
         *usage = Usage::default();
     }
     event
+}
+
+/// Whether bytes hold a word.
+pub(super) fn holds(bytes: &[u8], word: &str) -> bool {
+    bytes.windows(word.len()).any(|window| window == word.as_bytes())
 }
 
 #[cfg(test)]

@@ -79,6 +79,12 @@ impl stream::Framing for Named {
         Bytes::from(framed(payload))
     }
 
+    fn last_sign(&self, end: &[u8]) -> Bytes {
+        let sign = framed(r#"{"type":"message_stop"}"#);
+        let named = "event: message_stop\n";
+        if stream::holds(end, named) { Bytes::new() } else { Bytes::from(sign) }
+    }
+
     /// Anthropic's own; every client of its waits through them.
     fn heartbeat(&self) -> Bytes {
         Bytes::from(framed(r#"{"type": "ping"}"#))

@@ -87,6 +87,11 @@ impl stream::Framing for Chunks {
         shown.map_or_else(Bytes::new, |payload| Bytes::from(framed(&payload)))
     }
 
+    fn last_sign(&self, end: &[u8]) -> Bytes {
+        let sign = framed("[DONE]");
+        if stream::holds(end, &sign) { Bytes::new() } else { Bytes::from(sign) }
+    }
+
     /// A blank line is no event to any client; comments break some.
     fn heartbeat(&self) -> Bytes {
         Bytes::from_static(b"\n")
