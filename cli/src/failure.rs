@@ -5,7 +5,7 @@ use std::{
     io::{self, ErrorKind as IoErrorKind, Write},
     process::ExitCode,
 };
-use tollgate_types::{Error, ErrorKind};
+use tollgate_types::{Blame, Error, ErrorKind};
 
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
@@ -57,6 +57,9 @@ impl Failure {
 fn advice(error: &Error) -> Option<String> {
     let body = error.body();
     let advice = match error.kind() {
+        ErrorKind::Authentication if body.blame == Blame::Upstream => {
+            "the provider refuses the server's own key: tell the operator"
+        }
         ErrorKind::Authentication => {
             "check TOLLGATE_API_KEY: the key may be mistyped, expired or revoked"
         }

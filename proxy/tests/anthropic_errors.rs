@@ -19,15 +19,15 @@ fn body(kind: &str, message: &str) -> String {
 #[test]
 fn errors_are_read_by_what_they_say() {
     use ErrorKind::{
-        ContextLength, InvalidRequest, NotFound, Overloaded, PermissionDenied, QuotaExceeded,
-        RateLimited, Timeout, TooLarge, Upstream,
+        Authentication, ContextLength, InvalidRequest, NotFound, Overloaded, PermissionDenied,
+        QuotaExceeded, RateLimited, Timeout, TooLarge, Upstream,
     };
     let cases = [
         (400, body("invalid_request_error", "messages: too few"), InvalidRequest, false),
         (400, body("invalid_request_error", "prompt is too long: 9 tokens > 8 maximum"), ContextLength, false),
         (400, body("invalid_request_error", "Your credit balance is too low to go on."), QuotaExceeded, false),
         (402, body("billing_error", "pay"), QuotaExceeded, false),
-        (401, body("authentication_error", "invalid x-api-key"), Upstream, false),
+        (401, body("authentication_error", "invalid x-api-key"), Authentication, false),
         (403, body("permission_error", "no"), PermissionDenied, false),
         (404, body("not_found_error", "model: claude-9"), NotFound, false),
         (413, r#"{"error":{"type":"request_too_large","message":"too large"}}"#.into(), TooLarge, false),

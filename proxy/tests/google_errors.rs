@@ -24,14 +24,19 @@ fn errors_are_read_by_what_they_say() {
         (
             400,
             told(400, invalid, "API key expired. Renew it.", reason("API_KEY_INVALID")),
-            ErrorKind::Upstream,
+            ErrorKind::Authentication,
             false,
         ),
-        (400, told(400, invalid, "API key not valid.", json!([])), ErrorKind::Upstream, false),
+        (
+            400,
+            told(400, invalid, "API key not valid.", json!([])),
+            ErrorKind::Authentication,
+            false,
+        ),
         (
             401,
             told(401, "UNAUTHENTICATED", "no", reason("ACCESS_TOKEN_EXPIRED")),
-            ErrorKind::Upstream,
+            ErrorKind::Authentication,
             false,
         ),
         (400, told(400, invalid, too_long, json!([])), ErrorKind::ContextLength, false),

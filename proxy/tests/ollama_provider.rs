@@ -7,7 +7,7 @@ use tollgate::dialects::ollama::{CHAT_API, decode_generate};
 use tollgate::providers::{http::HttpOptions, ollama::Ollama};
 use tollgate_bench::{Mock, MockOptions};
 use tollgate_types::{
-    EmbedRequest, ErrorKind, Feature, FinishReason, GenerateRequest, Message, OnUnsupported,
+    Blame, EmbedRequest, ErrorKind, Feature, FinishReason, GenerateRequest, Message, OnUnsupported,
     Original, Part, Provider, Role, Sampling, Secret, StreamEvent, Tool, ToolChoice, ToolResult,
     Usage,
 };
@@ -198,7 +198,7 @@ async fn statuses_become_kinds() {
     let (mock, provider) = upstream().await;
     let cases = [
         (400, ErrorKind::InvalidRequest, false),
-        (401, ErrorKind::Upstream, false),
+        (401, ErrorKind::Authentication, false),
         (404, ErrorKind::NotFound, false),
         (429, ErrorKind::RateLimited, true),
         (500, ErrorKind::Upstream, true),
@@ -214,7 +214,8 @@ async fn statuses_become_kinds() {
     options.api_key = Some(Secret::from("wrong-secret-key"));
     let stranger = Ollama::new(options).unwrap();
     let refused = stranger.generate(ask("mock-echo", "go")).await.unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::Upstream);
+    assert_eq!(refused.kind(), ErrorKind::Authentication);
+    assert_eq!(refused.body().blame, Blame::Upstream);
     assert!(!refused.message().contains("wrong-secret-key"), "{refused}");
 }
 

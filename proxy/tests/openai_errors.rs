@@ -2,7 +2,7 @@
 #![cfg(test)]
 
 use tollgate::dialects::upstream_error::decode_error;
-use tollgate_types::{Error, ErrorKind};
+use tollgate_types::{Blame, Error, ErrorKind};
 
 fn error(status: u16, headers: &[(&'static str, &str)], body: &str) -> Error {
     let headers =
@@ -13,7 +13,8 @@ fn error(status: u16, headers: &[(&'static str, &str)], body: &str) -> Error {
 #[test]
 fn errors_are_read_by_what_they_say() {
     use ErrorKind::{
-        ContentFiltered, ContextLength, NotFound, Overloaded, QuotaExceeded, RateLimited, Upstream,
+        Authentication, ContentFiltered, ContextLength, NotFound, Overloaded, QuotaExceeded,
+        RateLimited, Upstream,
     };
     let coded = |code: &str| {
         format!(r#"{{"error":{{"message":"m","type":"t","param":null,"code":"{code}"}}}}"#)
@@ -23,11 +24,11 @@ fn errors_are_read_by_what_they_say() {
         (429, coded("rate_limit_exceeded"), RateLimited, true),
         (400, coded("context_length_exceeded"), ContextLength, false),
         (400, coded("model_not_found"), NotFound, false),
-        (400, coded("invalid_api_key"), Upstream, false),
+        (400, coded("invalid_api_key"), Authentication, false),
         (400, coded("content_filter"), ContentFiltered, false),
         (400, r#"{"error":{"message":"This model's maximum context length is 10"}}"#.into(), ContextLength, false),
         (500, r#"{"message":"Service is overloaded"}"#.into(), Overloaded, true),
-        (401, r#"{"detail":"Unauthorized"}"#.into(), Upstream, false),
+        (401, r#"{"detail":"Unauthorized"}"#.into(), Authentication, false),
         (502, "<html>Bad Gateway</html>".into(), Upstream, true),
         (429, r#"[{"error":{"code":429,"message":"You exceeded your current quota","status":"RESOURCE_EXHAUSTED"}}]"#.into(), RateLimited, true),
     ];
@@ -42,6 +43,7 @@ fn errors_are_read_by_what_they_say() {
         r#"{"error":{"message":"Incorrect API key provided: sk-proj-123456789."}}"#,
     );
     assert!(!echo.message().contains("sk-proj"), "{echo}");
+    assert_eq!(echo.body().blame, Blame::Upstream, "it is not the caller's key");
 }
 
 #[test]

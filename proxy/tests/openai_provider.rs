@@ -121,7 +121,7 @@ async fn statuses_become_kinds_and_keys_stay_secret() {
     let (_mock, provider) = upstream().await;
     let cases = [
         (400, ErrorKind::InvalidRequest, false),
-        (401, ErrorKind::Upstream, false),
+        (401, ErrorKind::Authentication, false),
         (402, ErrorKind::QuotaExceeded, false),
         (404, ErrorKind::NotFound, false),
         (429, ErrorKind::RateLimited, true),

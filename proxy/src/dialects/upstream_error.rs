@@ -103,7 +103,6 @@ impl Said {
                 "{provider} refuses the key that the proxy uses for it, the operator has to check it: {message}"
             );
         }
-        let kind = if bad_key { ErrorKind::Upstream } else { kind };
         let header = |name: &str| headers?.get(name)?.to_str().ok();
         Error::new(kind, message).with(|body| {
             body.code = [self.code, self.kind].into_iter().find(|code| !code.is_empty());
@@ -115,17 +114,14 @@ impl Said {
             body.retry_after_ms = headers
                 .and_then(|headers| wait_ms(headers, kind))
                 .or_else(|| self.retry_delay.as_deref().and_then(millis));
-            if bad_key {
-                body.retryable = false;
-            }
             // The caller's own key, quota and permissions are not what failed here.
-            if matches!(kind, ErrorKind::PermissionDenied | ErrorKind::QuotaExceeded) {
+            if bad_key || matches!(kind, ErrorKind::PermissionDenied | ErrorKind::QuotaExceeded) {
                 body.blame = Blame::Upstream;
             }
         })
     }
 
-    /// The kind; `Authentication` stands for the proxy's own credential at the provider.
+    /// The kind; `Authentication` is of the proxy's own credential at the provider.
     fn class(&self, status: Option<u16>) -> ErrorKind {
         let code_status = self.code.parse().ok().filter(|n| (400..600).contains(n));
         let status = status.filter(|status| *status >= 400).or(code_status);

@@ -76,7 +76,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 pub(super) fn status_of(error: &Error) -> StatusCode {
     match error.kind() {
         // The operator's account at a provider is refused or used up: not the caller's.
-        ErrorKind::PermissionDenied if error.body().blame == Blame::Upstream => {
+        ErrorKind::PermissionDenied | ErrorKind::Authentication
+            if error.body().blame == Blame::Upstream =>
+        {
             StatusCode::BAD_GATEWAY
         }
         ErrorKind::InvalidRequest | ErrorKind::ContextLength => StatusCode::BAD_REQUEST,

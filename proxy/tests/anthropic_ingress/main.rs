@@ -133,7 +133,7 @@ async fn failures_have_anthropics_shape_before_and_within_a_stream() {
         ("anthropic/mock-status=429", 429, "rate_limit_error"),
         ("anthropic/mock-status=529", 503, "overloaded_error"),
         ("anthropic/mock-status=413", 413, "request_too_large"),
-        ("anthropic/mock-status=401", 502, "api_error"),
+        ("anthropic/mock-status=401", 502, "authentication_error"),
         ("openai/mock-status=400", 400, "invalid_request_error"),
         ("nobody/model", 404, "not_found_error"),
     ] {

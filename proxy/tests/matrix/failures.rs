@@ -17,7 +17,11 @@ const FAILURES: [(&str, u16, [&str; 4]); 6] = [
         429,
         ["rate_limit_exceeded", "rate_limit_error", "RESOURCE_EXHAUSTED", "rate_limited"],
     ),
-    ("status=401", 502, ["", "api_error", "INTERNAL", "upstream"]),
+    (
+        "status=401",
+        502,
+        ["invalid_api_key", "authentication_error", "UNAUTHENTICATED", "authentication"],
+    ),
     ("status=500", 502, ["", "api_error", "INTERNAL", "upstream"]),
     ("status=503", 503, ["", "overloaded_error", "UNAVAILABLE", "overloaded"]),
     (

@@ -173,7 +173,7 @@ async fn a_call_that_fails_before_it_begins_costs_nothing_and_has_its_entry() {
         ("mock-status=429,retry_after=7", 429, "rate_limited"),
         ("mock-status=400", 400, "invalid_request"),
         ("mock-status=404", 404, "not_found"),
-        ("mock-status=401", 502, "upstream"),
+        ("mock-status=401", 502, "authentication"),
         ("mock-status=402", 502, "quota_exceeded"),
         ("mock-html", 502, "protocol"),
     ];
