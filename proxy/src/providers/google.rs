@@ -5,11 +5,10 @@
 //! and goes out as `x-goog-api-key`.
 
 use http::HeaderMap;
-use reqwest::Url;
 use std::{borrow::Cow, sync::Arc};
 use tollgate_types::{
-    BoxFuture, EmbedRequest, EmbedResponse, Error, ErrorKind, EventStream, GenerateRequest,
-    GenerateResponse, ModelInfo, Provider, Result,
+    BoxFuture, EmbedRequest, EmbedResponse, Error, EventStream, GenerateRequest, GenerateResponse,
+    ModelInfo, Provider, Result,
 };
 
 use super::http::{
@@ -70,15 +69,10 @@ impl Google {
     /// # Errors
     /// `invalid_request` for a base URL or key that cannot be sent, or when the base URL is https
     /// and the system has no certificates.
-    pub fn new(mut options: HttpOptions) -> Result<Self> {
-        if let Ok(mut base) = Url::parse(&options.base_url)
-            && base.path() == "/"
-        {
-            let is_vertex = base.host_str().is_some_and(|host| host.ends_with(VERTEX));
-            base.set_path(if is_vertex { "/v1/publishers/google" } else { "/v1beta" });
-            options.base_url = base.into();
-        }
-        let transport = Transport::new(&options)?;
+    pub fn new(options: HttpOptions) -> Result<Self> {
+        let is_vertex = options.base_url.contains(VERTEX);
+        let usual = if is_vertex { "/v1/publishers/google" } else { "/v1beta" };
+        let transport = Transport::new(&options.with_usual_path(usual))?;
         let is_vertex = transport.host().ends_with(VERTEX);
         let platform = if is_vertex { Platform::Vertex } else { Platform::Gemini };
         Ok(Self { name: options.name.into(), platform, transport })
@@ -114,11 +108,7 @@ impl Google {
         for texts in request.input.chunks(TEXTS_AT_ONCE) {
             let some = EmbedRequest { input: texts.to_vec(), ..request.clone() };
             let more = self.some_vectors(&some, deadline).await?;
-            let (asked, came) = (texts.len(), more.vectors.len());
-            if asked != came {
-                let message = format!("{} sent {came} vectors for {asked} texts", self.name);
-                return Err(Error::new(ErrorKind::Protocol, message));
-            }
+            self.transport.check_count(texts, &more)?;
             answer.vectors.extend(more.vectors);
             answer.usage.add(&more.usage);
         }

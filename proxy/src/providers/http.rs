@@ -18,8 +18,8 @@ use answer::Answer;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::{borrow::Cow, fmt, time::Duration};
 use tollgate_types::{
-    CallOptions, Error, EventStream, GenerateResponse, Original, Result, Secret, StreamEvent,
-    Warning, events_of,
+    CallOptions, EmbedResponse, Error, ErrorKind, EventStream, GenerateResponse, Original, Result,
+    Secret, StreamEvent, Warning, events_of,
 };
 
 /// How a host is reached.
@@ -197,6 +197,18 @@ impl Transport {
             events.insert(0, StreamEvent::Verbatim { data, closing: true });
         }
         Ok(EventStream::of_events(events))
+    }
+
+    /// One vector belongs to each text.
+    ///
+    /// # Errors
+    /// `protocol` when the provider sent more or fewer.
+    pub(super) fn check_count(&self, texts: &[String], answer: &EmbedResponse) -> Result<()> {
+        let (asked, came) = (texts.len(), answer.vectors.len());
+        if asked == came {
+            return Ok(());
+        }
+        Err(self.error(ErrorKind::Protocol, &format!("sent {came} vectors for {asked} texts")))
     }
 
     /// As [`Transport::open`], folded.

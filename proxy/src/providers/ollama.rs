@@ -4,8 +4,8 @@ use futures_util::StreamExt;
 use http::HeaderMap;
 use std::sync::Arc;
 use tollgate_types::{
-    BoxFuture, CallOptions, EmbedRequest, EmbedResponse, Error, ErrorKind, EventStream,
-    GenerateRequest, GenerateResponse, ModelInfo, Provider, Result,
+    BoxFuture, CallOptions, EmbedRequest, EmbedResponse, ErrorKind, EventStream, GenerateRequest,
+    GenerateResponse, ModelInfo, Provider, Result,
 };
 
 use super::http::{
@@ -122,11 +122,7 @@ impl Ollama {
         let body = self.post("embed", body, &request.options).await?;
         let answer = decode_embed_reply(&body, &self.name)
             .map_err(|error| self.transport.without_key(error))?;
-        let (asked, came) = (request.input.len(), answer.vectors.len());
-        if asked != came {
-            let message = format!("{} sent {came} vectors for {asked} texts", self.name);
-            return Err(Error::new(ErrorKind::Protocol, message));
-        }
+        self.transport.check_count(&request.input, &answer)?;
         Ok(answer)
     }
 

@@ -3,8 +3,8 @@
 use ::http::HeaderMap;
 use std::{borrow::Cow, sync::Arc};
 use tollgate_types::{
-    BoxFuture, EmbedRequest, EmbedResponse, Error, ErrorKind, EventStream, GenerateRequest,
-    GenerateResponse, ModelInfo, Provider, Result,
+    BoxFuture, EmbedRequest, EmbedResponse, EventStream, GenerateRequest, GenerateResponse,
+    ModelInfo, Provider, Result,
 };
 
 use super::http::{
@@ -151,11 +151,7 @@ impl OpenAi {
         let body = self.transport.whole(response, deadline).await?;
         let answer = decode_embed_reply(&body, &self.name)
             .map_err(|error| self.transport.without_key(error))?;
-        let (asked, came) = (request.input.len(), answer.vectors.len());
-        if asked != came {
-            let message = format!("{} sent {came} vectors for {asked} texts", self.name);
-            return Err(Error::new(ErrorKind::Protocol, message));
-        }
+        self.transport.check_count(&request.input, &answer)?;
         Ok(answer)
     }
 
