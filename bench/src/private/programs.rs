@@ -14,9 +14,11 @@ pub(super) fn postgres() -> io::Result<PathBuf> {
     let versions = std::fs::read_dir(POSTGRES_VERSIONS).into_iter().flatten().flatten();
     let mut versions: Vec<PathBuf> = versions.map(|version| version.path()).collect();
     versions.sort_by_key(|path| std::cmp::Reverse(major(path)));
-    let folders = versions.iter().map(|version| version.join("bin")).chain(on_path());
-    let complete = |folder: &PathBuf| ["postgres", "initdb"].map(|n| folder.join(n).is_file());
-    let found = folders.filter(|folder| complete(folder) == [true, true]).next();
+    let mut folders = versions.iter().map(|version| version.join("bin")).chain(on_path());
+    let is_complete = |folder: &PathBuf| {
+        ["postgres", "initdb"].iter().all(|program| folder.join(program).is_file())
+    };
+    let found = folders.find(is_complete);
     found.ok_or_else(|| missing("postgres and initdb"))
 }
 
