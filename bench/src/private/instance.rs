@@ -35,8 +35,12 @@ impl Instance {
         if let Some(user) = programs::unprivileged()? {
             chown(folder.path(), Some(user.id), Some(user.group))?;
         }
-        let mut keeper = Command::new("sh");
-        keeper.args(["-c", KEEPER, "keeper"]).arg(folder.path()).arg(signal);
+        let mut keeper = Command::new("/bin/sh");
+        keeper
+            .env("PATH", "/usr/bin:/bin")
+            .args(["-c", KEEPER, "keeper"])
+            .arg(folder.path())
+            .arg(signal);
         keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         // A group of its own: Ctrl-C ends the tests, and not who cleans up after them.
         let keeper = keeper.current_dir("/").process_group(0).spawn()?;
@@ -64,6 +68,12 @@ impl Instance {
             command.uid(user.id).gid(user.group);
         }
         Ok(command)
+    }
+
+    /// Why a program did not start: the folder may be closed to the user who runs it.
+    pub(super) fn explain(&self, error: &io::Error) -> io::Error {
+        let folder = self.folder.display();
+        io::Error::new(error.kind(), format!("{error}, in {folder}, which TMPDIR moves"))
     }
 
     /// A file of the folder that only the server reads.
@@ -108,7 +118,7 @@ impl Instance {
         }
         let log = File::options().create(true).append(true).open(self.log_file())?;
         command.stdout(log.try_clone()?).stderr(log).process_group(0);
-        let server = command.spawn()?;
+        let server = command.spawn().map_err(|error| self.explain(&error))?;
         fs::write(self.processes(), format!("{}\n", server.id()))?;
         self.server = Some(server);
         shell::until("the server is ready", async || {
