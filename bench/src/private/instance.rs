@@ -223,3 +223,45 @@ fn free_port() -> io::Result<u16> {
     let none = || io::Error::other(format!("no port of {PORTS:?} is free on 127.0.0.1"));
     ports.into_iter().find(free).ok_or_else(none)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Command, Instance, TRIES, io, shell};
+    use std::{cell::RefCell, path::Path};
+
+    /// A server that finds so many ports taken; returns the ports that it was given.
+    async fn start(instance: &mut Instance, taken: usize) -> (io::Result<()>, Vec<u16>) {
+        let ports = RefCell::new(Vec::new());
+        let command = |instance: &Instance, port| {
+            ports.borrow_mut().push(port);
+            let busy = ports.borrow().len() <= taken;
+            let script = if busy { "echo Address already in use; exit 1" } else { "exec cat" };
+            let mut command: Command = instance.command(Path::new("/bin/sh"))?;
+            command.args(["-c", script]).stdin(std::process::Stdio::piped());
+            Ok(command)
+        };
+        let ready = async |_: &Instance| Ok(ports.borrow().len() > taken);
+        let started = instance.start(command, ready).await;
+        (started, ports.into_inner())
+    }
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_is_changed() {
+        let mut instance = Instance::new("test", "KILL").unwrap();
+        let (started, ports) = start(&mut instance, 2).await;
+        started.unwrap();
+        assert_eq!(ports.len(), 3);
+        assert_eq!(instance.port(), ports[2]);
+        assert!(!shell::has_ended(instance.id().unwrap()));
+
+        let mut unlucky = Instance::new("test", "KILL").unwrap();
+        let (started, ports) = start(&mut unlucky, usize::MAX).await;
+        let error = started.unwrap_err().to_string();
+        assert!(error.contains("does not start: Address already in use"), "{error}");
+        assert_eq!(ports.len(), TRIES);
+
+        let folders = [&instance, &unlucky].map(|instance| instance.folder().to_owned());
+        drop((instance, unlucky));
+        assert!(!folders.iter().any(|folder| folder.exists()));
+    }
+}
