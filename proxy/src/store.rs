@@ -14,6 +14,8 @@ mod lock;
 mod nodes;
 mod open;
 mod reports;
+#[cfg(test)]
+pub(crate) mod testing;
 mod tokens;
 
 pub use accounts::{Account, KeyRow, UserRow};
