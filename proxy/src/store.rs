@@ -86,7 +86,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be opened again.
     pub async fn books(&self) -> Result<Books, StoreError> {
-        Ok(Books::new(self.options.connect().await?, self.options.clone()))
+        Books::open(self.options.clone()).await
     }
 
     /// Claims the database for one server, where only one may use it; see [`ServerLock`].

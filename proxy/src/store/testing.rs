@@ -1,6 +1,6 @@
 //! Stores for tests, each on either engine, and what tests do behind the ledger's back.
 
-use super::{Patience, Place, Store, engine::on};
+use super::{Books, Patience, Place, Store, engine::on};
 use sqlx::{AssertSqlSafe, Row};
 pub(crate) use tollgate_bench::{
     on_both_engines,
@@ -43,5 +43,13 @@ impl Store {
     pub(crate) async fn declare_dead(&self, node: &str) {
         let statement = format!("update nodes set expires_ms = 1 where id = '{node}'");
         assert_eq!(self.tamper(&statement).await, 1, "no server {node}");
+    }
+}
+
+impl Books {
+    /// Runs a statement of the test's own on the connection that moves money.
+    pub(crate) async fn tamper(&mut self, statement: &str) {
+        let statement = AssertSqlSafe(statement.to_owned());
+        on!(&mut self.link, db => drop(sqlx::query(statement).execute(&mut *db).await.unwrap()));
     }
 }

