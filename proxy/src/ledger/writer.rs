@@ -161,12 +161,27 @@ impl Writer {
             Ok::<_, StoreError>((database_ms, swept))
         };
         match tokio::time::timeout(NO_ANSWER, alive).await {
-            Ok(Ok((database_ms, swept))) => report(database_ms.saturating_sub(now_ms), swept),
+            Ok(Ok((database_ms, swept))) => {
+                report(database_ms.saturating_sub(now_ms), swept);
+                self.more_to_sweep(swept);
+            }
             Ok(Err(error)) => {
                 tracing::warn!(%error, "this server cannot say that it lives");
                 self.books.recover().await;
             }
             Err(_) => self.books.abandon(),
+        }
+    }
+
+    /// A whole batch was swept, so there is more: the next one follows the messages that wait now.
+    fn more_to_sweep(&mut self, swept: usize) {
+        if swept < BATCH {
+            return;
+        }
+        if let Some(pulse) = &mut self.pulse
+            && let Some(overdue) = pulse.last.checked_sub(pulse.every)
+        {
+            pulse.last = overdue;
         }
     }
 

@@ -9,6 +9,8 @@ pub(super) mod json;
 mod rollups;
 mod windows;
 
+#[cfg(test)]
+pub(super) use holds::shares_of;
 pub(super) use holds::shares_text;
 pub use holds::{NewHold, OpenHold, Share};
 pub use rollups::{RollupKey, RollupRow};
