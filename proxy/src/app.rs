@@ -9,7 +9,7 @@ use crate::{
     ingress::{Front, Readiness},
     ledger::Ledger,
     limits::Limits,
-    prices::PriceList,
+    prices::{PriceList, Prices},
     providers::ProviderError,
     registry::Registry,
     store::{Patience, ServerLock, Store, StoreError},
@@ -85,6 +85,7 @@ impl App {
         let registry = Registry::of(config);
         registry.check().map_err(|e| system(&e))?;
         let prices = PriceList::new(&config.prices).map_err(|e| system(&e))?.or_listed(registry);
+        let prices = Arc::new(Prices::new(prices, Arc::clone(&clock)));
         let ledger = Ledger::open(store.clone(), Arc::clone(&clock), &tasks).await?;
         let catalog = catalog.await?;
         let limits = Limits::new(config.limits.max_concurrent);

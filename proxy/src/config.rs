@@ -16,7 +16,7 @@ pub use environment::Environment;
 pub use file::ConfigError;
 pub use limits::Limits;
 pub use models::ModelEntry;
-pub use prices::{Amounts, LongContext, PriceEntry};
+pub use prices::{Amounts, LongContext, PriceEntry, PriceError, read_prices, write_prices};
 pub use providers::{GpuLayers, LoadedModel, OpenaiApi, ProviderEntry, ProviderKind};
 pub use server::Server;
 pub use store::StoreSettings;
@@ -47,7 +47,6 @@ impl Config {
         self.server.validate()?;
         self.store.validate()?;
         providers::validate(&self.providers)?;
-        models::validate(&self.models, &self.providers)?;
-        prices::validate(&self.prices)
+        models::validate(&self.models, &self.providers)
     }
 }

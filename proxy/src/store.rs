@@ -9,6 +9,7 @@ mod budgets;
 mod entries;
 mod error;
 mod lock;
+mod prices;
 mod reports;
 mod tokens;
 
@@ -20,6 +21,7 @@ pub use budgets::{BudgetRow, Counters};
 pub use entries::EntryRow;
 pub use error::StoreError;
 pub use lock::ServerLock;
+pub use prices::PriceRow;
 pub use reports::{GroupRow, NamedEntry, UsageFilter};
 pub use tokens::Tokens;
 
