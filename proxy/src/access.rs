@@ -12,7 +12,7 @@ mod verify;
 pub use caller::{Caller, Role};
 pub use issue::{IssueError, IssuedKey, KeyOrder, issue_key};
 pub use key::{ApiKey, KeyParts};
-pub use permissions::{Pattern, Permissions};
+pub use permissions::{Pattern, Permissions, fits};
 pub use verify::{Access, AuthError};
 
 use std::sync::Arc;
@@ -46,6 +46,7 @@ pub struct Denied {
 pub struct Permit {
     caller: Arc<Caller>,
     targets: Vec<Target>,
+    features: Vec<Feature>,
 }
 
 impl Permit {
@@ -57,6 +58,11 @@ impl Permit {
     /// What the request may be sent to, in order of preference; never empty.
     pub fn targets(&self) -> &[Target] {
         &self.targets
+    }
+
+    /// What the request does with the model.
+    pub fn features(&self) -> &[Feature] {
+        &self.features
     }
 }
 
@@ -90,7 +96,8 @@ pub fn authorize(
     if permitted.is_empty() {
         return Err(denied(first_refusal.unwrap_or_else(|| "model".to_owned())));
     }
-    Ok(Permit { caller: Arc::clone(caller), targets: permitted })
+    let features = features.to_vec();
+    Ok(Permit { caller: Arc::clone(caller), targets: permitted, features })
 }
 
 /// The permission that a target asks for and the caller lacks.

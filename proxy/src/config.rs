@@ -4,6 +4,7 @@
 
 mod environment;
 mod file;
+mod ledger;
 mod limits;
 mod models;
 mod prices;
@@ -14,6 +15,7 @@ mod suggest;
 
 pub use environment::Environment;
 pub use file::ConfigError;
+pub use ledger::LedgerSettings;
 pub use limits::Limits;
 pub use models::ModelEntry;
 pub use prices::{Amounts, LongContext, PriceEntry, PriceError, read_prices, write_prices};
@@ -31,6 +33,8 @@ pub struct Config {
     pub server: Server,
     /// Where the books are kept.
     pub store: StoreSettings,
+    /// The books.
+    pub ledger: LedgerSettings,
     /// Limits of the whole server.
     pub limits: Limits,
     /// Upstreams, in the order in which they are asked.
@@ -46,6 +50,7 @@ impl Config {
     fn validate(&self) -> Result<(), String> {
         self.server.validate()?;
         self.store.validate()?;
+        self.ledger.validate()?;
         providers::validate(&self.providers)?;
         models::validate(&self.models, &self.providers)
     }

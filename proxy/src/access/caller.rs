@@ -1,7 +1,7 @@
 //! Who asks, after the credential was verified.
 
 use super::{Permissions, Target};
-use crate::store::{Account, StoreError};
+use crate::store::{Account, Owner, StoreError};
 use std::str::FromStr;
 use tollgate_types::Feature;
 
@@ -45,6 +45,9 @@ pub struct Caller {
     role: Role,
     rate_per_minute: Option<u32>,
     permissions: Vec<Permissions>,
+    team_id: Option<String>,
+    owners: Vec<Owner>,
+    refuses_overrun: bool,
 }
 
 impl Caller {
@@ -53,8 +56,10 @@ impl Caller {
         let role = |text: &str| Role::from_str(text).map_err(StoreError::Row);
         let admin =
             role(&account.key.role)? == Role::Admin && role(&account.user.role)? == Role::Admin;
-        let permissions = [&account.user.permissions, &account.key.permissions]
+        let keys = || account.ancestors.iter().chain([&account.key]);
+        let permissions = [&account.user.permissions]
             .into_iter()
+            .chain(keys().map(|key| &key.permissions))
             .map(|json| serde_json::from_str(json))
             .collect::<Result<_, _>>()?;
         Ok(Self {
@@ -64,6 +69,9 @@ impl Caller {
             role: if admin { Role::Admin } else { Role::Member },
             rate_per_minute: account.key.rate_per_minute.and_then(|n| u32::try_from(n).ok()),
             permissions,
+            team_id: account.user.team_id.clone(),
+            owners: account.owners(),
+            refuses_overrun: keys().any(|key| key.overrun == "refuse"),
         })
     }
 
@@ -76,6 +84,12 @@ impl Caller {
             role,
             rate_per_minute: None,
             permissions: permissions.to_vec(),
+            team_id: None,
+            owners: vec![
+                Owner { kind: "user", id: "user".to_owned() },
+                Owner { kind: "key", id: "key".to_owned() },
+            ],
+            refuses_overrun: false,
         }
     }
 
@@ -102,6 +116,21 @@ impl Caller {
     /// Requests a minute; absent: no limit.
     pub fn rate_per_minute(&self) -> Option<u32> {
         self.rate_per_minute
+    }
+
+    /// The user's team.
+    pub fn team_id(&self) -> Option<&str> {
+        self.team_id.as_deref()
+    }
+
+    /// Everyone who pays for the caller's calls, from the organisation down to the key.
+    pub fn owners(&self) -> &[Owner] {
+        &self.owners
+    }
+
+    /// Whether an answer that a budget cannot pay for in full is refused rather than shortened.
+    pub fn refuses_overrun(&self) -> bool {
+        self.refuses_overrun
     }
 
     pub(super) fn allows_provider(&self, provider: &str) -> bool {

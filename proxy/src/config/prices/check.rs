@@ -112,8 +112,9 @@ fn check_fee(fee: &str, text: &str) -> Result<(), PriceError> {
         return Err(PriceError::new(field, message));
     }
     if !KNOWN_FEES.contains(&fee) {
-        let near = |known: &&&str| known.len() > 3 && strsim::damerau_levenshtein(fee, known) <= 2;
-        if let Some(known) = KNOWN_FEES.iter().find(near) {
+        let distance = |known: &&str| (strsim::damerau_levenshtein(fee, known), *known);
+        let near = KNOWN_FEES.iter().filter(|known| known.len() > 3).map(distance).min();
+        if let Some((_, known)) = near.filter(|(distance, _)| *distance <= 2) {
             let message = format!("no tool is called {fee:?}, did you mean {known:?}?");
             return Err(PriceError::new(field, message));
         }
