@@ -90,12 +90,9 @@ impl App {
         registry.check().map_err(|e| system(&e))?;
         let lease = Duration::from_secs(config.ledger.lease_seconds);
         let prices = PriceList::new(&config.prices).map_err(|e| system(&e))?.or_listed(registry);
-<<<<<<< HEAD
         let prices = Arc::new(Prices::new(prices, Arc::clone(&clock)));
-        let ledger = Ledger::open(store.clone(), Arc::clone(&clock), &tasks).await?;
-=======
+        prices.follow(store.clone(), &tasks).await?;
         let ledger = Ledger::open(store.clone(), Arc::clone(&clock), &tasks, lease).await?;
->>>>>>> main
         let catalog = catalog.await?;
         let limits = Limits::new(config.limits.max_concurrent);
         let once = Arc::default();

@@ -4,11 +4,13 @@
 //! Prices come from the database, the configuration and the vendors' lists. Every entry keeps the
 //! price that it was made with, and its name: a change never prices an entry again.
 
+pub mod changes;
 mod fees;
 mod list;
 mod live;
 mod quote;
 mod rates;
+pub mod recompute;
 mod stored;
 
 pub use fees::FeeBounds;

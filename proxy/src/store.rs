@@ -28,7 +28,7 @@ pub use error::StoreError;
 pub use lock::ServerLock;
 pub use nodes::NodeRow;
 pub use open::{Patience, Place};
-pub use prices::PriceRow;
+pub use prices::{CostPlace, CostRow, PriceMark, PriceRow};
 pub use reports::{GroupRow, NamedEntry, UsageFilter};
 pub use tokens::Tokens;
 

@@ -21,9 +21,9 @@ impl FeeBounds {
         self.tools.push(fees.iter().map(|(fee, _)| (*fee).to_owned()).collect());
     }
 
-    /// The most calls of a tool, by its fee.
-    pub fn most(&self, fee: &str) -> u64 {
-        self.calls.get(fee).copied().unwrap_or_default()
+    /// The most calls of a tool that the request offers, by its fee.
+    pub fn most(&self, fee: &str) -> Option<u64> {
+        self.calls.get(fee).copied()
     }
 
     /// Calls at most, by the name of the fee.

@@ -74,12 +74,12 @@ impl Quote {
         targets.filter_map(|(target, rates)| rates.is_none().then_some(target))
     }
 
-    /// The first tool of the provider's without a price, and the target that has none for it: its
-    /// calls cannot be charged to a cost budget.
-    pub fn unpriced_tool(&self) -> Option<(&Target, &str)> {
+    /// Targets that have no price for a tool of the provider's, and the tool: its calls cannot be
+    /// charged to a cost budget.
+    pub fn unpriced_tools(&self) -> impl Iterator<Item = (&Target, &str)> {
         let targets = self.permit.targets().iter().zip(&self.rates);
         let priced = targets.filter_map(|(target, rates)| Some((target, rates.as_ref()?)));
-        priced.into_iter().find_map(|(target, rates)| Some((target, self.fees.unpriced(rates)?)))
+        priced.filter_map(|(target, rates)| Some((target, self.fees.unpriced(rates)?)))
     }
 
     /// What tools and time can cost at most, in millionths of nano-dollars.
@@ -195,13 +195,13 @@ mod tests {
             bounds.add(fees);
             quote.clone().with_fees(bounds)
         };
-        assert_eq!(quote.unpriced_tool(), None);
+        assert_eq!(quote.unpriced_tools().next(), None);
         let either = with(&[("google_search", 32), ("grounded_prompt", 1)]);
-        assert_eq!(either.unpriced_tool(), None);
+        assert_eq!(either.unpriced_tools().next(), None);
         // 35 dollars a thousand: three and a half cents, and two tokens.
         assert_eq!(either.amount(Resource::Cost, 1), 35_000_000 + 2_000);
         let searched = with(&[("web_search", 32)]);
-        let (target, tool) = searched.unpriced_tool().unwrap();
+        let (target, tool) = searched.unpriced_tools().next().unwrap();
         assert_eq!((target.to_string().as_str(), tool), ("p/m", "web_search"));
     }
 

@@ -112,8 +112,9 @@ fn check_fee(fee: &str, text: &str) -> Result<(), PriceError> {
         return Err(PriceError::new(field, message));
     }
     if !KNOWN_FEES.contains(&fee) {
-        let distance = |known: &&str| (strsim::damerau_levenshtein(fee, known), *known);
-        let near = KNOWN_FEES.iter().filter(|known| known.len() > 3).map(distance).min();
+        let distance = |known: &'static str| (strsim::damerau_levenshtein(fee, known), known);
+        let long = KNOWN_FEES.into_iter().filter(|known| known.len() > 3);
+        let near = long.map(distance).min();
         if let Some((_, known)) = near.filter(|(distance, _)| *distance <= 2) {
             let message = format!("no tool is called {fee:?}, did you mean {known:?}?");
             return Err(PriceError::new(field, message));

@@ -106,18 +106,18 @@ mod tests {
             (json!({"type": "web_search", "max_uses": -3}), "web_search", ASSUMED_CALLS),
         ] {
             let bounds = bounds(json!([hosted(config.clone())]), none.clone());
-            assert_eq!(bounds.most(fee), calls, "{config}");
+            assert_eq!(bounds.most(fee), Some(calls), "{config}");
         }
         let twice = bounds(
             json!([hosted(json!({"type": "web_search", "max_uses": 2}))]),
             json!({"choices": 3}),
         );
-        assert_eq!(twice.most("web_search"), 6);
+        assert_eq!(twice.most("web_search"), Some(6));
         let limited = bounds(
             json!([hosted(json!({"type": "file_search"}))]),
             json!({"extras": {"openai": {"max_tool_calls": 5}}}),
         );
-        assert_eq!(limited.most("file_search"), 5);
+        assert_eq!(limited.most("file_search"), Some(5));
     }
 
     #[test]
