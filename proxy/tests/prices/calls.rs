@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 /// A thousand nano-dollars a token, a cent a search.
 const SEARCHED: &str = "[[prices]]\nmodel = \"claude/*\"\ninput = \"1\"\noutput = \"1\"\n\
-    cache_read = \"0.1\"\ntools = { web_search = \"10\" }\n";
+    cache_read = \"0.1\"\ntools = { web_search = \"10\" }\n\
+    [[models]]\nname = \"claude/m\"\ncontext_window = 2000\n";
 /// As much without the search.
 const PLAIN: &str = "[[prices]]\nmodel = \"claude/*\"\ninput = \"1\"\noutput = \"1\"\n";
 /// A millionth of a dollar for a millisecond, at most one second of them; tokens are free.
@@ -56,6 +57,9 @@ async fn a_budget_that_cannot_pay_for_the_searches_refuses_them() {
     let (status, body) = desk.search("tokens=4").await;
     assert_eq!(status, StatusCode::PAYMENT_REQUIRED, "three searches and no token: {body}");
     assert_eq!(desk.mock.served(), 0);
+    // Two thousand tokens of results fit the prompt, and some hold the request itself.
+    let desk = Desk::start(Books::Sqlite, SEARCHED, Some(3 * SEARCH + 5_000_000)).await;
+    assert_eq!(desk.search("tokens=4").await.0, StatusCode::OK);
 }
 
 #[tokio::test]
