@@ -34,7 +34,10 @@ async fn a_search_of_the_provider_is_charged_and_the_entry_names_its_price() {
     let version = entry.price_version.unwrap();
     assert!(version.starts_with("file:"), "{version}");
     let price: Value = serde_json::from_str(&entry.price.unwrap()).unwrap();
-    assert_eq!((&price["version"], &price["tools"]["web_search"]), (&json!(version), &json!(10 * DOLLAR)));
+    assert_eq!(
+        (&price["version"], &price["tools"]["web_search"]),
+        (&json!(version), &json!(10 * DOLLAR))
+    );
 }
 
 #[tokio::test]

@@ -89,7 +89,7 @@ struct When {
 }
 
 impl When {
-    fn from_ms(&self) -> Result<Option<i64>, Failure> {
+    fn begin_ms(&self) -> Result<Option<i64>, Failure> {
         let Some(text) = &self.from else { return Ok(None) };
         let now_ms = SystemClock.now_ms();
         if let Some(span) = report::span_ms(text) {
@@ -130,7 +130,7 @@ pub(super) async fn set(order: Set, store: &Store) -> Result<(), Failure> {
         source: order.source,
         ..PriceEntry::default()
     };
-    let set = changes::set(store, &SystemClock, &[entry], order.when.from_ms()?).await?;
+    let set = changes::set(store, &SystemClock, &[entry], order.when.begin_ms()?).await?;
     tell(&set, &order.format)
 }
 
@@ -138,7 +138,7 @@ pub(super) async fn import(order: Import, store: &Store) -> Result<(), Failure> 
     let text = std::fs::read_to_string(&order.file)
         .map_err(|error| Failure::new(format!("{}: {error}", order.file.display())))?;
     let entries = read_prices(&order.file, &text)?;
-    let set = changes::set(store, &SystemClock, &entries, order.when.from_ms()?).await?;
+    let set = changes::set(store, &SystemClock, &entries, order.when.begin_ms()?).await?;
     tell(&set, &order.format)
 }
 
