@@ -2,6 +2,7 @@
 //! set up before a server runs, and beside one that does.
 
 mod amounts;
+mod behalf;
 mod budgets;
 mod config;
 mod keys;
@@ -50,7 +51,6 @@ failure_of!(
     crate::access::IssueError,
     crate::config::ConfigError,
     crate::ledger::report::ReportError,
-    crate::prices::changes::PriceChangeError,
     crate::providers::ProviderError,
     crate::store::StoreError,
     models::PullError,

@@ -3,7 +3,11 @@
 mod set;
 mod shown;
 
-use super::{Failure, output};
+use super::{
+    Failure,
+    behalf::{Once, office},
+    output,
+};
 use crate::{
     clock::{Clock, SystemClock},
     config::Config,
@@ -16,7 +20,6 @@ use crate::{
     store::Store,
 };
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::json;
 use tollgate_types::NanoUsd;
 
 #[derive(Debug, Subcommand)]
@@ -49,6 +52,8 @@ pub(super) enum Prices {
     Remove {
         /// The name, as it was set.
         model: String,
+        #[command(flatten)]
+        once: Once,
         #[command(flatten)]
         format: output::Format,
     },
@@ -109,11 +114,12 @@ pub(super) async fn run(command: Prices, config: &Config, store: &Store) -> Resu
         }
         Prices::Set(order) => set::set(*order, store).await,
         Prices::Import(order) => set::import(order, store).await,
-        Prices::Remove { model, format } => {
-            let ended = changes::remove(store, &SystemClock, &model).await?;
+        Prices::Remove { model, once, format } => {
+            let removed = office(store).remove_prices(&once.mandate()?, &model).await?;
+            let ended = removed.ended;
             let told =
                 format!("{ended} prices of {model} are taken back; what was used keeps them");
-            format.tell(&told, &json!({"model": model, "ended": ended}))
+            format.tell(&told, &removed)
         }
         Prices::History { model, json } => history(store, model.as_deref(), json).await,
         Prices::Recompute(order) => again(order, config, store).await,
@@ -154,7 +160,7 @@ async fn history(store: &Store, model: Option<&str>, json: bool) -> Result<(), F
             output::moment(version.effective_ms),
             amount(|price| &price.input),
             amount(|price| &price.output),
-            version.state.to_owned(),
+            version.state.as_str().to_owned(),
             version.version.clone(),
         ]
     });

@@ -1,4 +1,4 @@
-//! What an operator does to the prices of the database: the same for the command and the API.
+//! Prices of the database as an operator sets and sees them.
 
 use super::{PriceList, stored};
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
     ids::new_id,
     store::{PriceRow, Store, StoreError},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
 /// Most prices of one answer.
@@ -32,19 +32,39 @@ pub enum PriceChangeError {
         "prices cannot begin in the past: what was used then keeps the price that it was made with; leave the time out to begin now"
     )]
     Past,
-    /// There is no such price.
-    #[error("no price is set for {0:?}: `tollgate prices list` shows those that are")]
-    Unknown(String),
     /// A price cannot be written.
     #[error("a price cannot be written: {0}")]
     Text(#[from] serde_json::Error),
-    /// The database failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+}
+
+/// Whether a price that was set counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PriceState {
+    /// It counts now.
+    InForce,
+    /// It will.
+    Future,
+    /// Another one has begun since.
+    Replaced,
+    /// It was taken back.
+    Ended,
+}
+
+impl PriceState {
+    /// As JSON has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InForce => "in_force",
+            Self::Future => "future",
+            Self::Replaced => "replaced",
+            Self::Ended => "ended",
+        }
+    }
 }
 
 /// A price that was set at some time.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PriceVersion {
     /// Its name in entries: `db:` and an id.
     pub version: String,
@@ -54,24 +74,23 @@ pub struct PriceVersion {
     pub created_ms: i64,
     /// When it was taken back.
     pub ended_ms: Option<i64>,
-    /// `in_force`, `future`, `replaced` or `ended`.
-    pub state: &'static str,
+    /// Whether it counts.
+    pub state: PriceState,
     /// The price; absent when it cannot be read.
     pub price: Option<PriceEntry>,
     /// What it is for: `provider/model`, or the beginning of such names and a `*`.
     pub model: String,
 }
 
-/// Sets prices from now on, or from a moment to come. Entries keep what they were made with.
+/// The rows of prices that begin now, or at a moment to come.
 ///
 /// # Errors
-/// When any of them is wrong: then none is set.
-pub async fn set(
-    store: &Store,
-    clock: &dyn Clock,
+/// When any of them is wrong.
+pub fn rows_of(
     entries: &[PriceEntry],
     from_ms: Option<i64>,
-) -> Result<Vec<PriceVersion>, PriceChangeError> {
+    clock: &dyn Clock,
+) -> Result<Vec<PriceRow>, PriceChangeError> {
     let now_ms = clock.now_ms();
     if from_ms.is_some_and(|from_ms| from_ms < now_ms) {
         return Err(PriceChangeError::Past);
@@ -89,24 +108,7 @@ pub async fn set(
         let (id, entry) = (new_id(clock), serde_json::to_string(entry)?);
         rows.push(PriceRow { id, model, entry, effective_ms, created_ms: now_ms, ended_ms: None });
     }
-    store.insert_prices(&rows).await?;
-    Ok(versions(&rows, now_ms))
-}
-
-/// Takes back the prices that are set for a name, also those of the future: the configuration's or
-/// the vendor's count again. Returns how many there were.
-///
-/// # Errors
-/// When there is none.
-pub async fn remove(
-    store: &Store,
-    clock: &dyn Clock,
-    model: &str,
-) -> Result<u64, PriceChangeError> {
-    match store.end_prices(model, clock.now_ms()).await? {
-        0 => Err(PriceChangeError::Unknown(model.to_owned())),
-        ended => Ok(ended),
-    }
+    Ok(rows)
 }
 
 /// Prices that were ever set in the database, for one name or for all, the newest first.
@@ -132,20 +134,21 @@ pub async fn list_at(store: &Store, base: &PriceList, at_ms: i64) -> Result<Pric
     Ok(base.and_set(&store.prices_at(at_ms).await?, at_ms))
 }
 
-fn versions(rows: &[PriceRow], now_ms: i64) -> Vec<PriceVersion> {
+/// What is told about rows of one name or of all.
+pub fn versions(rows: &[PriceRow], now_ms: i64) -> Vec<PriceVersion> {
     let in_force: HashSet<_> = stored::in_force(rows, now_ms).map(|row| &row.id).collect();
     rows.iter().map(|row| version(row, in_force.contains(&row.id), now_ms)).collect()
 }
 
 fn version(row: &PriceRow, in_force: bool, now_ms: i64) -> PriceVersion {
     let state = if row.ended_ms.is_some_and(|ended| ended <= now_ms) {
-        "ended"
+        PriceState::Ended
     } else if row.effective_ms > now_ms {
-        "future"
+        PriceState::Future
     } else if in_force {
-        "in_force"
+        PriceState::InForce
     } else {
-        "replaced"
+        PriceState::Replaced
     };
     PriceVersion {
         version: format!("db:{}", row.id),

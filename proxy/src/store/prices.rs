@@ -1,6 +1,6 @@
 //! Prices that were set in the database, every one that ever was, and entries to be priced again.
 
-use super::{Store, StoreError, Tokens, engine::on};
+use super::{Change, Store, StoreError, Tokens, engine::on};
 use serde::Serialize;
 use sqlx::FromRow;
 
@@ -122,43 +122,6 @@ impl Store {
             .await)?)
     }
 
-    /// Adds prices, all or none.
-    ///
-    /// # Errors
-    /// Any database failure.
-    pub async fn insert_prices(&self, rows: &[PriceRow]) -> Result<(), StoreError> {
-        let text = "insert into prices (id, model, entry, effective_ms, created_ms, ended_ms)
-                    values ($1, $2, $3, $4, $5, $6)";
-        let mut change = self.pool.begin().await?;
-        for row in rows {
-            on!(&mut change, db => sqlx::query(text)
-                .bind(&row.id)
-                .bind(&row.model)
-                .bind(&row.entry)
-                .bind(row.effective_ms)
-                .bind(row.created_ms)
-                .bind(row.ended_ms)
-                .execute(&mut **db)
-                .await
-                .map(drop))?;
-        }
-        change.commit().await
-    }
-
-    /// Takes back every price of a name, also those of the future. Returns how many there were.
-    ///
-    /// # Errors
-    /// Any database failure.
-    pub async fn end_prices(&self, model: &str, now_ms: i64) -> Result<u64, StoreError> {
-        let text = "update prices set ended_ms = $1 where model = $2 and ended_ms is null";
-        Ok(on!(&self.pool, db => sqlx::query(text)
-            .bind(now_ms)
-            .bind(model)
-            .execute(db)
-            .await
-            .map(|done| done.rows_affected()))?)
-    }
-
     /// What entries of a span of time used and cost, the oldest first, at most `limit` after a
     /// place.
     ///
@@ -192,6 +155,56 @@ impl Store {
             .bind(limit)
             .fetch_all(db)
             .await)?)
+    }
+}
+
+impl Change {
+    /// Adds a price.
+    ///
+    /// # Errors
+    /// Any database failure.
+    pub async fn insert_price(&mut self, row: &PriceRow) -> Result<(), StoreError> {
+        let text = "insert into prices (id, model, entry, effective_ms, created_ms, ended_ms)
+                    values ($1, $2, $3, $4, $5, $6)";
+        on!(&mut self.link, db => sqlx::query(text)
+            .bind(&row.id)
+            .bind(&row.model)
+            .bind(&row.entry)
+            .bind(row.effective_ms)
+            .bind(row.created_ms)
+            .bind(row.ended_ms)
+            .execute(&mut **db)
+            .await
+            .map(drop))?;
+        Ok(())
+    }
+
+    /// The prices of a name that were not taken back, also those of the future.
+    ///
+    /// # Errors
+    /// Any database failure.
+    pub async fn prices_of(&mut self, model: &str) -> Result<Vec<PriceRow>, StoreError> {
+        let text = "select id, model, entry, effective_ms, created_ms, ended_ms from prices
+                    where model = $1 and ended_ms is null order by created_ms, id";
+        Ok(on!(&mut self.link, db => sqlx::query_as(text)
+            .bind(model)
+            .fetch_all(&mut **db)
+            .await)?)
+    }
+
+    /// Takes back the prices of a name.
+    ///
+    /// # Errors
+    /// Any database failure.
+    pub async fn end_prices(&mut self, model: &str, now_ms: i64) -> Result<(), StoreError> {
+        let text = "update prices set ended_ms = $1 where model = $2 and ended_ms is null";
+        on!(&mut self.link, db => sqlx::query(text)
+            .bind(now_ms)
+            .bind(model)
+            .execute(&mut **db)
+            .await
+            .map(drop))?;
+        Ok(())
     }
 }
 

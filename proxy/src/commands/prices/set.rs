@@ -1,11 +1,16 @@
 //! `tollgate prices set` and `tollgate prices import`.
 
 use crate::{
+    admin::SetPrices,
     clock::{Clock, SystemClock},
-    commands::{Failure, output},
+    commands::{
+        Failure,
+        behalf::{Once, office},
+        output,
+    },
     config::{PriceEntry, read_prices},
     ledger::report,
-    prices::changes::{self, PriceVersion},
+    prices::changes::PriceVersion,
     store::Store,
 };
 use clap::Args;
@@ -64,6 +69,8 @@ pub(in crate::commands) struct Set {
     #[command(flatten)]
     when: When,
     #[command(flatten)]
+    once: Once,
+    #[command(flatten)]
     format: output::Format,
 }
 
@@ -77,6 +84,8 @@ pub(in crate::commands) struct Import {
     file: PathBuf,
     #[command(flatten)]
     when: When,
+    #[command(flatten)]
+    once: Once,
     #[command(flatten)]
     format: output::Format,
 }
@@ -130,16 +139,23 @@ pub(super) async fn set(order: Set, store: &Store) -> Result<(), Failure> {
         source: order.source,
         ..PriceEntry::default()
     };
-    let set = changes::set(store, &SystemClock, &[entry], order.when.begin_ms()?).await?;
-    tell(&set, &order.format)
+    put(vec![entry], (&order.when, &order.once, &order.format), store).await
 }
 
 pub(super) async fn import(order: Import, store: &Store) -> Result<(), Failure> {
     let text = std::fs::read_to_string(&order.file)
         .map_err(|error| Failure::new(format!("{}: {error}", order.file.display())))?;
     let entries = read_prices(&order.file, &text)?;
-    let set = changes::set(store, &SystemClock, &entries, order.when.begin_ms()?).await?;
-    tell(&set, &order.format)
+    put(entries, (&order.when, &order.once, &order.format), store).await
+}
+
+async fn put(
+    prices: Vec<PriceEntry>,
+    (when, once, format): (&When, &Once, &output::Format),
+    store: &Store,
+) -> Result<(), Failure> {
+    let order = SetPrices { prices, from_ms: when.begin_ms()? };
+    tell(&office(store).set_prices(&once.mandate()?, &order).await?, format)
 }
 
 fn tell(set: &[PriceVersion], format: &output::Format) -> Result<(), Failure> {
