@@ -16,6 +16,7 @@ mod lock;
 mod nodes;
 mod open;
 mod operations;
+mod prices;
 mod reports;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -35,6 +36,7 @@ pub use lock::ServerLock;
 pub use nodes::NodeRow;
 pub use open::{Patience, Place};
 pub use operations::OperationRow;
+pub use prices::{CostPlace, CostRow, PriceMark, PriceRow};
 pub use reports::{GroupRow, NamedEntry, UsageFilter};
 pub use tokens::Tokens;
 

@@ -279,6 +279,14 @@ fn affordable(
         let budget = standing.budget.clone();
         return Err(HoldError::Unpriced { target: target.clone(), budget });
     }
+    if standing.resource == Resource::Cost
+        && let Some((target, tool)) = quote
+            .unpriced_tools()
+            .find(|(target, _)| scope::is_for(budget, &target.provider, &target.model))
+    {
+        let (target, tool, budget) = (target.clone(), tool.to_owned(), standing.budget.clone());
+        return Err(HoldError::UnpricedTool { target, tool, budget });
+    }
     let available = standing.cap.saturating_sub(standing.spent).saturating_sub(standing.held);
     let whole = quote.bound().max_output;
     let refuses = budget.overrun == "refuse" || quote.permit().caller().refuses_overrun();
