@@ -68,7 +68,6 @@ update holds set shares = coalesce(
             || ']'
      from hold_amounts a where a.hold_id = holds.id), '[]');
 delete from hold_amounts;
-create index holds_node on holds (node);
 
 -- Servers that have holds. One that is not seen for the length of its lease is dead, and the others
 -- settle what it left open.
@@ -84,6 +83,8 @@ create table nodes (
 alter table usage_entries add column team_id text;
 alter table usage_entries add column features text not null default '';
 alter table usage_entries add column price_version text;
+-- A key's entries are found by its user's.
+drop index usage_entries_key;
 -- What the entry charged, as a hold's shares.
 alter table usage_entries add column charges text not null default '[]';
 

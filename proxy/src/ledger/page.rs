@@ -198,7 +198,7 @@ impl<'m> Page<'m> {
         let hold = OpenHold {
             id: place.hold_id.clone(),
             node: place.node.clone(),
-            draft: serde_json::to_string(&place.entry).map_err(StoreError::from)?,
+            draft: place.draft.clone(),
             delivered_tokens: 0,
         };
         let mut new = NewHold { hold, created_ms: self.now_ms, shares: Vec::new() };

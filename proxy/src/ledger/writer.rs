@@ -52,8 +52,9 @@ pub(super) enum Message {
 pub(super) struct PlaceHold {
     pub hold_id: String,
     pub node: String,
-    pub quote: Quote,
-    pub entry: EntryRow,
+    pub quote: Arc<Quote>,
+    /// The entry as it was planned, as JSON.
+    pub draft: String,
     pub reply: oneshot::Sender<Result<Placed, HoldError>>,
 }
 

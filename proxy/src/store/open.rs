@@ -134,6 +134,13 @@ fn sqlite(path: &Path, patience: Patience) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(patience.lock())
         .foreign_keys(true)
+        // What a statement of many rows needs to take itself back: a file of its own otherwise.
+        .pragma("temp_store", "memory")
+        // Pages: 32 MiB of log before it is written into the file, page by page. Pages that every
+        // batch touches are written there less often.
+        .pragma("wal_autocheckpoint", "8000")
+        // KiB.
+        .pragma("cache_size", "-32000")
 }
 
 /// A statement that waits for a lock gives up in time for a 503, and a transaction whose server

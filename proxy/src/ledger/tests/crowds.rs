@@ -88,8 +88,8 @@ async fn a_message_that_cannot_be_written_harms_no_other_of_its_batch(kind: Kind
     let again = PlaceHold {
         hold_id: open[0].id.clone(),
         node: "n".into(),
-        quote: quote(),
-        entry: entry("again"),
+        quote: quote().into(),
+        draft: "{}".into(),
         reply,
     };
     // Nothing else runs until all three wait together.

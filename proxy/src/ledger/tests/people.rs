@@ -164,8 +164,9 @@ pub(super) fn entry(request_id: &str) -> EntryRow {
 
 pub(super) fn place(hold_id: &str, quote: Quote) -> Message {
     let reply = oneshot::channel().0;
-    let (hold_id, entry) = (hold_id.to_owned(), entry(hold_id));
-    Message::Place(Box::new(PlaceHold { hold_id, node: "n".into(), quote, entry, reply }))
+    let draft = serde_json::to_string(&entry(hold_id)).unwrap();
+    let (hold_id, quote) = (hold_id.to_owned(), quote.into());
+    Message::Place(Box::new(PlaceHold { hold_id, node: "n".into(), quote, draft, reply }))
 }
 
 pub(super) fn close(hold_id: &str, charge: Charge) -> Message {
