@@ -6,6 +6,7 @@
 //!
 //! Read next: `writer` (the one task that moves money), `page` (where it decides), then `meter`.
 
+mod alert;
 mod batch;
 mod hold;
 mod meter;

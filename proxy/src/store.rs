@@ -5,6 +5,7 @@
 //! readers never wait for the writer.
 
 mod accounts;
+mod alerts;
 mod books;
 mod budgets;
 mod engine;
@@ -17,6 +18,7 @@ mod reports;
 mod tokens;
 
 pub use accounts::{Account, KeyRow, UserRow};
+pub use alerts::{AlertRow, NewAlert};
 pub use books::{
     Booking, Books, Charge, ChargedBudget, Found, NewHold, OpenHold, Owner, RollupKey, RollupRow,
     Share, WindowChange, WindowKey,
