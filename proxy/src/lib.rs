@@ -24,6 +24,8 @@ pub mod prices;
 pub mod ledger;
 // upstreams
 pub mod providers;
+// who is told
+pub mod alerts;
 // which upstream
 pub mod catalog;
 pub mod routing;
