@@ -30,7 +30,7 @@ pub(super) struct Message<'a> {
 pub(super) fn of(alert: &AlertRow) -> Message<'_> {
     let owner = owner(alert);
     let amount = |amount: i64| match alert.resource.parse() {
-        Ok(Resource::Cost) => format!("{} usd", NanoUsd(amount)),
+        Ok(Resource::Cost) => NanoUsd(amount).to_string(),
         _ => format!("{amount} {}", alert.resource),
     };
     let text = format!(
