@@ -93,7 +93,8 @@ async fn a_message_that_cannot_be_written_harms_no_other_of_its_batch(kind: Kind
         reply,
     };
     // Nothing else runs until all three wait together.
-    books.ledger.queue.try_send(Message::Place(Box::new(again))).unwrap();
+    let queue = books.ledger.queue.as_ref().unwrap();
+    queue.try_send(Message::Place(Box::new(again))).unwrap();
     let (placed, receipt) =
         tokio::join!(books.ledger.hold(quote(), order()), first.sent().settle(finished(10, 5)));
     assert!(matches!(refused.await.unwrap(), Err(HoldError::Store(_))));
