@@ -8,10 +8,15 @@
 pub mod audit;
 mod error;
 mod mandate;
+mod names;
+mod organisations;
+mod teams;
 mod work;
 
 pub use error::AdminError;
 pub use mandate::{Actor, Mandate};
+pub use organisations::{OrganisationOrder, OrganisationPatch};
+pub use teams::{TeamOrder, TeamPatch};
 pub use work::{Repeatable, Start, Work};
 
 use crate::{clock::Clock, store::Store};

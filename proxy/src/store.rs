@@ -18,6 +18,7 @@ mod nodes;
 mod open;
 mod operations;
 mod reports;
+mod teams;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tokens;
@@ -38,6 +39,7 @@ pub use nodes::NodeRow;
 pub use open::{Patience, Place};
 pub use operations::OperationRow;
 pub use reports::{GroupRow, NamedEntry, UsageFilter};
+pub use teams::{ListedOrganisation, ListedTeam, OrganisationRow, TeamRow};
 pub use tokens::Tokens;
 
 use engine::{Engine, Pool, on};

@@ -118,7 +118,7 @@ impl BudgetStatus {
 /// What a budget limits, as it is asked for: `{"resource": "cost", "window": "month", "cap":
 /// 5000000000}` in JSON, or the text `cost=5usd/month`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct BudgetTerms {
+pub struct SubBudget {
     /// What it counts.
     pub resource: Resource,
     /// How often it starts again.
@@ -127,7 +127,7 @@ pub struct BudgetTerms {
     pub cap: i64,
 }
 
-impl FromStr for BudgetTerms {
+impl FromStr for SubBudget {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -160,26 +160,26 @@ impl Resource {
     }
 }
 
-impl<'de> Deserialize<'de> for BudgetTerms {
+impl<'de> Deserialize<'de> for SubBudget {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TermsVisitor)
+        deserializer.deserialize_any(SubBudgetVisitor)
     }
 }
 
-struct TermsVisitor;
+struct SubBudgetVisitor;
 
-impl<'de> Visitor<'de> for TermsVisitor {
-    type Value = BudgetTerms;
+impl<'de> Visitor<'de> for SubBudgetVisitor {
+    type Value = SubBudget;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a budget: an object of resource, window and cap, or text like cost=5usd/month")
     }
 
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<BudgetTerms, E> {
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<SubBudget, E> {
         text.parse().map_err(E::custom)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<BudgetTerms, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SubBudget, A::Error> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Fields {
@@ -192,7 +192,7 @@ impl<'de> Visitor<'de> for TermsVisitor {
         if cap < 0 {
             return Err(A::Error::custom(format!("cap is {cap}, it must not be negative")));
         }
-        Ok(BudgetTerms { resource, window, cap })
+        Ok(SubBudget { resource, window, cap })
     }
 }
 
@@ -209,17 +209,14 @@ mod tests {
 
     #[test]
     fn terms_are_read_as_text_and_as_an_object() {
-        let month = BudgetTerms {
-            resource: Resource::Cost,
-            window: Window::Month,
-            cap: 5_000_000_000,
-        };
+        let month =
+            SubBudget { resource: Resource::Cost, window: Window::Month, cap: 5_000_000_000 };
         for json in [
             r#""cost=5usd/month""#,
             r#"{"resource":"cost","window":"month","cap":5000000000}"#,
             &serde_json::to_string(&month).unwrap(),
         ] {
-            assert_eq!(serde_json::from_str::<BudgetTerms>(json).unwrap(), month, "{json}");
+            assert_eq!(serde_json::from_str::<SubBudget>(json).unwrap(), month, "{json}");
         }
         for wrong in [
             "5",
@@ -233,7 +230,7 @@ mod tests {
             r#"{"resource":"cost","window":"month"}"#,
             r#"{"resource":"cost","window":"month","cap":1,"soft":true}"#,
         ] {
-            assert!(serde_json::from_str::<BudgetTerms>(wrong).is_err(), "{wrong}");
+            assert!(serde_json::from_str::<SubBudget>(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Delegation: a key makes a narrower one that lives shorter, for an agent or a task of its own.
 
-use crate::{BudgetStatus, BudgetTerms, Feature};
+use crate::{BudgetStatus, Feature, SubBudget};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -20,7 +20,7 @@ pub struct DelegateRequest {
     /// Its own budgets, one for each resource and window; none may have a larger cap than the
     /// budgets above it have left.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub budgets: Vec<BudgetTerms>,
+    pub budgets: Vec<SubBudget>,
     /// Requests a minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_per_minute: Option<u32>,

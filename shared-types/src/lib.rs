@@ -30,7 +30,7 @@ mod report;
 mod sse;
 pub mod wire;
 
-pub use budget::{BudgetStatus, BudgetTerms, Resource, Window};
+pub use budget::{BudgetStatus, Resource, SubBudget, Window};
 pub use delegation::{DelegateRequest, DelegatedKey, DelegatedPermissions};
 pub use embed::{EmbedRequest, EmbedResponse};
 pub use error::{Blame, Error, ErrorBody, ErrorKind, Result};

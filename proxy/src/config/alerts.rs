@@ -45,8 +45,10 @@ impl AlertSettings {
             }
             None => Ok(()),
             Some(Ok(url)) if ["https", "http"].contains(&url.scheme()) && url.has_host() => Ok(()),
-            Some(_) => Err("alerts.webhook must be an address that begins with https:// or http://"
-                .to_owned()),
+            Some(_) => {
+                Err("alerts.webhook must be an address that begins with https:// or http://"
+                    .to_owned())
+            }
         }
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn note(alerts: &mut Alerts, window: &WindowKey, charged: &ChargedBud
         cap,
         at_ms: now_ms,
     };
-    alerts.insert((window.clone(), percent), alert);
+    alerts.entry((window.clone(), percent)).or_insert(alert);
 }
 
 fn percent_of(budget: &BudgetRow) -> Option<i64> {

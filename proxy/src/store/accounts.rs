@@ -1,6 +1,7 @@
 //! Users and API keys.
 
 use super::{BudgetRow, Store, StoreError, books::Owner, engine::on};
+use crate::clock::SystemClock;
 use sqlx::FromRow;
 
 /// A user.
@@ -98,7 +99,7 @@ struct Organised {
 }
 
 impl Store {
-    /// Adds a user together with its budgets, or neither.
+    /// Adds a user together with its budgets and copies of the default ones, or nothing.
     ///
     /// # Errors
     /// `Taken` when the name is; any database failure.
@@ -112,6 +113,7 @@ impl Store {
         for budget in budgets {
             change.insert_budget(budget, user.created_ms).await?;
         }
+        change.copy_defaults(user, &SystemClock).await?;
         change.commit().await
     }
 
