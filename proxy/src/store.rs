@@ -17,6 +17,8 @@ mod nodes;
 mod open;
 mod operations;
 mod reports;
+#[cfg(test)]
+pub(crate) mod testing;
 mod tokens;
 
 pub use accounts::{Account, KeyRow, UserRow};
