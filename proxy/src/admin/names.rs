@@ -1,31 +1,43 @@
-//! Names and time zones that make sense.
+//! What operators may call things, and what permissions may say.
 
 use super::AdminError;
-use crate::store::StoreError;
+use crate::{access::Permissions, store::StoreError};
 
-/// The longest name, bytes.
-const MAX_BYTES: usize = 128;
+/// The longest name, in bytes.
+const MAX_NAME: usize = 128;
+/// The most patterns of one list.
+const MAX_PATTERNS: usize = 1000;
 
-/// Refuses what cannot be the name of a user, a team or an organisation.
+/// A name that other things are found by.
+///
+/// # Errors
+/// When it is empty or too long, or has letters that lists could not show.
 pub(super) fn check_name(name: &str) -> Result<(), AdminError> {
-    let wrong = |why: &str| Err(AdminError::invalid("name", format!("{name:?} {why}")));
-    if name.len() > MAX_BYTES {
-        return Err(AdminError::invalid(
-            "name",
-            format!("a name has at most {MAX_BYTES} bytes, this one has {}", name.len()),
-        ));
+    // `#` stands between the name and the id of what was deleted.
+    if name.is_empty() || name.contains('#') || name.trim() != name {
+        return Err(AdminError::invalid("name", format!("{name:?} cannot be a name")));
     }
-    if name.trim().is_empty() || name.trim() != name {
-        return wrong("cannot be a name: it is empty, or begins or ends with a space");
+    check_label(name)
+}
+
+/// A name for people alone, which may be empty.
+///
+/// # Errors
+/// When it is too long or has letters that lists could not show.
+pub(super) fn check_label(name: &str) -> Result<(), AdminError> {
+    if name.len() > MAX_NAME {
+        return Err(AdminError::invalid("name", format!("a name has at most {MAX_NAME} bytes")));
     }
-    // What is deleted is called `name#id`.
-    if name.contains('#') || name.chars().any(char::is_control) {
-        return wrong("cannot be a name: it has a # or a control character in it");
+    if name.chars().any(char::is_control) {
+        return Err(AdminError::invalid("name", format!("{name:?} cannot be a name")));
     }
     Ok(())
 }
 
-/// Refuses what is no time zone.
+/// A time zone by its IANA name.
+///
+/// # Errors
+/// When there is no such zone.
 pub(super) fn check_zone(zone: &str) -> Result<(), AdminError> {
     if jiff::tz::TimeZone::get(zone).is_ok() {
         return Ok(());
@@ -34,29 +46,58 @@ pub(super) fn check_zone(zone: &str) -> Result<(), AdminError> {
     Err(AdminError::invalid("time_zone", message))
 }
 
-/// A name that is taken is the caller's mistake, not the database's.
+/// Patterns that mean what they look like.
+///
+/// # Errors
+/// When one is empty, too long, or has a `*` before its end.
+pub(super) fn check_permissions(permissions: &Permissions) -> Result<(), AdminError> {
+    let lists = [
+        ("permissions.providers", &permissions.providers),
+        ("permissions.models", &permissions.models),
+    ];
+    for (field, patterns) in lists {
+        let patterns = patterns.as_deref().unwrap_or_default();
+        if patterns.len() > MAX_PATTERNS {
+            let message = format!("a list has at most {MAX_PATTERNS} patterns");
+            return Err(AdminError::invalid(field, message));
+        }
+        patterns.iter().try_for_each(|pattern| check_pattern(field, &pattern.0))?;
+    }
+    Ok(())
+}
+
+/// A change that changes something.
+///
+/// # Errors
+/// When it has no field.
+pub(super) fn something<P: Default + PartialEq>(patch: &P) -> Result<(), AdminError> {
+    if *patch != P::default() {
+        return Ok(());
+    }
+    Err(AdminError::invalid("", "nothing is to be changed: name at least one field"))
+}
+
+/// A name, or the beginning of names when it ends in `*`.
+///
+/// # Errors
+/// When it is empty, too long, or has a `*` before its end.
+pub fn check_pattern(field: &str, pattern: &str) -> Result<(), AdminError> {
+    let beginning = pattern.strip_suffix('*').unwrap_or(pattern);
+    let wrong = |message: String| Err(AdminError::invalid(field, message));
+    if pattern.is_empty() || pattern.len() > 2 * MAX_NAME || pattern.chars().any(char::is_control) {
+        return wrong(format!("{pattern:?} cannot be a pattern"));
+    }
+    if beginning.contains('*') {
+        return wrong(format!("{pattern:?} has a * before its end, where it stands for nothing"));
+    }
+    Ok(())
+}
+
+/// A name that is taken is the operator's mistake, not the database's.
 pub(super) fn taken(kind: &'static str, name: &str) -> impl FnOnce(StoreError) -> AdminError {
     let message = format!("there is a {kind} called {name:?} already");
     move |error| match error {
         StoreError::Taken => AdminError::InTheWay(message),
         error => error.into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_cannot_be_a_name_is_refused() {
-        let long = "x".repeat(129);
-        for wrong in ["", " ", " a", "a ", "a#b", "a\nb", "a\0", &long] {
-            assert!(check_name(wrong).is_err(), "{wrong:?}");
-        }
-        for right in ["a", "Red Team", "Müller & Söhne", "'; drop table users; --"] {
-            check_name(right).unwrap();
-        }
-        assert!(check_zone("Mars/Olympus").is_err() && check_zone("").is_err());
-        check_zone("Europe/Berlin").unwrap();
     }
 }

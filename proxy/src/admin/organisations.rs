@@ -2,7 +2,7 @@
 
 use super::{
     AdminError, Mandate, Office, Start,
-    names::{check_name, check_zone, taken},
+    names::{check_name, check_zone, something, taken},
 };
 use crate::{ids::new_id, store::OrganisationRow};
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ pub struct OrganisationOrder {
 }
 
 /// What changes of an organisation.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OrganisationPatch {
     /// A new name.
@@ -66,6 +66,7 @@ impl Office {
         organisation: &str,
         order: &OrganisationPatch,
     ) -> Result<OrganisationRow, AdminError> {
+        something(order)?;
         order.name.as_deref().map_or(Ok(()), check_name)?;
         order.time_zone.as_deref().map_or(Ok(()), check_zone)?;
         let asked = &(organisation, order);

@@ -2,10 +2,11 @@
 
 use super::{
     AdminError, Mandate, Office, Start, Work,
-    names::{check_name, check_zone, taken},
+    amounts::given,
+    names::{check_name, check_zone, something, taken},
 };
 use crate::{ids::new_id, store::TeamRow};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 /// What a new team shall be.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -26,7 +27,7 @@ pub(super) fn utc() -> String {
 }
 
 /// What changes of a team.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TeamPatch {
     /// A new name.
@@ -34,15 +35,8 @@ pub struct TeamPatch {
     /// Another time zone: the windows of its budgets begin by that calendar from now on.
     pub time_zone: Option<String>,
     /// Another organisation, by id or name; `null` for none.
-    #[serde(deserialize_with = "given")]
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub organisation: Option<Option<String>>,
-}
-
-/// Tells what is not there from what is `null`.
-pub(super) fn given<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
 }
 
 impl Office {
@@ -83,6 +77,7 @@ impl Office {
         team: &str,
         order: &TeamPatch,
     ) -> Result<TeamRow, AdminError> {
+        something(order)?;
         order.name.as_deref().map_or(Ok(()), check_name)?;
         order.time_zone.as_deref().map_or(Ok(()), check_zone)?;
         let mut work = match self.begin(mandate, "team.update", &(team, order)).await? {
