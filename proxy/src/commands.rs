@@ -7,10 +7,12 @@ mod budgets;
 mod config;
 mod keys;
 pub mod models;
+mod organisations;
 mod output;
 mod pull;
 mod running;
 mod serve;
+mod teams;
 mod usage;
 mod users;
 
@@ -84,6 +86,12 @@ enum Command {
   tollgate --config /etc/tollgate.toml serve
   TOLLGATE_SERVER__LISTEN=127.0.0.1:0 tollgate serve   a free port, which is printed")]
     Serve,
+    /// Create, list, show, change and delete organisations: teams that pay together.
+    #[command(subcommand)]
+    Organisations(organisations::Organisations),
+    /// Create, list, show, change and delete teams: users who pay together.
+    #[command(subcommand)]
+    Teams(teams::Teams),
     /// Create, list, show, change and delete users.
     #[command(subcommand)]
     Users(users::Users),
@@ -135,6 +143,10 @@ pub async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
             telemetry::start(environment);
             serve::run(&config, environment).await
         }
+        Command::Organisations(command) => {
+            organisations::run(command, &store(&config).await?).await
+        }
+        Command::Teams(command) => teams::run(command, &store(&config).await?).await,
         Command::Users(command) => users::run(command, &store(&config).await?).await,
         Command::Keys(command) => keys::run(command, &store(&config).await?).await,
         Command::Budgets(command) => budgets::run(command, &store(&config).await?).await,

@@ -4,7 +4,10 @@ use super::{
     AdminError, Mandate, Office, Start,
     names::{check_name, check_zone, something, taken},
 };
-use crate::{ids::new_id, store::OrganisationRow};
+use crate::{
+    ids::new_id,
+    store::{ListedOrganisation, OrganisationRow},
+};
 use serde::{Deserialize, Serialize};
 
 /// What a new organisation shall be.
@@ -54,6 +57,24 @@ impl Office {
         let inserted = work.change.insert_organisation(&row).await;
         inserted.map_err(taken("organisation", &row.name))?;
         work.finish(subject(&row), None::<&()>, Some(&row.clone()), row).await
+    }
+
+    /// All living organisations by name.
+    ///
+    /// # Errors
+    /// Any database failure.
+    pub async fn organisations(&self) -> Result<Vec<ListedOrganisation>, AdminError> {
+        Ok(self.store().organisations().await?)
+    }
+
+    /// A living organisation, by id or name.
+    ///
+    /// # Errors
+    /// When there is none; any database failure.
+    pub async fn organisation(&self, named: &str) -> Result<ListedOrganisation, AdminError> {
+        let mut rows = self.store().organisations().await?.into_iter();
+        let found = rows.find(|row| row.organisation.id == named || row.organisation.name == named);
+        found.ok_or_else(|| AdminError::unknown("organisation", named))
     }
 
     /// Changes an organisation, named by id or name.

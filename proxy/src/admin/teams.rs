@@ -5,7 +5,10 @@ use super::{
     amounts::given,
     names::{check_name, check_zone, something, taken},
 };
-use crate::{ids::new_id, store::TeamRow};
+use crate::{
+    ids::new_id,
+    store::{ListedTeam, TeamRow},
+};
 use serde::{Deserialize, Serialize};
 
 /// What a new team shall be.
@@ -65,6 +68,24 @@ impl Office {
         };
         work.change.insert_team(&row).await.map_err(taken("team", &row.name))?;
         work.finish(subject(&row), None::<&()>, Some(&row.clone()), row).await
+    }
+
+    /// All living teams by name.
+    ///
+    /// # Errors
+    /// Any database failure.
+    pub async fn teams(&self) -> Result<Vec<ListedTeam>, AdminError> {
+        Ok(self.store().teams().await?)
+    }
+
+    /// A living team, by id or name.
+    ///
+    /// # Errors
+    /// When there is none; any database failure.
+    pub async fn team(&self, named: &str) -> Result<ListedTeam, AdminError> {
+        let mut teams = self.store().teams().await?.into_iter();
+        let found = teams.find(|row| row.team.id == named || row.team.name == named);
+        found.ok_or_else(|| AdminError::unknown("team", named))
     }
 
     /// Changes a team, named by id or name.

@@ -21,6 +21,7 @@ pub(super) fn of_row(
     let (resource, window) = terms(row)?;
     let owner = match row.owner_kind.as_str() {
         "key" => format!("key:{}", row.owner_id),
+        "default" if row.owner_id.is_empty() => "default".to_owned(),
         kind => format!("{kind}:{}", row.owner_name),
     };
     let limited = |pattern: &String| (pattern != "*").then(|| pattern.clone());

@@ -37,20 +37,22 @@ pub struct TeamRow {
 }
 
 /// An organisation and how many teams it has.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
 pub struct ListedOrganisation {
     /// The organisation.
     #[sqlx(flatten)]
+    #[serde(flatten)]
     pub organisation: OrganisationRow,
     /// Its living teams.
     pub teams: i64,
 }
 
 /// A team, the name of its organisation, and how many users it has.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
 pub struct ListedTeam {
     /// The team.
     #[sqlx(flatten)]
+    #[serde(flatten)]
     pub team: TeamRow,
     /// Name of its organisation.
     pub organisation: Option<String>,
