@@ -52,3 +52,6 @@ impl Office {
         self.clock.as_ref()
     }
 }
+
+#[cfg(test)]
+mod tests;
