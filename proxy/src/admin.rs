@@ -58,3 +58,6 @@ impl Office {
         self.clock.as_ref()
     }
 }
+
+#[cfg(test)]
+mod tests;
