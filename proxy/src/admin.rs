@@ -8,6 +8,7 @@
 mod amounts;
 pub mod audit;
 mod budgets;
+mod delegations;
 mod error;
 mod keys;
 mod mandate;

@@ -241,6 +241,29 @@ impl Store {
             .collect())
     }
 
+    /// The keys that a key delegated to and that are neither revoked nor expired, the newest first.
+    ///
+    /// # Errors
+    /// Any database failure.
+    pub async fn children_in_force(
+        &self,
+        key_id: &str,
+        now_ms: i64,
+    ) -> Result<Vec<KeyRow>, StoreError> {
+        let text = "select id, user_id, parent_id, depth, name, role, secret_hash, permissions,
+                           rate_per_minute, overrun, created_ms, expires_ms, revoked_ms,
+                           old_hash, old_until_ms
+                    from api_keys
+                    where parent_id = $1 and revoked_ms is null
+                      and (expires_ms is null or expires_ms > $2)
+                    order by created_ms desc, id desc";
+        Ok(on!(&self.pool, db => sqlx::query_as(text)
+            .bind(key_id)
+            .bind(now_ms)
+            .fetch_all(db)
+            .await)?)
+    }
+
     /// Revokes a key. Returns false when there is no such key or it was revoked before.
     ///
     /// # Errors
