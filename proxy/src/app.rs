@@ -129,6 +129,7 @@ impl App {
             clock,
             max_body_bytes: config.server.max_body_bytes,
             read_patience: Duration::from_secs(config.server.read_seconds),
+            max_delegation_depth: config.access.max_delegation_depth,
             readiness: Readiness::default(),
             reports: Semaphore::new(REPORTS),
         });

@@ -154,7 +154,7 @@ impl Office {
         let account = self.store().account(id).await?;
         let below = account.is_some_and(|a| a.ancestors.iter().any(|key| key.id == ancestor_id));
         if !below {
-            return Err(AdminError::unknown("delegated key", id));
+            return Err(AdminError::unknown("key", id));
         }
         self.revoke_key(mandate, id).await.map(drop)
     }
