@@ -130,7 +130,8 @@ select started_ms - started_ms % 3600000, '', user_id, key_id, '', provider, mod
 from usage_entries
 group by started_ms - started_ms % 3600000, user_id, key_id, provider, model;
 
--- A budget's window passed the percentage at which somebody is told: once a window.
+-- A budget's window passed the percentage at which somebody is told: once a window. Until it is
+-- delivered it is tried again, by whichever server raises `attempts`, and not before `next_ms`.
 create table alerts (
     budget_id text not null references budgets (id),
     start_ms bigint not null,
@@ -139,8 +140,11 @@ create table alerts (
     cap bigint not null,
     at_ms bigint not null,
     delivered_ms bigint,
+    attempts bigint not null default 0,
+    next_ms bigint not null default 0,
     primary key (budget_id, start_ms, percent)
 );
+create index alerts_waiting on alerts (next_ms) where delivered_ms is null;
 
 -- Rates and places of keys, users, teams, organisations and models.
 create table limits (

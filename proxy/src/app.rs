@@ -2,6 +2,7 @@
 
 use crate::{
     access::Access,
+    alerts::{AlertError, Alerts},
     catalog::Catalog,
     clock::{Clock, SystemClock},
     config::{Config, Environment},
@@ -30,6 +31,9 @@ pub enum StartError {
     /// An upstream.
     #[error(transparent)]
     Provider(#[from] ProviderError),
+    /// Who is to be told.
+    #[error(transparent)]
+    Alerts(#[from] AlertError),
     /// The operating system.
     #[error("{0}")]
     System(String),
@@ -81,7 +85,12 @@ impl App {
     /// # Errors
     /// When the database or an upstream cannot be used.
     pub async fn build(config: &Config, environment: &Environment) -> Result<Self, StartError> {
-        Self::around(config, Catalog::open(config, environment)).await
+        let alerts = Alerts::of(&config.alerts, environment)?;
+        let app = Self::around(config, Catalog::open(config, environment)).await?;
+        if let Some(alerts) = alerts {
+            alerts.start((app.front.store.clone(), Arc::clone(&app.front.clock)), &app.tasks);
+        }
+        Ok(app)
     }
 
     /// As [`App::build`], with upstreams that the caller makes. They are waited for once the
@@ -122,6 +131,7 @@ impl App {
             clock,
             max_body_bytes: config.server.max_body_bytes,
             read_patience: Duration::from_secs(config.server.read_seconds),
+            max_delegation_depth: config.access.max_delegation_depth,
             readiness: Readiness::default(),
             reports: Semaphore::new(REPORTS),
         });

@@ -2,6 +2,8 @@
 //!
 //! This floor knows no consumers: it holds values that make sense on their own.
 
+mod access;
+mod alerts;
 mod environment;
 mod file;
 mod ledger;
@@ -13,6 +15,8 @@ mod server;
 mod store;
 mod suggest;
 
+pub use access::AccessSettings;
+pub use alerts::{AlertSettings, origin};
 pub use environment::Environment;
 pub use file::ConfigError;
 pub use ledger::LedgerSettings;
@@ -35,6 +39,10 @@ pub struct Config {
     pub store: StoreSettings,
     /// The books.
     pub ledger: LedgerSettings,
+    /// Keys.
+    pub access: AccessSettings,
+    /// Who is told when a budget passes its percentage.
+    pub alerts: AlertSettings,
     /// Limits of the whole server.
     pub limits: Limits,
     /// Upstreams, in the order in which they are asked.
@@ -51,6 +59,8 @@ impl Config {
         self.server.validate()?;
         self.store.validate()?;
         self.ledger.validate()?;
+        self.access.validate()?;
+        self.alerts.validate()?;
         providers::validate(&self.providers)?;
         models::validate(&self.models, &self.providers)
     }

@@ -6,6 +6,7 @@
 //!
 //! Read next: `writer` (the one task that moves money), `page` (where it decides), then `meter`.
 
+mod alert;
 mod batch;
 mod hold;
 mod meter;
@@ -140,7 +141,7 @@ fn host_name() -> String {
     if name.is_empty() { "unknown".to_owned() } else { name.to_owned() }
 }
 
-pub use status::of_rows as budget_statuses;
+pub use status::{of_new as new_budget_status, of_rows as budget_statuses};
 
 #[cfg(test)]
 mod tests;

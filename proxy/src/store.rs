@@ -5,6 +5,7 @@
 //! readers never wait for the writer.
 
 mod accounts;
+mod alerts;
 mod audit;
 mod books;
 mod budgets;
@@ -18,11 +19,13 @@ mod open;
 mod operations;
 mod prices;
 mod reports;
+mod teams;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tokens;
 
 pub use accounts::{Account, KeyRow, UserRow};
+pub use alerts::{AlertRow, NewAlert};
 pub use audit::{AuditFilter, AuditRow, Deed, Head as AuditHead};
 pub use books::{
     Booking, Books, Charge, ChargedBudget, Found, NewHold, OpenHold, Owner, RollupKey, RollupRow,
@@ -38,6 +41,7 @@ pub use open::{Patience, Place};
 pub use operations::OperationRow;
 pub use prices::{CostPlace, CostRow, PriceMark, PriceRow};
 pub use reports::{GroupRow, NamedEntry, UsageFilter};
+pub use teams::{ListedOrganisation, ListedTeam, OrganisationRow, TeamRow};
 pub use tokens::Tokens;
 
 use engine::{Engine, Pool, on};

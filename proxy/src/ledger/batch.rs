@@ -1,6 +1,7 @@
 //! One batch of messages, one transaction, a handful of statements.
 
 use super::{
+    alert,
     page::{Answer, Chain, Page},
     status,
     window::bounds,
@@ -72,7 +73,9 @@ async fn commit<'m>(
     books.insert_entries(&changes.bookings).await?;
     books.add_rollups(&changes.sums).await?;
     books.note_delivered(&changes.notes).await?;
+    let new = books.insert_alerts(&changes.alerts).await?;
     books.commit().await?;
+    alert::log(&changes.alerts, &new);
     Ok(answers)
 }
 

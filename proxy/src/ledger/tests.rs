@@ -1,6 +1,7 @@
 //! Holds, meters and sweeps against a real database: after every test the books must balance.
 
 mod batches;
+mod chains;
 mod crowds;
 mod edges;
 mod fleets;

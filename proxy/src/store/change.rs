@@ -2,6 +2,9 @@
 
 mod budgets;
 mod keys;
+mod organisations;
+mod owners;
+mod teams;
 mod users;
 
 use super::{
