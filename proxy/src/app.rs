@@ -121,6 +121,7 @@ impl App {
             max_body_bytes: config.server.max_body_bytes,
             read_patience: Duration::from_secs(config.server.read_seconds),
             readiness: Readiness::default(),
+            config: config.shown(),
             reports: Semaphore::new(REPORTS),
         });
         let drain = Duration::from_secs(config.server.drain_seconds);

@@ -4,6 +4,7 @@
 use super::reply;
 use crate::{
     access::AuthError,
+    admin::AdminError,
     gateway::{Refusal, Repeated},
     ledger::HoldError,
     limits::Limited,
@@ -163,6 +164,24 @@ pub(super) fn of_auth(error: AuthError) -> Error {
 pub(super) fn of_store(error: StoreError) -> Error {
     tracing::error!(%error, "the database failed");
     later(Error::new(ErrorKind::Overloaded, "the database does not answer, try again"), BUSY)
+}
+
+/// A change that was not made.
+pub(super) fn of_admin(error: AdminError) -> Error {
+    let text = error.to_string();
+    match error {
+        AdminError::Invalid { field, .. } if field.is_empty() => {
+            Error::new(ErrorKind::InvalidRequest, text)
+        }
+        AdminError::Invalid { field, .. } => Error::invalid(field, text),
+        AdminError::Unknown { kind, .. } => Error::new(ErrorKind::NotFound, text)
+            .with(|body| body.code = Some(format!("{kind}_not_found"))),
+        AdminError::InTheWay(_) => Error::new(ErrorKind::Conflict, text),
+        AdminError::Reused => Error::new(ErrorKind::Conflict, text)
+            .with(|body| body.code = Some("idempotency_key_reused".to_owned())),
+        AdminError::Secret(_) => Error::new(ErrorKind::Internal, text),
+        AdminError::Store(error) => of_store(error),
+    }
 }
 
 /// A call that gave no answer.
