@@ -8,6 +8,7 @@ mod config;
 mod keys;
 pub mod models;
 mod output;
+mod prices;
 mod pull;
 mod running;
 mod serve;
@@ -93,9 +94,9 @@ enum Command {
     /// Create, list, show, change and delete budgets.
     #[command(subcommand)]
     Budgets(budgets::Budgets),
-    /// Show what models cost.
+    /// Show and set what models cost.
     #[command(subcommand)]
-    Prices(config::Prices),
+    Prices(prices::Prices),
     /// Show what was used, by whom, and what it cost.
     Usage(usage::UsageArgs),
     /// Show who changed what, and check the record of it.
@@ -138,7 +139,7 @@ pub async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
         Command::Users(command) => users::run(command, &store(&config).await?).await,
         Command::Keys(command) => keys::run(command, &store(&config).await?).await,
         Command::Budgets(command) => budgets::run(command, &store(&config).await?).await,
-        Command::Prices(command) => config::prices(&command, &config),
+        Command::Prices(command) => prices::run(command, &config, &store(&config).await?).await,
         Command::Usage(arguments) => usage::run(arguments, &store(&config).await?).await,
         Command::Audit(command) => audit::run(command, &store(&config).await?).await,
         Command::Config(command) => config::check(&command, &config),

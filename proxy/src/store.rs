@@ -17,6 +17,7 @@ mod lock;
 mod nodes;
 mod open;
 mod operations;
+mod prices;
 mod reports;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -37,6 +38,7 @@ pub use lock::ServerLock;
 pub use nodes::NodeRow;
 pub use open::{Patience, Place};
 pub use operations::OperationRow;
+pub use prices::{CostPlace, CostRow, PriceMark, PriceRow};
 pub use reports::{GroupRow, NamedEntry, UsageFilter};
 pub use tokens::Tokens;
 
@@ -88,7 +90,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be opened again.
     pub async fn books(&self) -> Result<Books, StoreError> {
-        Ok(Books::new(self.options.connect().await?, self.options.clone()))
+        Books::open(self.options.clone()).await
     }
 
     /// Claims the database for one server, where only one may use it; see [`ServerLock`].

@@ -4,6 +4,7 @@
 mod budgets;
 mod keys;
 mod look;
+mod prices;
 mod users;
 
 use super::{body, front::Front, native, problem, reply};
@@ -16,7 +17,7 @@ use axum::{
     body::Body,
     extract::{Path, RawQuery, rejection::PathRejection},
     http::{HeaderMap, Request, Response, StatusCode},
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::sync::Arc;
@@ -40,6 +41,8 @@ pub(super) fn routes() -> Router<Arc<Front>> {
         .route("/keys/{id}/rotate", post(keys::rotate))
         .route("/budgets", get(budgets::list).post(budgets::create))
         .route("/budgets/{id}", get(budgets::show).patch(budgets::update).delete(budgets::delete))
+        .route("/prices", get(prices::list).post(prices::set))
+        .route("/prices/{*model}", delete(prices::remove))
         .route("/usage", get(look::usage))
         .route("/holds", get(look::holds))
         .route("/audit", get(look::audit))
@@ -86,12 +89,20 @@ async fn order<T: DeserializeOwned>(front: &Front, request: Request<Body>) -> Re
 
 /// What stands behind the question mark.
 fn query<T: DeserializeOwned>(query: RawQuery) -> Result<T> {
-    serde_urlencoded::from_str(query.0.as_deref().unwrap_or_default())
+    let query = query.0.unwrap_or_default();
+    // No database holds the character NUL, and nothing has a name with it.
+    if query.contains("%00") {
+        return Err(Error::new(ErrorKind::InvalidRequest, "query: the character NUL"));
+    }
+    serde_urlencoded::from_str(&query)
         .map_err(|error| Error::new(ErrorKind::InvalidRequest, format!("query: {error}")))
 }
 
 fn named(path: Named) -> Result<String> {
     let Path(named) = path.map_err(|error| Error::invalid("path", error.body_text()))?;
+    if named.contains('\0') {
+        return Err(Error::invalid("path", "nothing has a name with the character NUL"));
+    }
     Ok(named)
 }
 

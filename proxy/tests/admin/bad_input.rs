@@ -105,6 +105,23 @@ fn cases(key: &str, budget: &str) -> Vec<(&'static str, String, Value, u16, &'st
         ("GET", text("/holds?limit=many"), Value::Null, 400, ""),
         ("GET", text("/keys?owner=alice"), Value::Null, 400, ""),
         ("GET", text("/users/%ff"), Value::Null, 400, "path"),
+        ("POST", text("/prices"), json!({"prices": []}), 400, "prices"),
+        (
+            "POST",
+            text("/prices"),
+            json!({"prices": [{"model": "a/b", "input": "-1",
+            "output": "1"}]}),
+            400,
+            "prices",
+        ),
+        (
+            "POST",
+            text("/prices"),
+            json!({"prices": [{"model": "a/b", "inptu": "1"}]}),
+            400,
+            "prices[0].inptu",
+        ),
+        ("DELETE", text("/prices/a/b"), Value::Null, 404, ""),
         ("GET", text("/nothing"), Value::Null, 404, "path"),
         ("PUT", text("/users"), json!({}), 405, "method"),
     ]
@@ -155,9 +172,17 @@ async fn hostile_bodies_and_paths_change_nothing(kind: Kind) {
     let request = gate.request("POST", "/api/v1/admin/users").bearer_auth(&gate.key);
     let reply = read(request.body(b"{\"name\": \"\xff\"}".to_vec())).await;
     assert_eq!(reply.status, 400, "{}", reply.text);
-    for path in ["/users/'%20or%201=1%20--", "/users/%00", "/users/..%2f..%2fetc", "/keys/%25"] {
-        let reply = gate.ask("DELETE", path, &Value::Null).await;
-        assert_eq!(reply.status, 404, "{path}: {}", reply.text);
+    for (method, path, status) in [
+        ("DELETE", "/users/'%20or%201=1%20--", 404),
+        ("DELETE", "/users/..%2f..%2fetc", 404),
+        ("DELETE", "/keys/%25", 404),
+        ("DELETE", "/users/%00", 400),
+        ("GET", "/keys?user=a%00", 400),
+        ("GET", "/audit?subject=%00", 400),
+        ("POST", "/keys", 400),
+    ] {
+        let reply = gate.ask(method, path, &json!({"user": "a\u{0}"})).await;
+        assert_eq!(reply.status, status, "{path}: {}", reply.text);
     }
     assert_eq!(gate.get("/audit").await, before, "something was changed");
 }

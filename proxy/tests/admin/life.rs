@@ -8,6 +8,7 @@ on_both_engines!(
     users_keys_and_budgets_live_and_die_over_http,
     a_repetition_under_an_idempotency_key_gets_the_first_answer,
     what_the_key_did_is_on_record,
+    a_price_that_is_set_counts_and_is_taken_back,
     usage_of_everybody_is_shown
 );
 
@@ -91,6 +92,21 @@ async fn what_the_key_did_is_on_record(kind: Kind) {
     assert_eq!(older["audit"].as_array().unwrap().len(), 3);
     let verdict = gate.get("/audit/verify").await;
     assert_eq!((&verdict["rows"], &verdict["broken"]), (&json!(4), &Value::Null));
+}
+
+async fn a_price_that_is_set_counts_and_is_taken_back(kind: Kind) {
+    let gate = Gate::on(kind).await;
+    let price = json!({"model": "mock/dear", "input": "7", "output": "9"});
+    let set = gate.ask("POST", "/prices", &json!({"prices": [price]})).await.body(201);
+    assert_eq!(set["prices"][0]["state"], "in_force");
+    let listed = gate.get("/prices?model=mock/dear").await;
+    assert_eq!(listed["prices"].as_array().unwrap().len(), 1);
+    let gone = gate.ask("DELETE", "/prices/mock/dear", &Value::Null).await.body(200);
+    assert_eq!(gone["ended"], 1);
+    let audit = gate.get("/audit?subject=price").await;
+    let actions: Vec<_> =
+        audit["audit"].as_array().unwrap().iter().map(|row| &row["action"]).collect();
+    assert_eq!(actions, ["price.remove", "price.set"]);
 }
 
 async fn usage_of_everybody_is_shown(kind: Kind) {

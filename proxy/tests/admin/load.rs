@@ -30,7 +30,7 @@ impl Gate {
         let tokens = sum(&|row| {
             ["input", "output"].iter().map(|kind| row["usage"][*kind].as_i64().unwrap()).sum()
         });
-        let cost = sum(&|row| row["cost"].as_i64().unwrap());
+        let cost = sum(&|row| row["cost_nano_usd"].as_i64().unwrap());
         let budgets = key["budgets"].as_array().unwrap();
         for (budget, spent) in budgets.iter().zip([tokens, cost, requests]) {
             assert_eq!(self.counters(budget).await, (spent, 0), "{}", budget["resource"]);
