@@ -133,6 +133,7 @@ impl App {
             read_patience: Duration::from_secs(config.server.read_seconds),
             max_delegation_depth: config.access.max_delegation_depth,
             readiness: Readiness::default(),
+            config: config.shown(),
             reports: Semaphore::new(REPORTS),
         });
         let drain = Duration::from_secs(config.server.drain_seconds);

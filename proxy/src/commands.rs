@@ -19,7 +19,7 @@ mod users;
 
 use crate::{
     app::open_store,
-    config::{Config, Environment},
+    config::{Config, Environment, masked_url},
     store::{Patience, Store},
     telemetry,
 };
@@ -157,7 +157,10 @@ pub async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
         Command::Config(command) => config::check(&command, &config),
         Command::Migrate(format) => {
             store(&config).await?;
-            format.tell("the database is up to date", &json!({"migrated": config.store.url}))
+            format.tell(
+                "the database is up to date",
+                &json!({"migrated": masked_url(&config.store.url)}),
+            )
         }
         Command::Models(_) | Command::Version(_) => Ok(()),
     }

@@ -12,6 +12,7 @@ mod models;
 mod prices;
 mod providers;
 mod server;
+mod shown;
 mod store;
 mod suggest;
 
@@ -25,6 +26,7 @@ pub use models::ModelEntry;
 pub use prices::{Amounts, LongContext, PriceEntry, PriceError, read_prices, write_prices};
 pub use providers::{GpuLayers, LoadedModel, OpenaiApi, ProviderEntry, ProviderKind};
 pub use server::Server;
+pub use shown::masked_url;
 pub use store::StoreSettings;
 
 use serde::{Deserialize, Serialize};

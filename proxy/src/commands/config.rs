@@ -1,7 +1,11 @@
 //! `tollgate config`.
 
 use super::{Failure, output};
-use crate::{config::Config, prices::PriceList, registry::Registry};
+use crate::{
+    config::{Config, masked_url},
+    prices::PriceList,
+    registry::Registry,
+};
 use clap::Subcommand;
 use serde_json::json;
 
@@ -20,7 +24,8 @@ pub(super) fn check(command: &ConfigCommand, config: &Config) -> Result<(), Fail
     Registry::of(config).check().map_err(|error| Failure::new(error.to_string()))?;
     let aliases: usize = config.models.iter().map(|entry| entry.names().count()).sum();
     let providers = config.providers.len();
-    let (prices, listen, url) = (config.prices.len(), &config.server.listen, &config.store.url);
+    let (prices, listen) = (config.prices.len(), &config.server.listen);
+    let url = masked_url(&config.store.url);
     format.tell(
         &format!(
             "the configuration is right: {providers} providers, {aliases} aliases, {prices} prices; listening on {listen}, books in {url}"

@@ -7,7 +7,7 @@ mod embed;
 mod generate;
 pub(super) mod models;
 mod stream;
-mod usage;
+pub(super) mod usage;
 
 use super::{front::Front, problem};
 use axum::{
@@ -53,7 +53,7 @@ pub(super) fn routes() -> Router<Arc<Front>> {
 ///
 /// # Errors
 /// `invalid_request` that names the field and the place.
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     let mut source = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut source).map_err(|error| {
         let path = error.path().to_string();
