@@ -87,7 +87,8 @@ impl App {
         let prices = PriceList::new(&config.prices).map_err(|e| system(&e))?.or_listed(registry);
         let ledger = Ledger::open(store.clone(), Arc::clone(&clock), &tasks).await?;
         let catalog = catalog.await?;
-        let limits = Limits::new(config.limits.max_concurrent);
+        let limits = Limits::open(config.limits.max_concurrent, &config.redis, &tasks).await;
+        let limits = limits.map_err(StartError::System)?;
         let once = Arc::default();
         let gateway = Gateway { catalog, limits, prices, ledger, once, tasks: tasks.clone() };
         let front = Arc::new(Front {

@@ -8,6 +8,7 @@ mod limits;
 mod models;
 mod prices;
 mod providers;
+mod redis;
 mod server;
 mod store;
 mod suggest;
@@ -18,6 +19,7 @@ pub use limits::Limits;
 pub use models::ModelEntry;
 pub use prices::{Amounts, LongContext, PriceEntry};
 pub use providers::{GpuLayers, LoadedModel, OpenaiApi, ProviderEntry, ProviderKind};
+pub use redis::{OnFailure, Redis};
 pub use server::Server;
 pub use store::StoreSettings;
 
@@ -33,6 +35,8 @@ pub struct Config {
     pub store: StoreSettings,
     /// Limits of the whole server.
     pub limits: Limits,
+    /// Where several servers count together.
+    pub redis: Redis,
     /// Upstreams, in the order in which they are asked.
     pub providers: Vec<ProviderEntry>,
     /// Aliases, and facts about models.
@@ -46,6 +50,7 @@ impl Config {
     fn validate(&self) -> Result<(), String> {
         self.server.validate()?;
         self.store.validate()?;
+        self.redis.validate()?;
         providers::validate(&self.providers)?;
         models::validate(&self.models, &self.providers)?;
         prices::validate(&self.prices)

@@ -1,8 +1,8 @@
 //! Who asks, after the credential was verified.
 
-use super::{Permissions, Target};
+use super::{Limit, Permissions, Target};
 use crate::store::{Account, StoreError};
-use std::str::FromStr;
+use std::{str::FromStr, sync::Arc};
 use tollgate_types::Feature;
 
 /// What kind of work a credential is for.
@@ -43,8 +43,8 @@ pub struct Caller {
     user_id: String,
     user_name: String,
     role: Role,
-    rate_per_minute: Option<u32>,
     permissions: Vec<Permissions>,
+    limits: Vec<Arc<Limit>>,
 }
 
 impl Caller {
@@ -57,13 +57,15 @@ impl Caller {
             .into_iter()
             .map(|json| serde_json::from_str(json))
             .collect::<Result<_, _>>()?;
+        let rate = account.key.rate_per_minute.and_then(|n| u32::try_from(n).ok());
+        let rate = rate.map(|n| Arc::new(Limit::of_key_rate(&account.key.id, n)));
         Ok(Self {
             key_id: account.key.id.clone(),
             user_id: account.user.id.clone(),
             user_name: account.user.name.clone(),
             role: if admin { Role::Admin } else { Role::Member },
-            rate_per_minute: account.key.rate_per_minute.and_then(|n| u32::try_from(n).ok()),
             permissions,
+            limits: rate.into_iter().collect(),
         })
     }
 
@@ -74,9 +76,14 @@ impl Caller {
             user_id: "user".to_owned(),
             user_name: "alice".to_owned(),
             role,
-            rate_per_minute: None,
             permissions: permissions.to_vec(),
+            limits: Vec::new(),
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with_limits(self, limits: Vec<Limit>) -> Self {
+        Self { limits: limits.into_iter().map(Arc::new).collect(), ..self }
     }
 
     /// Id of the key.
@@ -99,9 +106,9 @@ impl Caller {
         self.role
     }
 
-    /// Requests a minute; absent: no limit.
-    pub fn rate_per_minute(&self) -> Option<u32> {
-        self.rate_per_minute
+    /// The limits of everybody whom its calls count for, narrowest first, and those of models.
+    pub fn limits(&self) -> &[Arc<Limit>] {
+        &self.limits
     }
 
     pub(super) fn allows_provider(&self, provider: &str) -> bool {

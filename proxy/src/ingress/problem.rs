@@ -6,7 +6,7 @@ use crate::{
     access::AuthError,
     gateway::{Refusal, Repeated},
     ledger::HoldError,
-    limits::Limited,
+    limits::{Limited, Measure},
     store::StoreError,
 };
 use axum::{
@@ -175,17 +175,28 @@ pub(super) fn of_refusal(refusal: Refusal) -> Error {
         }),
         Refusal::Denied(denied) => Error::new(ErrorKind::PermissionDenied, text)
             .with(|body| body.permission = Some(denied.permission)),
-        Refusal::Limited(Limited::Rate { retry_after, .. }) => {
-            later(Error::new(ErrorKind::RateLimited, text), retry_after)
-        }
-        Refusal::Limited(Limited::Full { .. }) => {
-            later(Error::new(ErrorKind::Overloaded, text), BUSY)
-        }
+        Refusal::Limited(limited) => of_limited(&limited, text),
         Refusal::Hold(error) => of_hold(error, text),
         Refusal::Repeated(Repeated::Running) => later(Error::new(ErrorKind::Conflict, text), BUSY),
         Refusal::Repeated(_) => Error::new(ErrorKind::Conflict, text),
         Refusal::Store(error) => of_store(error),
         Refusal::Provider(error) => error,
+    }
+}
+
+fn of_limited(limited: &Limited, text: String) -> Error {
+    match limited {
+        Limited::Over { measure, retry_after, .. } => {
+            let error = Error::new(ErrorKind::RateLimited, text);
+            let error = error.with(|body| body.code = Some(measure.as_str().to_owned()));
+            later(error, *retry_after)
+        }
+        // Trying again cannot help, which no client believes of a 429.
+        Limited::TooLarge { .. } => Error::new(ErrorKind::TooLarge, text)
+            .with(|body| body.code = Some(Measure::Tokens.as_str().to_owned())),
+        Limited::Full { .. } | Limited::Unchecked => {
+            later(Error::new(ErrorKind::Overloaded, text), BUSY)
+        }
     }
 }
 
