@@ -19,7 +19,7 @@ setup: ## install what the build and the tests need and this machine lacks, and 
 	@scripts/model.sh
 	@scripts/venv.sh
 
-test: ## set up and run every test
+test: ## set up and run every test, beside a private PostgreSQL and a private Redis
 	@scripts/test.sh
 
 lint: ## formatting, clippy, and the thin client

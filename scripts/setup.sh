@@ -18,6 +18,11 @@ libclang() {
         { exists '/usr/lib*/libclang.so*' && exists '/usr/lib*/clang/*/include/stddef.h'; }
 }
 
+postgres_server() { # Debian keeps the server's programs off the PATH
+    { exists '/usr/lib/postgresql/*/bin/postgres' && exists '/usr/lib/postgresql/*/bin/initdb'; } ||
+        { have postgres && have initdb; }
+}
+
 have cargo || fail "cargo is not on the PATH: install Rust first, https://rustup.rs says how"
 
 need g++ have g++
@@ -28,6 +33,8 @@ need libclang-dev libclang
 need ca-certificates exists '/etc/ssl/certs/ca-certificates.crt'
 if [ "${1:-}" = test ]; then
     need python3-venv python3 -c 'import venv, ensurepip'
+    need postgresql postgres_server
+    need redis-server have redis-server
 fi
 
 if [ "${#missing[@]}" -gt 0 ]; then
@@ -39,8 +46,7 @@ if [ "${#missing[@]}" -gt 0 ]; then
         as_root=(sudo)
     fi
     export DEBIAN_FRONTEND=noninteractive
-    "${as_root[@]}" apt-get update
-    "${as_root[@]}" apt-get install -y --no-install-recommends "${missing[@]}"
+    "${as_root[@]}" bash scripts/install.sh "${missing[@]}"
 fi
 
 mkdir -p "$TOLLGATE_CACHE/models"

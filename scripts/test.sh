@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Every test: the whole workspace with llama.cpp and the real model, then the server and the
-# scheduler without any C++. Arguments go to the first test run: scripts/test.sh -p tollgate-types
+# scheduler without any C++. A private PostgreSQL and a private Redis run beside them, on free ports
+# and in temporary folders; the machine's own are left alone. Arguments go to the first test run: scripts/test.sh -p tollgate-types
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh
@@ -24,6 +25,8 @@ selection=("$@")
 # packages or targets can turn on other features of its build tools, and cargo then builds it anew.
 step "building"
 cargo build --locked --workspace --all-targets
+
+run=("$CARGO_TARGET_DIR/debug/with-databases" "${run[@]}")
 
 failed=0
 step "tests"

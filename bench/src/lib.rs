@@ -2,9 +2,10 @@
 //! the APIs of OpenAI, Anthropic, Google and Ollama on one port, and misbehaves on request.
 //!
 //! What it does is told per request, see [`Script`]. One word is one token, so usage can be
-//! compared exactly.
+//! compared exactly. Databases are not mocked: [`private`] starts real ones.
 
 mod mock;
+pub mod private;
 mod script;
 
 pub use mock::{Abort, Mock, MockOptions, Seen};

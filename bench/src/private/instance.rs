@@ -1,0 +1,215 @@
+//! One private server: its folder, its process, and the keeper that ends both.
+
+use super::{programs, shell};
+use std::{
+    fs::{self, File},
+    io,
+    net::TcpListener,
+    os::unix::{fs::chown, process::CommandExt},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+/// Outlives this process if need be, see the file.
+const KEEPER: &str = include_str!("keeper.sh");
+
+/// Below the ports that the kernel hands out itself, so that nobody takes one while its server is
+/// stopped.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// As many ports are tried.
+const TRIES: usize = 10;
+
+#[derive(Debug)]
+pub(super) struct Instance {
+    folder: PathBuf,
+    keeper: Child,
+    server: Option<Child>,
+    port: u16,
+}
+
+impl Instance {
+    /// A folder and its keeper. `signal` ends the server at once, and leaves nothing behind.
+    pub(super) fn new(name: &str, signal: &str) -> io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix(&format!("tollgate-{name}-")).tempdir()?;
+        if let Some(user) = programs::unprivileged()? {
+            chown(folder.path(), Some(user.id), Some(user.group))?;
+        }
+        let mut keeper = Command::new("sh");
+        keeper.args(["-c", KEEPER, "keeper"]).arg(folder.path()).arg(signal);
+        keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        // A group of its own: Ctrl-C ends the tests, and not who cleans up after them.
+        let keeper = keeper.current_dir("/").process_group(0).spawn()?;
+        Ok(Self { folder: folder.keep(), keeper, server: None, port: 0 })
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What the server wrote.
+    pub(super) fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// A program that runs in the folder, as a user who may, in English.
+    pub(super) fn command(&self, program: &Path) -> io::Result<Command> {
+        let mut command = Command::new(program);
+        command.current_dir(&self.folder).stdin(Stdio::null()).env("LC_ALL", "C");
+        if let Some(user) = programs::unprivileged()? {
+            command.uid(user.id).gid(user.group);
+        }
+        Ok(command)
+    }
+
+    /// A file of the folder that only the server reads.
+    pub(super) fn write(&self, name: &str, text: &str) -> io::Result<PathBuf> {
+        let path = self.folder.join(name);
+        // The folder is closed to everybody else.
+        fs::write(&path, text)?;
+        if let Some(user) = programs::unprivileged()? {
+            chown(&path, Some(user.id), Some(user.group))?;
+        }
+        Ok(path)
+    }
+
+    /// Starts the server for the first time, on a port that is free. `command` is told the port,
+    /// `ready` is asked until it answers yes.
+    pub(super) async fn start(
+        &mut self,
+        command: impl Fn(&Self, u16) -> io::Result<Command>,
+        ready: impl AsyncFn(&Self) -> io::Result<bool>,
+    ) -> io::Result<()> {
+        let mut tries = 1;
+        loop {
+            self.port = free_port()?;
+            let started = self.start_again(command(self, self.port)?, &ready).await;
+            let taken = started.is_err() && self.log().contains("ddress already in use");
+            if !taken || tries == TRIES {
+                return started;
+            }
+            tries += 1;
+            fs::remove_file(self.log_file())?;
+        }
+    }
+
+    /// Starts the server on the port that it had.
+    pub(super) async fn start_again(
+        &mut self,
+        mut command: Command,
+        ready: impl AsyncFn(&Self) -> io::Result<bool>,
+    ) -> io::Result<()> {
+        if self.server.is_some() {
+            return Err(io::Error::other("it runs already"));
+        }
+        let log = File::options().create(true).append(true).open(self.log_file())?;
+        command.stdout(log.try_clone()?).stderr(log).process_group(0);
+        let server = command.spawn()?;
+        fs::write(self.processes(), format!("{}\n", server.id()))?;
+        self.server = Some(server);
+        shell::until("the server is ready", async || {
+            if self.ended()? {
+                self.gone();
+                return Err(io::Error::other(format!("it does not start: {}", self.log())));
+            }
+            ready(self).await
+        })
+        .await
+    }
+
+    /// Ends the server in its own way, by a signal.
+    pub(super) async fn stop(&mut self, signal: &str) -> io::Result<()> {
+        let server = self.id()?;
+        self.resume()?;
+        shell::signal(signal, &[server])?;
+        shell::until("the server ends", async || self.ended()).await?;
+        self.gone();
+        Ok(())
+    }
+
+    /// kill -9 for the server and all processes that it has started.
+    pub(super) async fn kill(&mut self) -> io::Result<()> {
+        self.pause().await?;
+        let server = self.id()?;
+        let children = shell::children(server)?;
+        shell::signal("KILL", &children)?;
+        shell::signal("KILL", &[server])?;
+        shell::until("the server is gone", async || {
+            Ok(self.ended()? && children.iter().all(|child| shell::has_ended(*child)))
+        })
+        .await?;
+        self.gone();
+        Ok(())
+    }
+
+    /// Stops the server and all of its processes where they are. The kernel still takes
+    /// connections for it; nobody answers.
+    pub(super) async fn pause(&mut self) -> io::Result<()> {
+        let server = self.id()?;
+        shell::signal("STOP", &[server])?;
+        shell::until("the server stands still", async || Ok(shell::is_stopped(server))).await?;
+        // From here on there are no new ones.
+        let children = shell::children(server)?;
+        let stopped = children.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
+        fs::write(self.processes(), format!("{server} {stopped}\n"))?;
+        shell::signal("STOP", &children)?;
+        shell::until("its processes stand still", async || {
+            Ok(children.iter().all(|child| shell::is_stopped(*child)))
+        })
+        .await
+    }
+
+    /// Goes on after a pause.
+    pub(super) fn resume(&mut self) -> io::Result<()> {
+        let server = self.id()?;
+        shell::signal("CONT", &shell::children(server)?)?;
+        shell::signal("CONT", &[server])
+    }
+
+    /// The server's process.
+    pub(super) fn id(&self) -> io::Result<u32> {
+        self.server.as_ref().map(Child::id).ok_or_else(|| io::Error::other("it does not run"))
+    }
+
+    fn ended(&mut self) -> io::Result<bool> {
+        self.server.as_mut().map_or(Ok(true), |server| Ok(server.try_wait()?.is_some()))
+    }
+
+    /// The server has ended: its number may soon be another's.
+    fn gone(&mut self) {
+        self.server = None;
+        // It is not there when it could not be written.
+        drop(fs::remove_file(self.processes()));
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.folder.join("log")
+    }
+
+    fn processes(&self) -> PathBuf {
+        self.folder.join("processes")
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        drop(self.keeper.stdin.take());
+        drop(self.keeper.wait());
+        if let Some(server) = &mut self.server {
+            // It has ended, unless somebody has killed the keeper.
+            drop(server.kill());
+            drop(server.wait());
+        }
+    }
+}
+
+fn free_port() -> io::Result<u16> {
+    let ports = std::iter::repeat_with(|| fastrand::u16(PORTS)).take(1000);
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let none = || io::Error::other(format!("no port of {PORTS:?} is free on 127.0.0.1"));
+    ports.into_iter().find(free).ok_or_else(none)
+}

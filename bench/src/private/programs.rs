@@ -1,0 +1,94 @@
+//! Where the programs are, and the user that runs them.
+
+use std::{
+    io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+/// Debian keeps a folder for each version here, and only the client programs on the PATH.
+const POSTGRES_VERSIONS: &str = "/usr/lib/postgresql";
+
+/// The folder of `postgres` and `initdb`, of the newest version there is.
+pub(super) fn postgres() -> io::Result<PathBuf> {
+    let versions = std::fs::read_dir(POSTGRES_VERSIONS).into_iter().flatten().flatten();
+    let mut versions: Vec<PathBuf> = versions.map(|version| version.path()).collect();
+    versions.sort_by_key(|path| std::cmp::Reverse(major(path)));
+    let mut folders = versions.iter().map(|version| version.join("bin")).chain(on_path());
+    let is_complete = |folder: &PathBuf| {
+        ["postgres", "initdb"].iter().all(|program| folder.join(program).is_file())
+    };
+    let found = folders.find(is_complete);
+    found.ok_or_else(|| missing("postgres and initdb"))
+}
+
+/// The Redis server.
+pub(super) fn redis() -> io::Result<PathBuf> {
+    let found = on_path().map(|folder| folder.join("redis-server")).find(|path| path.is_file());
+    found.ok_or_else(|| missing("redis-server"))
+}
+
+fn missing(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, format!("{what} cannot be found: run make setup"))
+}
+
+fn major(version: &Path) -> u32 {
+    let name = version.file_name().and_then(|name| name.to_str());
+    name.and_then(|name| name.parse().ok()).unwrap_or_default()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test has no configuration to read from")]
+fn on_path() -> impl Iterator<Item = PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).collect::<Vec<_>>().into_iter()
+}
+
+/// Somebody of this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct User {
+    pub(super) id: u32,
+    pub(super) group: u32,
+}
+
+/// Who runs the servers where this process is root, which PostgreSQL refuses to be. Absent where
+/// this process is an ordinary user, who then runs them.
+pub(super) fn unprivileged() -> io::Result<Option<User>> {
+    if std::fs::metadata("/proc/self")?.uid() != 0 {
+        return Ok(None);
+    }
+    let accounts = std::fs::read_to_string("/etc/passwd")?;
+    let found = user("postgres", &accounts).or_else(|| user("nobody", &accounts));
+    let nobody = || io::Error::other("root needs the user postgres or nobody: run make setup");
+    found.map(Some).ok_or_else(nobody)
+}
+
+/// An account in the format of `/etc/passwd`; never root.
+fn user(name: &str, accounts: &str) -> Option<User> {
+    accounts.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next()? == name).then_some(())?;
+        let (id, group) = (fields.nth(1)?.parse().ok()?, fields.next()?.parse().ok()?);
+        (id != 0).then_some(User { id, group })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_account_is_found_and_is_never_root() {
+        let accounts = "root:x:0:0::/:/bin/sh\npostgres2:x:7:8::/:\npostgres:x:101:104:PG:/var:/bin/sh\n\
+                        broken\nnobody:x:0:0::/:";
+        assert_eq!(user("postgres", accounts), Some(User { id: 101, group: 104 }));
+        assert_eq!(user("nobody", accounts), None);
+        assert_eq!(user("broken", accounts), None);
+        assert_eq!(user("redis", accounts), None);
+    }
+
+    #[test]
+    fn versions_are_numbers() {
+        let order = ["9", "15", "nine"].map(|version| major(&Path::new("/x").join(version)));
+        assert_eq!(order, [9, 15, 0]);
+    }
+}
