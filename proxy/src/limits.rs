@@ -56,11 +56,7 @@ impl Limits {
     ///
     /// # Errors
     /// When the settings are not right.
-    pub async fn open(
-        max_concurrent: usize,
-        redis: &Redis,
-        tasks: &Tasks,
-    ) -> Result<Self, String> {
+    pub async fn open(max_concurrent: usize, redis: &Redis, tasks: &Tasks) -> Result<Self, String> {
         let shared = Shared::open(redis, tasks).await?;
         Ok(Self { shared, ..Self::local(max_concurrent) })
     }

@@ -74,7 +74,7 @@ pub(super) fn put_rates(headers: &mut HeaderMap, rates: &Rates) {
 /// A span of time as OpenAI writes it: `120ms`, `1.5s`, `6m0s`, `1h0m0s` (platform.openai.com,
 /// "Rate limits").
 fn span(time: Duration) -> String {
-    let ms = time.as_nanos().div_ceil(1_000_000);
+    let ms = (time.as_nanos() + 500_000) / 1_000_000;
     let (seconds, rest) = (ms / 1000, ms % 1000);
     let part = match rest {
         0 => String::new(),
@@ -126,6 +126,6 @@ mod tests {
         ] {
             assert_eq!(span(Duration::from_millis(ms)), written);
         }
-        assert_eq!(span(Duration::from_nanos(1)), "1ms");
+        assert_eq!(span(Duration::from_nanos(59_999_900_000)), "1m0s");
     }
 }

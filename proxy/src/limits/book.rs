@@ -152,12 +152,7 @@ impl Book {
     ///
     /// # Errors
     /// A limit that refuses it.
-    pub(super) fn take(
-        &self,
-        call: &Call,
-        turn: Option<&Turn>,
-        now: Since,
-    ) -> Result<Rates, Busy> {
+    pub(super) fn take(&self, call: &Call, turn: Option<&Turn>, now: Since) -> Result<Rates, Busy> {
         let mut tallies = self.tallies();
         tallies.forget_idle(now);
         tallies.gate(call, turn)?;

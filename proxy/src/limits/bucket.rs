@@ -94,15 +94,12 @@ impl Bucket {
     /// # Errors
     /// How long until they are there.
     pub(super) fn take(&self, cells: u32, now: Since) -> Result<(), Duration> {
-        let Some(cells) = NonZeroU32::new(cells) else { return Ok(()) };
-        let limiter = self.limiter.as_ref().ok_or(MINUTE)?;
+        let Some(wanted) = NonZeroU32::new(cells) else { return Ok(()) };
+        // More than a minute's worth is refused before it comes here.
+        let limiter = self.limiter.as_ref().filter(|_| cells <= self.per_minute).ok_or(MINUTE)?;
         self.cell.0.1.store(nanos(now), Ordering::Relaxed);
         let later = |until: NotUntil<Nanos>| until.wait_time_from(Nanos::new(nanos(now)));
-        match limiter.check_n(cells) {
-            Ok(admitted) => admitted.map_err(later),
-            // More than a minute's worth; such a call is refused before it comes here.
-            Err(_) => Err(MINUTE),
-        }
+        limiter.check_n(wanted).map_or(Err(MINUTE), |admitted| admitted.map_err(later))
     }
 
     /// Takes cells whether or not they are there: a debt.

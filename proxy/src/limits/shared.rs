@@ -10,12 +10,7 @@ mod link;
 
 pub(super) use lease::Lease;
 
-use super::{
-    Call, RateState, Rates,
-    bucket::MINUTE,
-    call::Busy,
-    limited::Measure,
-};
+use super::{Call, RateState, Rates, bucket::MINUTE, call::Busy, limited::Measure};
 use crate::{
     access::Limit,
     config::{OnFailure, Redis},
@@ -133,9 +128,9 @@ impl Shared {
             asked.arg(limit.concurrent.map_or(-1, i64::from));
             asked.arg(u8::from(!limit.queue.is_zero()));
         }
-        let answer = self.link.ask(async |mut connection| {
-            asked.invoke_async::<Vec<i64>>(&mut connection).await
-        });
+        let answer = self
+            .link
+            .ask(async |mut connection| asked.invoke_async::<Vec<i64>>(&mut connection).await);
         read(&call.limits, &answer.await.ok_or(Silent)?).ok_or(Silent)
     }
 
@@ -190,7 +185,9 @@ fn read(limits: &[Arc<Limit>], answer: &[i64]) -> Option<Result<Rates, Busy>> {
 /// The state of a rate that is full again in `owed` microseconds.
 fn state(limit: u64, owed: i64) -> Option<RateState> {
     let owed = u64::try_from(owed).ok()?;
-    let taken = u128::from(owed) * u128::from(limit) / MINUTE.as_micros();
+    // The script rounds up by less than one.
+    let taken = u128::from(owed.saturating_sub(1)) * u128::from(limit);
+    let taken = taken.div_ceil(MINUTE.as_micros());
     let remaining = limit.saturating_sub(u64::try_from(taken).ok()?);
     Some(RateState { limit, remaining, reset: Duration::from_micros(owed) })
 }

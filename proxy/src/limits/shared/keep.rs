@@ -85,8 +85,7 @@ impl Shared {
         for (call, key) in places {
             asked.key(key).arg(call);
         }
-        let lost =
-            self.link.ask(async |mut connection| asked.invoke_async(&mut connection).await);
+        let lost = self.link.ask(async |mut connection| asked.invoke_async(&mut connection).await);
         lost.await.unwrap_or_default()
     }
 
