@@ -97,7 +97,7 @@ impl Books {
             time_zone: "Europe/Berlin".to_owned(),
             permissions: "{}".to_owned(),
             created_ms: clock.now_ms(),
-            deleted_ms: None,
+            ..UserRow::default()
         };
         store.insert_user(&user, &[]).await.unwrap();
         let access = Access::new(store.clone(), clock.clone()).unwrap();
@@ -110,7 +110,7 @@ impl Books {
             idle_key(&store, &user).await;
         }
         let tasks = Tasks::new();
-        let ledger = Ledger::open(store, clock, &tasks).await.unwrap();
+        let ledger = Ledger::open(store, clock, &tasks, Duration::from_secs(30)).await.unwrap();
         let price = PriceEntry {
             model: "p/*".to_owned(),
             input: "1".to_owned(),
@@ -172,11 +172,10 @@ fn budgets() -> Vec<BudgetRow> {
         id: new_id(&SystemClock),
         owner_kind: "key".to_owned(),
         owner_id: String::new(),
-        owner_name: String::new(),
-        time_zone: String::new(),
         resource: resource.to_owned(),
         span: "month".to_owned(),
         cap: i64::MAX / 4,
+        ..BudgetRow::default()
     };
     vec![budget("cost"), budget("tokens"), budget("requests")]
 }
@@ -204,7 +203,7 @@ async fn idle_key(store: &Store, user: &UserRow) {
         rate_per_minute: None,
         created_ms: SystemClock.now_ms(),
         expires_ms: None,
-        revoked_ms: None,
+        ..KeyRow::default()
     };
     let mut budgets = budgets();
     budgets.iter_mut().for_each(|budget| budget.owner_id.clone_from(&row.id));

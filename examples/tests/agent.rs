@@ -66,6 +66,10 @@ fn requests_left(spent: i64) -> BudgetStatus {
         spent,
         held: 0,
         resets_at_ms: None,
+        provider: None,
+        model: None,
+        feature: None,
+        soft: false,
     }
 }
 

@@ -14,7 +14,7 @@ pub use caller::{Caller, Role};
 pub use issue::{IssueError, IssuedKey, KeyOrder, issue_key};
 pub use key::{ApiKey, KeyParts};
 pub use limit::{LONGEST_QUEUE, Limit, MOST_REQUESTS, MOST_TOKENS, Scope};
-pub use permissions::{Pattern, Permissions};
+pub use permissions::{Pattern, Permissions, fits};
 pub use verify::{Access, AuthError};
 
 use std::sync::Arc;
@@ -48,6 +48,7 @@ pub struct Denied {
 pub struct Permit {
     caller: Arc<Caller>,
     targets: Vec<Target>,
+    features: Vec<Feature>,
 }
 
 impl Permit {
@@ -64,6 +65,11 @@ impl Permit {
     /// What the request may be sent to, in order of preference; never empty.
     pub fn targets(&self) -> &[Target] {
         &self.targets
+    }
+
+    /// What the request does with the model.
+    pub fn features(&self) -> &[Feature] {
+        &self.features
     }
 }
 
@@ -97,7 +103,8 @@ pub fn authorize(
     if permitted.is_empty() {
         return Err(denied(first_refusal.unwrap_or_else(|| "model".to_owned())));
     }
-    Ok(Permit { caller: Arc::clone(caller), targets: permitted })
+    let features = features.to_vec();
+    Ok(Permit { caller: Arc::clone(caller), targets: permitted, features })
 }
 
 /// The permission that a target asks for and the caller lacks.

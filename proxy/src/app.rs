@@ -12,10 +12,10 @@ use crate::{
     prices::PriceList,
     providers::ProviderError,
     registry::Registry,
-    store::{Patience, ServerLock, Store, StoreError},
+    store::{Patience, Place, ServerLock, Store, StoreError},
     tasks::Tasks,
 };
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 
 /// Reports made at once.
@@ -46,7 +46,7 @@ pub struct App {
     pub drain: Duration,
     /// How long a request's head may take to arrive.
     pub read_patience: Duration,
-    _lock: ServerLock,
+    _lock: Option<ServerLock>,
 }
 
 /// The database that the configuration names.
@@ -54,8 +54,12 @@ pub struct App {
 /// # Errors
 /// When it cannot be opened or migrated.
 pub async fn open_store(config: &Config, patience: Patience) -> Result<Store, StartError> {
-    let path = config.store.sqlite_path().map_err(StartError::System)?;
-    Ok(Store::open(Path::new(path), patience).await?)
+    let place = if config.store.is_postgres() {
+        Place::Server { url: config.store.url.clone(), connections: config.store.connections }
+    } else {
+        Place::File(config.store.sqlite_path().map_err(StartError::System)?.into())
+    };
+    Ok(Store::open(place, patience).await?)
 }
 
 impl App {
@@ -84,8 +88,9 @@ impl App {
         let access = Access::new(store.clone(), Arc::clone(&clock)).map_err(|e| system(&e))?;
         let registry = Registry::of(config);
         registry.check().map_err(|e| system(&e))?;
+        let lease = Duration::from_secs(config.ledger.lease_seconds);
         let prices = PriceList::new(&config.prices).map_err(|e| system(&e))?.or_listed(registry);
-        let ledger = Ledger::open(store.clone(), Arc::clone(&clock), &tasks).await?;
+        let ledger = Ledger::open(store.clone(), Arc::clone(&clock), &tasks, lease).await?;
         let catalog = catalog.await?;
         let limits = Limits::open(config.limits.max_concurrent, &config.redis, &tasks).await;
         let limits = limits.map_err(StartError::System)?;

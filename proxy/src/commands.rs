@@ -5,6 +5,7 @@ mod amounts;
 mod budgets;
 mod config;
 mod keys;
+mod limits;
 pub mod models;
 mod output;
 mod pull;
@@ -93,6 +94,9 @@ enum Command {
     /// Create, list, change and delete budgets.
     #[command(subcommand)]
     Budgets(budgets::Budgets),
+    /// Create, list, change and delete rate limits and places.
+    #[command(subcommand)]
+    Limits(limits::Limits),
     /// Show what models cost.
     #[command(subcommand)]
     Prices(config::Prices),
@@ -135,6 +139,7 @@ pub async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
         Command::Users(command) => users::run(command, &store(&config).await?).await,
         Command::Keys(command) => keys::run(command, &store(&config).await?).await,
         Command::Budgets(command) => budgets::run(command, &store(&config).await?).await,
+        Command::Limits(command) => limits::run(command, &store(&config).await?).await,
         Command::Prices(command) => config::prices(&command, &config),
         Command::Usage(arguments) => usage::run(arguments, &store(&config).await?).await,
         Command::Config(command) => config::check(&command, &config),

@@ -4,6 +4,7 @@
 
 mod environment;
 mod file;
+mod ledger;
 mod limits;
 mod models;
 mod prices;
@@ -15,6 +16,7 @@ mod suggest;
 
 pub use environment::Environment;
 pub use file::ConfigError;
+pub use ledger::LedgerSettings;
 pub use limits::Limits;
 pub use models::ModelEntry;
 pub use prices::{Amounts, LongContext, PriceEntry};
@@ -33,6 +35,8 @@ pub struct Config {
     pub server: Server,
     /// Where the books are kept.
     pub store: StoreSettings,
+    /// The books.
+    pub ledger: LedgerSettings,
     /// Limits of the whole server.
     pub limits: Limits,
     /// Where several servers count together.
@@ -51,6 +55,7 @@ impl Config {
         self.server.validate()?;
         self.store.validate()?;
         self.redis.validate()?;
+        self.ledger.validate()?;
         providers::validate(&self.providers)?;
         models::validate(&self.models, &self.providers)?;
         prices::validate(&self.prices)

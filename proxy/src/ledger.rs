@@ -12,6 +12,8 @@ mod meter;
 mod outcome;
 mod page;
 pub mod report;
+mod rollup;
+mod scope;
 mod status;
 mod sweep;
 mod window;
@@ -27,10 +29,10 @@ use crate::{
     clock::Clock,
     ids::new_id,
     prices::Quote,
-    store::{Store, StoreError},
+    store::{Books, NodeRow, Store, StoreError},
     tasks::Tasks,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tollgate_types::BudgetStatus;
 
@@ -48,7 +50,8 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Opens the books: settles what a server that died left open, then starts the writer.
+    /// Opens the books and starts the writer. What a server that died left open is settled: at
+    /// once where no other server may use the database, else when it has not been seen for `lease`.
     ///
     /// # Errors
     /// Any database failure.
@@ -56,15 +59,23 @@ impl Ledger {
         store: Store,
         clock: Arc<dyn Clock>,
         tasks: &Tasks,
+        lease: Duration,
     ) -> Result<Self, StoreError> {
         let mut books = store.books().await?;
-        let swept = sweep::sweep(&mut books, clock.as_ref()).await?;
-        if swept > 0 {
-            tracing::warn!(holds = swept, "settled holds that a stopped server had left open");
-        }
-        let node = Arc::from(new_id(clock.as_ref()));
+        let node: Arc<str> = Arc::from(new_id(clock.as_ref()));
+        let pulse = if store.is_shared() {
+            let beat = announce(&mut books, &node, (clock.now_ms(), lease)).await?;
+            Some(writer::Pulse::new(beat, lease))
+        } else {
+            let swept = sweep::sweep_all(&mut books, clock.as_ref()).await?;
+            if swept > 0 {
+                tracing::warn!(holds = swept, "settled holds that a stopped server had left open");
+            }
+            None
+        };
         let (queue, messages) = mpsc::channel(QUEUE);
-        tasks.spawn(writer::run(books, messages, Arc::clone(&clock), tasks.clone()));
+        let (clock_of_writer, stop) = (Arc::clone(&clock), tasks.clone());
+        tasks.spawn(writer::run((books, pulse), messages, clock_of_writer, stop));
         Ok(Self { queue, store, clock, node })
     }
 
@@ -82,7 +93,7 @@ impl Ledger {
     /// # Errors
     /// Any database failure.
     pub async fn budgets_of(&self, caller: &Caller) -> Result<Vec<BudgetStatus>, StoreError> {
-        let rows = self.store.budgets(Some(caller.user_id()), Some(caller.key_id())).await?;
+        let rows = self.store.budgets_of(caller.owners()).await?;
         status::of_rows(&self.store, rows, self.clock.now_ms()).await
     }
 
@@ -91,9 +102,35 @@ impl Ledger {
     /// # Errors
     /// Any database failure.
     pub async fn budgets(&self) -> Result<Vec<BudgetStatus>, StoreError> {
-        let rows = self.store.budgets(None, None).await?;
+        let rows = self.store.budgets().await?;
         status::of_rows(&self.store, rows, self.clock.now_ms()).await
     }
+}
+
+/// Tells the other servers that this one has begun.
+async fn announce(
+    books: &mut Books,
+    id: &str,
+    (started_ms, lease): (i64, Duration),
+) -> Result<batch::Beat, StoreError> {
+    let node = NodeRow {
+        id: id.to_owned(),
+        host: format!("{}:{}", host_name(), std::process::id()),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started_ms,
+        seen_ms: 0,
+        expires_ms: 0,
+    };
+    let lease_ms = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
+    books.beat(&node, lease_ms).await?;
+    Ok(batch::Beat { node, lease_ms })
+}
+
+/// The machine's name, for people.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "unknown".to_owned() } else { name.to_owned() }
 }
 
 pub use status::of_rows as budget_statuses;

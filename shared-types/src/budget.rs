@@ -75,7 +75,7 @@ words!(
 pub struct BudgetStatus {
     /// The budget's id.
     pub budget: String,
-    /// Whose budget it is: `user:alice` or `key:01J...`.
+    /// Whose budget it is: `organisation:acme`, `team:red`, `user:alice` or `key:01J...`.
     pub owner: String,
     /// What it counts.
     pub resource: Resource,
@@ -90,6 +90,18 @@ pub struct BudgetStatus {
     /// When the window ends, milliseconds since 1970 UTC; absent for `total`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resets_at_ms: Option<i64>,
+    /// Only calls to providers that fit this pattern count; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// Only calls to models (`provider/model`) that fit this pattern count; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Only calls that use this feature count; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feature: Option<String>,
+    /// It limits nothing: somebody is told when it is passed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub soft: bool,
 }
 
 impl BudgetStatus {

@@ -129,7 +129,7 @@ impl Server {
 
     /// Every budget as it stands.
     pub async fn budgets(&self) -> Vec<BudgetStatus> {
-        let rows = self.store.budgets(None, None).await.unwrap();
+        let rows = self.store.budgets().await.unwrap();
         ledger::budget_statuses(&self.store, rows, SystemClock.now_ms()).await.unwrap()
     }
 

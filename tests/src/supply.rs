@@ -5,7 +5,7 @@ const ACCEPTED: [&str; 8] = [
     "MIT",
     "Apache-2.0",
     "ISC",
-    "BSD-3-Clause",
+    "BSD-3-Clause", "BSL-1.0",
     "Zlib",
     "Unicode-3.0",
     "CDLA-Permissive-2.0",

@@ -1,7 +1,7 @@
 //! Who asks, after the credential was verified.
 
-use super::{Limit, Permissions, Target};
-use crate::store::{Account, StoreError};
+use super::{Limit, Permissions, Target, limit};
+use crate::store::{Account, Owner, StoreError};
 use std::{str::FromStr, sync::Arc};
 use tollgate_types::Feature;
 
@@ -45,6 +45,9 @@ pub struct Caller {
     role: Role,
     permissions: Vec<Permissions>,
     limits: Vec<Arc<Limit>>,
+    team_id: Option<String>,
+    owners: Vec<Owner>,
+    refuses_overrun: bool,
 }
 
 impl Caller {
@@ -53,19 +56,22 @@ impl Caller {
         let role = |text: &str| Role::from_str(text).map_err(StoreError::Row);
         let admin =
             role(&account.key.role)? == Role::Admin && role(&account.user.role)? == Role::Admin;
-        let permissions = [&account.user.permissions, &account.key.permissions]
+        let keys = || account.ancestors.iter().chain([&account.key]);
+        let permissions = [&account.user.permissions]
             .into_iter()
+            .chain(keys().map(|key| &key.permissions))
             .map(|json| serde_json::from_str(json))
             .collect::<Result<_, _>>()?;
-        let rate = account.key.rate_per_minute.and_then(|n| u32::try_from(n).ok());
-        let rate = rate.map(|n| Arc::new(Limit::of_key_rate(&account.key.id, n)));
         Ok(Self {
             key_id: account.key.id.clone(),
             user_id: account.user.id.clone(),
             user_name: account.user.name.clone(),
             role: if admin { Role::Admin } else { Role::Member },
             permissions,
-            limits: rate.into_iter().collect(),
+            team_id: account.user.team_id.clone(),
+            owners: account.owners(),
+            refuses_overrun: keys().any(|key| key.overrun == "refuse"),
+            limits: limit::of_account(account),
         })
     }
 
@@ -78,6 +84,12 @@ impl Caller {
             role,
             permissions: permissions.to_vec(),
             limits: Vec::new(),
+            team_id: None,
+            owners: vec![
+                Owner { kind: "user", id: "user".to_owned() },
+                Owner { kind: "key", id: "key".to_owned() },
+            ],
+            refuses_overrun: false,
         }
     }
 
@@ -109,6 +121,21 @@ impl Caller {
     /// The limits of everybody whom its calls count for, narrowest first, and those of models.
     pub fn limits(&self) -> &[Arc<Limit>] {
         &self.limits
+    }
+
+    /// The user's team.
+    pub fn team_id(&self) -> Option<&str> {
+        self.team_id.as_deref()
+    }
+
+    /// Everyone who pays for the caller's calls, from the organisation down to the key.
+    pub fn owners(&self) -> &[Owner] {
+        &self.owners
+    }
+
+    /// Whether an answer that a budget cannot pay for in full is refused rather than shortened.
+    pub fn refuses_overrun(&self) -> bool {
+        self.refuses_overrun
     }
 
     pub(super) fn allows_provider(&self, provider: &str) -> bool {

@@ -1,7 +1,8 @@
 //! How fast, and how many calls at once: a limit of somebody, or of a model.
 
 use super::{Pattern, Target};
-use std::{fmt, time::Duration};
+use crate::store::{Account, LimitRow};
+use std::{fmt, sync::Arc, time::Duration};
 
 /// Whose calls are counted together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +36,17 @@ impl Scope {
         match self {
             Self::Key(id) | Self::User(id) | Self::Team(id) | Self::Organisation(id) => id,
             Self::Model(pattern) => &pattern.0,
+        }
+    }
+
+    /// Narrow scopes come before wide ones.
+    fn width(&self) -> u8 {
+        match self {
+            Self::Key(_) => 0,
+            Self::User(_) => 1,
+            Self::Team(_) => 2,
+            Self::Organisation(_) => 3,
+            Self::Model(_) => 4,
         }
     }
 
@@ -95,6 +107,23 @@ impl Limit {
         }
     }
 
+    /// Reads a row. A number that makes no sense becomes the nearest one that does; `None` where the
+    /// kind of owner is not known.
+    pub fn of_row(row: &LimitRow) -> Option<Self> {
+        let small = |n: i64| u32::try_from(n.max(0)).unwrap_or(u32::MAX);
+        let queue = Duration::from_millis(u64::try_from(row.queue_ms).unwrap_or_default());
+        Some(Self {
+            id: row.id.clone(),
+            scope: Scope::of(&row.owner_kind, &row.owner_id)?,
+            requests_per_minute: row.requests_per_minute.map(|n| small(n).min(MOST_REQUESTS)),
+            tokens_per_minute: row
+                .tokens_per_minute
+                .map(|n| u64::try_from(n).unwrap_or_default().min(MOST_TOKENS)),
+            concurrent: row.concurrent.map(small),
+            queue: queue.min(LONGEST_QUEUE),
+        })
+    }
+
     /// Whether it counts a call that may be sent to these targets: its owner is the caller's, so only
     /// a model's limit can pass a call by.
     pub fn counts(&self, targets: &[Target]) -> bool {
@@ -105,6 +134,19 @@ impl Limit {
             _ => true,
         }
     }
+}
+
+/// Every limit that may count an account's calls, narrowest first: those of its key and of the keys
+/// that it was delegated from, of its user, team and organisation, and those of models.
+pub(super) fn of_account(account: &Account) -> Vec<Arc<Limit>> {
+    let keys = account.ancestors.iter().chain([&account.key]);
+    let rates = keys.filter_map(|key| {
+        let rate = u32::try_from(key.rate_per_minute?.max(0)).unwrap_or(u32::MAX);
+        Some(Limit::of_key_rate(&key.id, rate.min(MOST_REQUESTS)))
+    });
+    let mut limits: Vec<_> = rates.chain(account.limits.iter().filter_map(Limit::of_row)).collect();
+    limits.sort_by(|a, b| (a.scope.width(), &a.id).cmp(&(b.scope.width(), &b.id)));
+    limits.into_iter().map(Arc::new).collect()
 }
 
 #[cfg(test)]

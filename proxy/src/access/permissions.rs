@@ -12,10 +12,15 @@ pub struct Pattern(pub String);
 impl Pattern {
     /// Whether a name fits.
     pub fn matches(&self, name: &str) -> bool {
-        match self.0.strip_suffix('*') {
-            Some(beginning) => name.starts_with(beginning),
-            None => self.0 == name,
-        }
+        fits(&self.0, name)
+    }
+}
+
+/// Whether a name fits the text of a pattern.
+pub fn fits(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(beginning) => name.starts_with(beginning),
+        None => pattern == name,
     }
 }
 

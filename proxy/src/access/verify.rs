@@ -185,13 +185,17 @@ impl Access {
         if account.user.deleted_ms.is_some() {
             return Err(AuthError::UserDeleted);
         }
-        if account.key.revoked_ms.is_some() {
-            return Err(AuthError::Revoked);
+        // A delegated key works only as long as every key above it does.
+        let now_ms = self.clock.now_ms();
+        for key in std::iter::once(&account.key).chain(&account.ancestors) {
+            if key.revoked_ms.is_some() {
+                return Err(AuthError::Revoked);
+            }
+            if key.expires_ms.is_some_and(|expires_ms| expires_ms <= now_ms) {
+                return Err(AuthError::Expired);
+            }
         }
-        match account.key.expires_ms {
-            Some(expires_ms) if expires_ms <= self.clock.now_ms() => Err(AuthError::Expired),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     fn recall(&self, name: &[u8; 32]) -> Option<Memory> {

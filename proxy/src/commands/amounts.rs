@@ -46,11 +46,10 @@ impl BudgetSpec {
             id: new_id(clock),
             owner_kind: owner_kind.to_owned(),
             owner_id: owner_id.to_owned(),
-            owner_name: String::new(),
-            time_zone: String::new(),
             resource: self.resource.as_str().to_owned(),
             span: self.window.as_str().to_owned(),
             cap: self.cap,
+            ..BudgetRow::default()
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     clock::{Clock, SystemClock},
     ledger::budget_statuses,
-    store::Store,
+    store::{Owner, Store},
 };
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -113,7 +113,7 @@ async fn update(
     format: &output::Format,
     store: &Store,
 ) -> Result<(), Failure> {
-    let rows = store.budgets(None, None).await?;
+    let rows = store.budgets().await?;
     let row = rows.iter().find(|row| row.id == id).ok_or_else(|| no_budget(id))?;
     let resource: Resource = row.resource.parse().map_err(Failure::new)?;
     let cap = amounts::cap(resource, cap).map_err(Failure::new)?;
@@ -125,11 +125,13 @@ async fn update(
 }
 
 async fn list(user: Option<&str>, json: bool, store: &Store) -> Result<(), Failure> {
-    let user_id = match user {
-        Some(name) => Some(store.user_named(name).await?.ok_or_else(|| unknown(name))?.id),
-        None => None,
+    let rows = match user {
+        Some(name) => {
+            let id = store.user_named(name).await?.ok_or_else(|| unknown(name))?.id;
+            store.budgets_of(&[Owner { kind: "user", id }]).await?
+        }
+        None => store.budgets().await?,
     };
-    let rows = store.budgets(user_id.as_deref(), None).await?;
     let budgets = budget_statuses(store, rows, SystemClock.now_ms()).await?;
     if json {
         return output::json(&budgets);

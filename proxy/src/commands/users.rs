@@ -117,6 +117,7 @@ async fn create(order: Create, store: &Store) -> Result<(), Failure> {
         role: order.role.as_str().to_owned(),
         time_zone: order.time_zone,
         permissions: serde_json::to_string(&order.may.permissions())?,
+        team_id: None,
         created_ms: SystemClock.now_ms(),
         deleted_ms: None,
     };

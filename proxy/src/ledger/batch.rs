@@ -1,18 +1,21 @@
 //! One batch of messages, one transaction, a handful of statements.
 
 use super::{
-    page::{Answer, Chain, Page, owners},
+    page::{Answer, Chain, Page},
     status,
     window::bounds,
     writer::Message,
 };
-use crate::store::{Books, BudgetRow, Owner, StoreError, WindowKey};
+use crate::store::{Books, BudgetRow, NodeRow, Owner, StoreError, WindowKey};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Windows that a batch may open, each with its end.
 type Windows = BTreeMap<WindowKey, Option<i64>>;
 
 /// Writes the messages, in their order; returns an answer to each once they are durable.
+///
+/// Windows are opened in a transaction of their own before the one that locks them: two servers
+/// that open and lock at once would wait for each other.
 ///
 /// # Errors
 /// Any database failure; then nothing of the batch counts, and the books must
@@ -21,46 +24,72 @@ pub(super) async fn write(
     books: &mut Books,
     messages: &[Message],
     now_ms: i64,
+    node: Option<&Beat>,
 ) -> Result<Vec<Answer>, StoreError> {
-    books.begin().await?;
-    let mut page = read(books, messages, now_ms).await?;
+    books.reconnect().await?;
+    let mut current = Windows::new();
+    let chains = chains(books, messages, now_ms, &mut current).await?;
+    let mut opened = false;
+    loop {
+        books.begin().await?;
+        if let Some(Beat { node, lease_ms }) = node {
+            books.beat(node, *lease_ms).await?;
+        }
+        let taken = books.take_holds(&ended(messages)).await?;
+        let mut page = Page::new(now_ms, taken);
+        let new = fill(books, &mut page, &current).await?;
+        if !new.is_empty() && !opened {
+            books.rollback().await?;
+            books.open_windows(&new).await?;
+            opened = true;
+            continue;
+        }
+        for (owner, chain) in chains {
+            page.add_chain(owner, chain);
+        }
+        return commit(books, page, messages).await;
+    }
+}
+
+/// That a server lives, told with whatever it writes.
+#[derive(Clone, Debug)]
+pub(super) struct Beat {
+    pub node: NodeRow,
+    /// For how long it is not taken for dead.
+    pub lease_ms: i64,
+}
+
+async fn commit<'m>(
+    books: &mut Books,
+    mut page: Page<'m>,
+    messages: &'m [Message],
+) -> Result<Vec<Answer>, StoreError> {
+    let now_ms = page.now_ms();
     let answers = messages.iter().map(|message| page.apply(message)).collect();
     let changes = page.into_changes();
-    books.change_windows(&changes.windows).await?;
+    books.change_windows(&changes.windows, now_ms).await?;
     books.insert_holds(&changes.holds).await?;
-    books.insert_entries(&changes.entries).await?;
+    books.insert_entries(&changes.bookings).await?;
+    books.add_rollups(&changes.sums).await?;
     books.note_delivered(&changes.notes).await?;
     books.commit().await?;
     Ok(answers)
 }
 
-/// Reads all that the messages touch; holds that they end are taken out of the books.
-async fn read<'m>(
+/// Puts onto the page every window that the batch touches. Returns those that are not open yet.
+async fn fill(
     books: &mut Books,
-    messages: &'m [Message],
-    now_ms: i64,
-) -> Result<Page<'m>, StoreError> {
-    let taken = books.take_holds(&ended(messages)).await?;
-    let charged = taken.values().flatten().map(|share| share.window.clone());
-    let mut wanted: BTreeSet<WindowKey> = charged.collect();
-    let mut page = Page::new(now_ms, taken);
-    let mut current = Windows::new();
-    for (owner, chain) in chains(books, messages, now_ms, &mut current).await? {
-        page.add_chain(owner, chain);
-    }
+    page: &mut Page<'_>,
+    current: &Windows,
+) -> Result<Vec<(WindowKey, Option<i64>)>, StoreError> {
+    let mut wanted = page.charged();
     wanted.extend(current.keys().cloned());
-    let wanted: Vec<_> = wanted.into_iter().collect();
-    let missing = add_lines(books, &mut page, wanted).await?;
+    let missing = add_lines(books, page, wanted.into_iter().collect()).await?;
     // What was charged before but has no window any more was lost to somebody else's hand.
-    let new: Vec<_> = missing
+    let new = missing
         .into_iter()
-        .filter_map(|window| current.remove(&window).map(|end_ms| (window, end_ms)))
-        .collect();
-    if !new.is_empty() {
-        books.open_windows(&new).await?;
-        add_lines(books, &mut page, new.into_iter().map(|(window, _)| window).collect()).await?;
-    }
-    Ok(page)
+        .filter_map(|window| current.get(&window).map(|end_ms| (window, *end_ms)));
+    Ok(new.collect())
 }
 
 fn ended(messages: &[Message]) -> Vec<&str> {
@@ -81,10 +110,11 @@ async fn chains(
     let asked: BTreeSet<Owner> = messages
         .iter()
         .filter_map(|message| match message {
-            Message::Place(place) => Some(owners(place.quote.permit().caller())),
+            Message::Place(place) => Some(place.quote.permit().caller().owners()),
             _ => None,
         })
         .flatten()
+        .cloned()
         .collect();
     let asked: Vec<_> = asked.into_iter().collect();
     let mut chains: HashMap<Owner, Chain> = HashMap::new();

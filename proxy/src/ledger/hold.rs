@@ -11,13 +11,19 @@ use crate::{
     prices::Quote,
     store::{EntryRow, StoreError, Tokens},
 };
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 use tokio::sync::{mpsc, oneshot};
 use tollgate_types::{BudgetStatus, Resource};
 
 /// Where nothing limits an answer, more output than this is not believed: several times what any
 /// model is published to be able to say.
 const BELIEVABLE_OUTPUT: u64 = 1 << 20;
+
+/// A caller is told within a second that the database does not answer.
+const NO_ANSWER: Duration = Duration::from_millis(900);
 
 /// What is known about a call before it is made, for its entry.
 #[derive(Clone, Debug)]
@@ -164,7 +170,14 @@ pub(super) async fn place(ledger: &Ledger, quote: Quote, order: Order) -> Result
     let node = ledger.node.to_string();
     let message = PlaceHold { hold_id, node, quote: quote.clone(), entry: entry.clone(), reply };
     asking.send(Message::Place(Box::new(message)));
-    match answer.await.unwrap_or(Err(HoldError::Closed)) {
+    let answer = async { answer.await.unwrap_or(Err(HoldError::Closed)) };
+    let answer = match ledger.store.is_shared() {
+        false => answer.await,
+        true => tokio::time::timeout(NO_ANSWER, answer)
+            .await
+            .unwrap_or_else(|_| Err(StoreError::Unreachable("no answer".to_owned()).into())),
+    };
+    match answer {
         Ok(placed) => {
             let (admitted, queue) = (Instant::now(), ledger.queue.clone());
             Ok(Hold { ending, held: Held { quote, placed, entry, admitted, queue } })
@@ -189,10 +202,12 @@ fn planned_entry(quote: &Quote, order: Order, now_ms: i64) -> EntryRow {
         attempt: 1,
         user_id: caller.user_id().to_owned(),
         key_id: caller.key_id().to_owned(),
+        team_id: caller.team_id().map(str::to_owned),
         provider: target.map(|target| target.provider.clone()).unwrap_or_default(),
         model: target.map(|target| target.model.clone()).unwrap_or_default(),
         asked_model: order.asked_model,
         dialect: order.dialect.to_owned(),
+        features: features_text(quote),
         streamed: i64::from(order.streamed),
         tokens: Tokens { input: likely_input, ..Tokens::default() },
         price: rates.and_then(|rates| serde_json::to_string(rates.as_ref()).ok()),
@@ -201,6 +216,13 @@ fn planned_entry(quote: &Quote, order: Order, now_ms: i64) -> EntryRow {
         tags: serde_json::to_string(&order.tags).unwrap_or_else(|_| "{}".to_owned()),
         ..EntryRow::default()
     }
+}
+
+/// The features that a call uses, in order, with commas between them.
+fn features_text(quote: &Quote) -> String {
+    let mut names: Vec<_> = quote.permit().features().iter().map(|f| f.as_str()).collect();
+    names.sort_unstable();
+    names.join(",")
 }
 
 impl Hold {

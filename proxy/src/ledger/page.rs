@@ -6,18 +6,19 @@
 
 use super::{
     hold::{HoldError, Placed},
-    status,
+    rollup::{self, Sums},
+    scope, status,
     writer::{Close, Message, PlaceHold},
 };
 use crate::{
     access::Caller,
     prices::Quote,
     store::{
-        Charge, ChargedBudget, Counters, EntryRow, NewHold, OpenHold, Owner, Share, StoreError,
-        WindowChange, WindowKey,
+        Booking, BudgetRow, Charge, ChargedBudget, Counters, NewHold, OpenHold, Owner, Share,
+        StoreError, WindowChange, WindowKey,
     },
 };
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tollgate_types::{BudgetStatus, Resource};
 
 /// What a message comes to; told only once it is durable.
@@ -45,7 +46,8 @@ pub(super) struct Page<'m> {
     open: HashMap<String, Vec<Share>>,
     placed: BTreeMap<&'m str, NewHold>,
     notes: BTreeMap<&'m str, i64>,
-    entries: Vec<&'m EntryRow>,
+    bookings: Vec<Booking<'m>>,
+    sums: Sums,
 }
 
 /// What the batch leaves to write.
@@ -54,7 +56,8 @@ pub(super) struct Changes<'m> {
     pub windows: Vec<WindowChange>,
     pub holds: Vec<NewHold>,
     pub notes: Vec<(&'m str, i64)>,
-    pub entries: Vec<&'m EntryRow>,
+    pub bookings: Vec<Booking<'m>>,
+    pub sums: Sums,
 }
 
 /// A window as it stands at this point of the batch.
@@ -77,35 +80,49 @@ impl Line {
         }
     }
 
-    fn standing(&self) -> Result<BudgetStatus, StoreError> {
-        match &self.charged {
-            Ok(charged) => status::of_charged(charged),
-            Err(reason) => Err(StoreError::Row(reason.clone())),
-        }
+    fn charged(&self) -> Result<&ChargedBudget, StoreError> {
+        self.charged.as_ref().map_err(|reason| StoreError::Row(reason.clone()))
     }
 
-    /// Releases what a hold set aside and spends at most as much.
-    fn end(&mut self, amount: i64, charge: Charge) {
-        let resource = self.charged.as_ref().map(|charged| charged.budget.resource.as_str());
-        let charge = match resource {
-            Ok("cost") => charge.cost,
-            Ok("tokens") => charge.tokens,
-            _ => charge.requests,
-        };
-        self.add(charge.min(amount), amount.saturating_neg());
+    fn standing(&self, now_ms: i64) -> Result<BudgetStatus, StoreError> {
+        status::of_charged(self.charged()?, now_ms)
+    }
+
+    /// Releases what a hold set aside and spends at most as much. Returns what was spent.
+    fn end(&mut self, amount: i64, close: &Close) -> i64 {
+        let budget = self.charged.as_ref().map(|charged| &charged.budget).ok();
+        let spent = charge_to(budget, close).min(amount);
+        self.add(spent, amount.saturating_neg());
+        spent
     }
 }
 
-/// Whose budgets a caller is charged to, in the fixed order in which holds are placed.
-pub(super) fn owners(caller: &Caller) -> [Owner; 2] {
-    let owner =
-        |kind, id: &str| Owner { kind, id: id.to_owned(), user_id: caller.user_id().to_owned() };
-    [owner("user", caller.user_id()), owner("key", caller.key_id())]
+/// What a budget is charged for a call. One that cannot be read keeps counting requests.
+fn charge_to(budget: Option<&BudgetRow>, close: &Close) -> i64 {
+    let Charge { cost, tokens, requests } = close.charge;
+    let Some(budget) = budget else { return requests };
+    if close.entry.as_ref().is_some_and(|entry| !scope::counts(budget, entry)) {
+        return 0;
+    }
+    match budget.resource.as_str() {
+        "cost" => cost,
+        "tokens" => tokens,
+        _ => requests,
+    }
 }
 
 impl<'m> Page<'m> {
     pub(super) fn new(now_ms: i64, open: HashMap<String, Vec<Share>>) -> Self {
         Self { now_ms, open, ..Self::default() }
+    }
+
+    pub(super) fn now_ms(&self) -> i64 {
+        self.now_ms
+    }
+
+    /// Windows that the holds to be ended were charged to.
+    pub(super) fn charged(&self) -> BTreeSet<WindowKey> {
+        self.open.values().flatten().map(|share| share.window.clone()).collect()
     }
 
     pub(super) fn add_chain(&mut self, owner: Owner, chain: Chain) {
@@ -142,7 +159,8 @@ impl<'m> Page<'m> {
             windows,
             holds: self.placed.into_values().collect(),
             notes: self.notes.into_iter().collect(),
-            entries: self.entries,
+            bookings: self.bookings,
+            sums: self.sums,
         }
     }
 
@@ -156,10 +174,19 @@ impl<'m> Page<'m> {
         let quote = &place.quote;
         let mut placed = Placed { max_output: quote.bound().max_output, limited: false };
         let mut shares = Vec::new();
+        let now_ms = self.now_ms;
         for window in self.chain(quote.permit().caller())? {
-            let standing = self.line(&window)?.standing()?;
-            placed.max_output = placed.max_output.min(affordable(quote, &standing)?);
-            placed.limited |= standing.resource != Resource::Requests;
+            let line = self.line(&window)?;
+            let budget = &line.charged()?.budget;
+            if !scope::could_count(budget, quote.permit()) {
+                continue;
+            }
+            let standing = line.standing(now_ms)?;
+            if !standing.soft {
+                let affordable = affordable(quote, budget, &standing)?;
+                placed.max_output = placed.max_output.min(affordable);
+                placed.limited |= standing.resource != Resource::Requests;
+            }
             shares.push((window, standing.resource));
         }
         let hold = OpenHold {
@@ -180,8 +207,8 @@ impl<'m> Page<'m> {
 
     fn chain(&self, caller: &Caller) -> Result<Vec<WindowKey>, StoreError> {
         let mut windows = Vec::new();
-        for owner in owners(caller) {
-            match self.chains.get(&owner) {
+        for owner in caller.owners() {
+            match self.chains.get(owner) {
                 Some(Ok(chain)) => windows.extend_from_slice(chain),
                 Some(Err(reason)) => return Err(StoreError::Row(reason.clone())),
                 None => {}
@@ -212,29 +239,44 @@ impl<'m> Page<'m> {
             return Vec::new();
         };
         let mut budgets = Vec::with_capacity(shares.len());
+        let mut charges = Vec::with_capacity(shares.len());
         for Share { window, amount } in shares {
             // A budget that is gone or cannot be read keeps no end from being written.
             let Some(line) = self.lines.get_mut(&window) else { continue };
-            line.end(amount, close.charge);
+            let amount = line.end(amount, close);
             if close.reply.is_some() {
-                budgets.extend(line.standing());
+                budgets.extend(line.standing(self.now_ms));
+            }
+            if amount != 0 {
+                charges.push(Share { window, amount });
             }
         }
-        self.entries.extend(&close.entry);
-        // The user's budgets first, as holds are placed.
-        budgets.sort_by(|a, b| b.owner.cmp(&a.owner).then_with(|| a.budget.cmp(&b.budget)));
+        if let Some(entry) = &close.entry {
+            rollup::add(&mut self.sums, entry);
+            self.bookings.push(Booking { entry, charges });
+        }
         budgets
     }
 }
 
 /// The longest answer that one budget can pay for.
-fn affordable(quote: &Quote, standing: &BudgetStatus) -> Result<u64, HoldError> {
-    if let (Resource::Cost, Some(target)) = (standing.resource, quote.unpriced()) {
+fn affordable(
+    quote: &Quote,
+    budget: &BudgetRow,
+    standing: &BudgetStatus,
+) -> Result<u64, HoldError> {
+    if standing.resource == Resource::Cost
+        && let Some(target) =
+            quote.unpriced().find(|target| scope::is_for(budget, &target.provider, &target.model))
+    {
         let budget = standing.budget.clone();
         return Err(HoldError::Unpriced { target: target.clone(), budget });
     }
     let available = standing.cap.saturating_sub(standing.spent).saturating_sub(standing.held);
+    let whole = quote.bound().max_output;
+    let refuses = budget.overrun == "refuse" || quote.permit().caller().refuses_overrun();
     quote
         .affordable_output(standing.resource, available)
+        .filter(|affordable| !refuses || *affordable >= whole)
         .ok_or_else(|| HoldError::Exhausted(Box::new(standing.clone())))
 }

@@ -16,26 +16,32 @@ pub(super) fn of_row(
     row: &BudgetRow,
     counters: Counters,
     resets_at_ms: Option<i64>,
+    now_ms: i64,
 ) -> Result<BudgetStatus, StoreError> {
     let (resource, window) = terms(row)?;
     let owner = match row.owner_kind.as_str() {
-        "user" => format!("user:{}", row.owner_name),
-        kind => format!("{kind}:{}", row.owner_id),
+        "key" => format!("key:{}", row.owner_id),
+        kind => format!("{kind}:{}", row.owner_name),
     };
+    let limited = |pattern: &String| (pattern != "*").then(|| pattern.clone());
     Ok(BudgetStatus {
         budget: row.id.clone(),
         owner,
         resource,
         window,
-        cap: row.cap,
+        cap: row.cap_at(now_ms),
         spent: counters.spent,
         held: counters.held,
         resets_at_ms,
+        provider: limited(&row.provider),
+        model: limited(&row.model),
+        feature: limited(&row.feature),
+        soft: row.enforcement == "soft",
     })
 }
 
-pub(super) fn of_charged(charged: &ChargedBudget) -> Result<BudgetStatus, StoreError> {
-    of_row(&charged.budget, charged.counters, charged.end_ms)
+pub(super) fn of_charged(charged: &ChargedBudget, now_ms: i64) -> Result<BudgetStatus, StoreError> {
+    of_row(&charged.budget, charged.counters, charged.end_ms, now_ms)
 }
 
 /// Budgets with the counters of the windows that `now_ms` belongs to.
@@ -52,7 +58,7 @@ pub async fn of_rows(
         let (_, window) = terms(&row)?;
         let window = bounds(window, now_ms, &row.time_zone);
         let counters = store.counters(&row.id, window.start_ms).await?;
-        statuses.push(of_row(&row, counters, window.end_ms)?);
+        statuses.push(of_row(&row, counters, window.end_ms, now_ms)?);
     }
     Ok(statuses)
 }

@@ -17,15 +17,30 @@ use tollgate_types::Usage;
 ///
 /// One server owns a SQLite database (see `ServerLock`), so at its start every open hold belongs
 /// to one that died.
-pub(super) async fn sweep(books: &mut Books, clock: &dyn Clock) -> Result<usize, StoreError> {
+pub(super) async fn sweep_all(books: &mut Books, clock: &dyn Clock) -> Result<usize, StoreError> {
     let open = books.open_holds().await?;
-    let now_ms = clock.now_ms();
     for some in open.chunks(BATCH) {
-        let ends: Vec<_> =
-            some.iter().map(|hold| Message::Close(Box::new(end_of(hold, now_ms)))).collect();
-        batch::write(books, &ends, now_ms).await?;
+        settle(books, some, clock.now_ms()).await?;
     }
     Ok(open.len())
+}
+
+/// Settles some of the holds whose server is dead. Several servers may do so at once: whoever takes
+/// a hold out of the books settles it. Returns how many there were.
+pub(super) async fn sweep_dead(books: &mut Books, clock: &dyn Clock) -> Result<usize, StoreError> {
+    let orphans = books.orphans(i64::try_from(BATCH).unwrap_or(i64::MAX)).await?;
+    if orphans.is_empty() {
+        return Ok(0);
+    }
+    let open = books.holds(&orphans).await?;
+    settle(books, &open, clock.now_ms()).await?;
+    Ok(open.len())
+}
+
+async fn settle(books: &mut Books, open: &[OpenHold], now_ms: i64) -> Result<(), StoreError> {
+    let ends: Vec<_> =
+        open.iter().map(|hold| Message::Close(Box::new(end_of(hold, now_ms)))).collect();
+    batch::write(books, &ends, now_ms, None).await.map(drop)
 }
 
 /// The end of a hold that nobody else will end.

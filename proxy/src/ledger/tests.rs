@@ -28,6 +28,7 @@ struct Books {
 }
 
 const NOW: i64 = 1_795_000_000_000;
+const LEASE: Duration = Duration::from_secs(30);
 
 async fn books(budgets: &[(&str, &str, i64)]) -> Books {
     let folder = tempfile::tempdir().unwrap();
@@ -40,7 +41,7 @@ async fn books(budgets: &[(&str, &str, i64)]) -> Books {
         time_zone: "UTC".into(),
         permissions: "{}".into(),
         created_ms: NOW,
-        deleted_ms: None,
+        ..UserRow::default()
     };
     books.store.insert_user(&user, &[]).await.unwrap();
     for (index, (resource, span, cap)) in budgets.iter().enumerate() {
@@ -48,11 +49,10 @@ async fn books(budgets: &[(&str, &str, i64)]) -> Books {
             id: format!("b{index}"),
             owner_kind: "user".into(),
             owner_id: "user".into(),
-            owner_name: String::new(),
-            time_zone: String::new(),
             resource: (*resource).into(),
             span: (*span).into(),
             cap: *cap,
+            ..BudgetRow::default()
         };
         books.store.insert_budget(&row, NOW).await.unwrap();
     }
@@ -63,7 +63,7 @@ async fn reopen(path: &Path) -> Books {
     let store = Store::open(path, Patience::Server).await.unwrap();
     let clock = Arc::new(ManualClock::at(NOW));
     let tasks = Tasks::new();
-    let ledger = Ledger::open(store.clone(), clock.clone(), &tasks).await.unwrap();
+    let ledger = Ledger::open(store.clone(), clock.clone(), &tasks, LEASE).await.unwrap();
     let caller = Arc::new(Caller::for_tests(Role::Member, [Permissions::default()]));
     Books { store, ledger, tasks, clock, caller, _folder: None }
 }

@@ -56,10 +56,10 @@ impl Quote {
         self.rates.get(index)?.as_ref()
     }
 
-    /// The first target without a price: such a call cannot be charged to a cost budget.
-    pub fn unpriced(&self) -> Option<&Target> {
-        let index = self.rates.iter().position(Option::is_none)?;
-        self.permit.targets().get(index)
+    /// Targets without a price: such a call cannot be charged to a cost budget.
+    pub fn unpriced(&self) -> impl Iterator<Item = &Target> {
+        let targets = self.permit.targets().iter().zip(&self.rates);
+        targets.filter_map(|(target, rates)| rates.is_none().then_some(target))
     }
 
     fn dearest(&self, rate: impl Fn(&Rates) -> i64) -> i128 {

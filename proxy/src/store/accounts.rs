@@ -1,10 +1,14 @@
 //! Users and API keys.
 
-use super::{BudgetRow, Store, StoreError};
+use super::{
+    BudgetRow, LimitRow, Store, StoreError,
+    books::Owner,
+    engine::{Change, on},
+};
 use sqlx::FromRow;
 
 /// A user.
-#[derive(Clone, Debug, FromRow)]
+#[derive(Clone, Debug, Default, FromRow)]
 pub struct UserRow {
     /// ULID.
     pub id: String,
@@ -16,6 +20,8 @@ pub struct UserRow {
     pub time_zone: String,
     /// JSON of the permissions.
     pub permissions: String,
+    /// The team that the user belongs to.
+    pub team_id: Option<String>,
     /// When it was made.
     pub created_ms: i64,
     /// When it was deleted.
@@ -23,12 +29,16 @@ pub struct UserRow {
 }
 
 /// An API key, without its secret.
-#[derive(Clone, Debug, FromRow)]
+#[derive(Clone, Debug, Default, FromRow)]
 pub struct KeyRow {
     /// ULID.
     pub id: String,
     /// Its owner.
     pub user_id: String,
+    /// The key that delegated to this one.
+    pub parent_id: Option<String>,
+    /// How many keys stand above it.
+    pub depth: i64,
     /// Label for people.
     pub name: String,
     /// `member` or `admin`.
@@ -39,6 +49,8 @@ pub struct KeyRow {
     pub permissions: String,
     /// Requests a minute; absent: no limit.
     pub rate_per_minute: Option<i64>,
+    /// What happens when a budget cannot pay for the whole answer: `clamp` or `refuse`.
+    pub overrun: String,
     /// When it was made.
     pub created_ms: i64,
     /// When it stops working.
@@ -47,13 +59,44 @@ pub struct KeyRow {
     pub revoked_ms: Option<i64>,
 }
 
-/// A key together with its user.
+/// A key together with everyone above it.
 #[derive(Clone, Debug)]
 pub struct Account {
     /// The key.
     pub key: KeyRow,
+    /// The keys that it was delegated from, the nearest first.
+    pub ancestors: Vec<KeyRow>,
     /// Its owner.
     pub user: UserRow,
+    /// The organisation of the user's team.
+    pub organisation_id: Option<String>,
+    /// Limits of all of them, and of models.
+    pub limits: Vec<LimitRow>,
+}
+
+impl Account {
+    /// Everyone who pays for a call, from the organisation down to the key.
+    pub fn owners(&self) -> Vec<Owner> {
+        let mut owners = Vec::with_capacity(4);
+        let mut add = |kind, id: &str| owners.push(Owner { kind, id: id.to_owned() });
+        if let Some(id) = &self.organisation_id {
+            add("organisation", id);
+        }
+        if let Some(id) = &self.user.team_id {
+            add("team", id);
+        }
+        add("user", &self.user.id);
+        self.ancestors.iter().rev().for_each(|key| add("key", &key.id));
+        add("key", &self.key.id);
+        owners
+    }
+}
+
+#[derive(FromRow)]
+struct Organised {
+    #[sqlx(flatten)]
+    user: UserRow,
+    organisation_id: Option<String>,
 }
 
 impl Store {
@@ -66,23 +109,12 @@ impl Store {
         user: &UserRow,
         budgets: &[BudgetRow],
     ) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin_with("begin immediate").await?;
-        sqlx::query(
-            "insert into users (id, name, role, time_zone, permissions, created_ms)
-             values ($1, $2, $3, $4, $5, $6)",
-        )
-        .bind(&user.id)
-        .bind(&user.name)
-        .bind(&user.role)
-        .bind(&user.time_zone)
-        .bind(&user.permissions)
-        .bind(user.created_ms)
-        .execute(&mut *transaction)
-        .await?;
+        let mut change = self.pool.begin().await?;
+        user.insert(&mut change).await?;
         for budget in budgets {
-            budget.insert(&mut transaction, user.created_ms).await?;
+            budget.insert(&mut change, user.created_ms).await?;
         }
-        Ok(transaction.commit().await?)
+        change.commit().await
     }
 
     /// The living user of a name.
@@ -90,10 +122,9 @@ impl Store {
     /// # Errors
     /// Any database failure.
     pub async fn user_named(&self, name: &str) -> Result<Option<UserRow>, StoreError> {
-        Ok(sqlx::query_as("select * from users where name = $1 and deleted_ms is null")
-            .bind(name)
-            .fetch_optional(&self.pool)
-            .await?)
+        let text = "select id, name, role, time_zone, permissions, team_id, created_ms, deleted_ms
+                    from users where name = $1 and deleted_ms is null";
+        Ok(on!(&self.pool, db => sqlx::query_as(text).bind(name).fetch_optional(db).await)?)
     }
 
     /// All living users by name.
@@ -101,9 +132,9 @@ impl Store {
     /// # Errors
     /// Any database failure.
     pub async fn users(&self) -> Result<Vec<UserRow>, StoreError> {
-        Ok(sqlx::query_as("select * from users where deleted_ms is null order by name")
-            .fetch_all(&self.pool)
-            .await?)
+        let text = "select id, name, role, time_zone, permissions, team_id, created_ms, deleted_ms
+                    from users where deleted_ms is null order by name";
+        Ok(on!(&self.pool, db => sqlx::query_as(text).fetch_all(db).await)?)
     }
 
     /// Deletes a user: its keys stop working, its usage stays, its name is free again.
@@ -112,15 +143,15 @@ impl Store {
     /// # Errors
     /// Any database failure.
     pub async fn delete_user(&self, name: &str, now_ms: i64) -> Result<bool, StoreError> {
-        let done = sqlx::query(
-            "update users set deleted_ms = $2, name = name || '#' || id
-             where name = $1 and deleted_ms is null",
-        )
-        .bind(name)
-        .bind(now_ms)
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected() == 1)
+        let text = "update users set deleted_ms = $2, name = name || '#' || id
+                    where name = $1 and deleted_ms is null";
+        let changed = on!(&self.pool, db => sqlx::query(text)
+            .bind(name)
+            .bind(now_ms)
+            .execute(db)
+            .await
+            .map(|done| done.rows_affected()))?;
+        Ok(changed == 1)
     }
 
     /// Adds a key together with its budgets, or neither.
@@ -128,44 +159,46 @@ impl Store {
     /// # Errors
     /// Any database failure.
     pub async fn insert_key(&self, key: &KeyRow, budgets: &[BudgetRow]) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin_with("begin immediate").await?;
-        sqlx::query(
-            "insert into api_keys (id, user_id, name, role, secret_hash, permissions,
-                                   rate_per_minute, created_ms, expires_ms)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        )
-        .bind(&key.id)
-        .bind(&key.user_id)
-        .bind(&key.name)
-        .bind(&key.role)
-        .bind(&key.secret_hash)
-        .bind(&key.permissions)
-        .bind(key.rate_per_minute)
-        .bind(key.created_ms)
-        .bind(key.expires_ms)
-        .execute(&mut *transaction)
-        .await?;
+        let mut change = self.pool.begin().await?;
+        key.insert(&mut change).await?;
         for budget in budgets {
-            budget.insert(&mut transaction, key.created_ms).await?;
+            budget.insert(&mut change, key.created_ms).await?;
         }
-        Ok(transaction.commit().await?)
+        change.commit().await
     }
 
-    /// A key with its user, whatever their state.
+    /// A key with everyone above it, whatever their state.
     ///
     /// # Errors
     /// Any database failure.
     pub async fn account(&self, key_id: &str) -> Result<Option<Account>, StoreError> {
-        let key: Option<KeyRow> = sqlx::query_as("select * from api_keys where id = $1")
-            .bind(key_id)
-            .fetch_optional(&self.pool)
-            .await?;
-        let Some(key) = key else { return Ok(None) };
-        let user = sqlx::query_as("select * from users where id = $1")
+        let mut keys = self.lineage(key_id).await?.into_iter();
+        let Some(key) = keys.next() else { return Ok(None) };
+        let text = "select u.id, u.name, u.role, u.time_zone, u.permissions, u.team_id,
+                           u.created_ms, u.deleted_ms, t.organisation_id
+                    from users u left join teams t on t.id = u.team_id where u.id = $1";
+        let Organised { user, organisation_id } = on!(&self.pool, db => sqlx::query_as(text)
             .bind(&key.user_id)
-            .fetch_one(&self.pool)
-            .await?;
-        Ok(Some(Account { key, user }))
+            .fetch_one(db)
+            .await)?;
+        let (ancestors, limits) = (keys.collect(), Vec::new());
+        let mut account = Account { key, ancestors, user, organisation_id, limits };
+        account.limits = self.limits_of(&account.owners()).await?;
+        Ok(Some(account))
+    }
+
+    /// A key and those that it was delegated from, the nearest first.
+    async fn lineage(&self, key_id: &str) -> Result<Vec<KeyRow>, StoreError> {
+        let text = "with recursive line (id, level) as (
+                        select cast($1 as text), cast(0 as bigint)
+                        union all
+                        select k.parent_id, l.level + 1 from api_keys k join line l on k.id = l.id
+                        where k.parent_id is not null and l.level < 16)
+                    select k.id, k.user_id, k.parent_id, k.depth, k.name, k.role, k.secret_hash,
+                           k.permissions, k.rate_per_minute, k.overrun, k.created_ms,
+                           k.expires_ms, k.revoked_ms
+                    from line l join api_keys k on k.id = l.id order by l.level";
+        Ok(on!(&self.pool, db => sqlx::query_as(text).bind(key_id).fetch_all(db).await)?)
     }
 
     /// All keys, or those of one user, the newest first.
@@ -173,13 +206,11 @@ impl Store {
     /// # Errors
     /// Any database failure.
     pub async fn keys(&self, user_id: Option<&str>) -> Result<Vec<KeyRow>, StoreError> {
-        Ok(sqlx::query_as(
-            "select * from api_keys where $1 is null or user_id = $1
-             order by created_ms desc, id desc",
-        )
-        .bind(user_id)
-        .fetch_all(&self.pool)
-        .await?)
+        let text = "select id, user_id, parent_id, depth, name, role, secret_hash, permissions,
+                           rate_per_minute, overrun, created_ms, expires_ms, revoked_ms
+                    from api_keys where $1 is null or user_id = $1
+                    order by created_ms desc, id desc";
+        Ok(on!(&self.pool, db => sqlx::query_as(text).bind(user_id).fetch_all(db).await)?)
     }
 
     /// Revokes a key. Returns false when there is no such key or it was revoked before.
@@ -187,12 +218,57 @@ impl Store {
     /// # Errors
     /// Any database failure.
     pub async fn revoke_key(&self, key_id: &str, now_ms: i64) -> Result<bool, StoreError> {
-        let done =
-            sqlx::query("update api_keys set revoked_ms = $2 where id = $1 and revoked_ms is null")
-                .bind(key_id)
-                .bind(now_ms)
-                .execute(&self.pool)
-                .await?;
-        Ok(done.rows_affected() == 1)
+        let text = "update api_keys set revoked_ms = $2 where id = $1 and revoked_ms is null";
+        let changed = on!(&self.pool, db => sqlx::query(text)
+            .bind(key_id)
+            .bind(now_ms)
+            .execute(db)
+            .await
+            .map(|done| done.rows_affected()))?;
+        Ok(changed == 1)
+    }
+}
+
+impl UserRow {
+    pub(super) async fn insert(&self, change: &mut Change) -> Result<(), StoreError> {
+        let text = "insert into users (id, name, role, time_zone, permissions, team_id, created_ms)
+                    values ($1, $2, $3, $4, $5, $6, $7)";
+        on!(change, db => sqlx::query(text)
+            .bind(&self.id)
+            .bind(&self.name)
+            .bind(&self.role)
+            .bind(&self.time_zone)
+            .bind(&self.permissions)
+            .bind(&self.team_id)
+            .bind(self.created_ms)
+            .execute(&mut **db)
+            .await
+            .map(drop))?;
+        Ok(())
+    }
+}
+
+impl KeyRow {
+    pub(super) async fn insert(&self, change: &mut Change) -> Result<(), StoreError> {
+        let text = "insert into api_keys (id, user_id, parent_id, depth, name, role, secret_hash,
+                        permissions, rate_per_minute, overrun, created_ms, expires_ms)
+                    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+        on!(change, db => sqlx::query(text)
+            .bind(&self.id)
+            .bind(&self.user_id)
+            .bind(&self.parent_id)
+            .bind(self.depth)
+            .bind(&self.name)
+            .bind(&self.role)
+            .bind(&self.secret_hash)
+            .bind(&self.permissions)
+            .bind(self.rate_per_minute)
+            .bind(&self.overrun)
+            .bind(self.created_ms)
+            .bind(self.expires_ms)
+            .execute(&mut **db)
+            .await
+            .map(drop))?;
+        Ok(())
     }
 }

@@ -4,21 +4,33 @@
 //! parameter of JSON, so the text of a statement never depends on how many there are.
 
 mod holds;
-mod json;
+pub(super) mod json;
+mod rollups;
 mod windows;
 
+pub(super) use holds::shares_text;
 pub use holds::{NewHold, OpenHold, Share};
+pub use rollups::{RollupKey, RollupRow};
 pub use windows::{ChargedBudget, Found, Owner, WindowChange, WindowKey};
 
-use super::{EntryRow, StoreError};
-use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
+use super::{
+    EntryRow, StoreError,
+    engine::{Engine, Link, on},
+    open::Options,
+};
+use std::time::Duration;
 
 /// The one connection that moves money. Callers put statements between `begin` and `commit`.
 #[derive(Debug)]
 pub struct Books {
-    connection: SqliteConnection,
-    options: SqliteConnectOptions,
+    pub(super) link: Link,
+    options: Options,
+    /// The connection is of no use any more; the next transaction begins with a new one.
+    lost: bool,
 }
+
+/// How long a new connection may take.
+const CONNECT: Duration = Duration::from_millis(700);
 
 /// What a request costs the budgets it was charged to, one amount per resource.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,49 +43,92 @@ pub struct Charge {
     pub requests: i64,
 }
 
+/// An entry together with what it charged to which window.
+#[derive(Clone, Debug)]
+pub struct Booking<'e> {
+    /// The entry.
+    pub entry: &'e EntryRow,
+    /// What it charged.
+    pub charges: Vec<Share>,
+}
+
 impl Books {
-    pub(super) fn new(connection: SqliteConnection, options: SqliteConnectOptions) -> Self {
-        Self { connection, options }
+    pub(super) fn new(link: Link, options: Options) -> Self {
+        Self { link, options, lost: false }
     }
 
-    /// Begins a transaction with the write lock taken.
+    /// Begins a transaction, in SQLite with the write lock taken.
     ///
     /// # Errors
     /// `Busy` when another process has it for too long.
     pub async fn begin(&mut self) -> Result<(), StoreError> {
-        self.run("begin immediate").await
+        self.reconnect().await?;
+        let statement = match &self.link {
+            Engine::Sqlite(_) => "begin immediate",
+            Engine::Postgres(_) => "begin",
+        };
+        self.run(statement).await
     }
 
     /// Makes everything since `begin` durable.
     ///
     /// # Errors
-    /// Any database failure; then nothing since `begin` counts.
+    /// Any database failure; then nothing since `begin` counts, or nobody knows.
     pub async fn commit(&mut self) -> Result<(), StoreError> {
         self.run("commit").await
     }
 
+    /// Takes everything since `begin` back.
+    ///
+    /// # Errors
+    /// Any database failure.
+    pub async fn rollback(&mut self) -> Result<(), StoreError> {
+        self.run("rollback").await
+    }
+
     async fn run(&mut self, statement: &'static str) -> Result<(), StoreError> {
-        sqlx::query(statement).execute(&mut self.connection).await?;
+        on!(&mut self.link, db => sqlx::query(statement).execute(&mut *db).await.map(drop))?;
         Ok(())
     }
 
-    /// Leaves a failed transaction; opens a new connection when the old one is beyond repair.
+    /// Leaves a failed transaction; the next one begins with a new connection when this one is
+    /// beyond repair.
     pub async fn recover(&mut self) {
-        let left = self.run("rollback").await.is_ok() || self.run("select 1").await.is_ok();
-        if !left && let Ok(fresh) = SqliteConnection::connect_with(&self.options).await {
-            self.connection = fresh;
+        let left = tokio::time::timeout(CONNECT, async {
+            self.run("rollback").await.is_ok() || self.run("select 1").await.is_ok()
+        });
+        let left = left.await.unwrap_or(false);
+        self.lost |= !left;
+    }
+
+    /// A statement was left in the middle: nobody knows what the connection says next.
+    pub fn abandon(&mut self) {
+        self.lost = true;
+    }
+
+    /// Opens a new connection in place of a lost one.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn reconnect(&mut self) -> Result<(), StoreError> {
+        if !self.lost {
+            return Ok(());
         }
+        let fresh = tokio::time::timeout(CONNECT, self.options.connect()).await;
+        self.link = fresh.map_err(|_| StoreError::Unreachable("no answer".to_owned()))??;
+        self.lost = false;
+        Ok(())
     }
 
     /// Records what requests used. A second entry of the same request and attempt is ignored.
     ///
     /// # Errors
     /// Any database failure.
-    pub async fn insert_entries(&mut self, entries: &[&EntryRow]) -> Result<(), StoreError> {
-        if entries.is_empty() {
+    pub async fn insert_entries(&mut self, bookings: &[Booking<'_>]) -> Result<(), StoreError> {
+        if bookings.is_empty() {
             return Ok(());
         }
-        EntryRow::insert_all(&json::text(entries)?, &mut self.connection).await
+        EntryRow::insert_all(bookings, &mut self.link).await
     }
 }
 

@@ -1,18 +1,23 @@
 //! Budgets and the counters of their windows, read outside of the ledger's writer.
 
-use super::{Store, StoreError};
-use sqlx::{FromRow, SqliteConnection};
+use super::{
+    Store, StoreError,
+    books::Owner,
+    engine::{Change, on, with_rows},
+};
+use crate::store::books::json;
+use sqlx::FromRow;
 
 /// A budget.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct BudgetRow {
     /// ULID.
     pub id: String,
-    /// `user` or `key`.
+    /// `organisation`, `team`, `user` or `key`; `default` for one that new users get a copy of.
     pub owner_kind: String,
-    /// Id of the user or key.
+    /// Id of the owner; of the team, or nothing, for a default.
     pub owner_id: String,
-    /// Name of the user, or of the key's user: for people.
+    /// Name of the owner, or of the key's user: for people.
     pub owner_name: String,
     /// IANA name of the owner's time zone.
     pub time_zone: String,
@@ -22,6 +27,46 @@ pub struct BudgetRow {
     pub span: String,
     /// The most that may be spent in one window, in the resource's unit.
     pub cap: i64,
+    /// Pattern of the providers that count.
+    pub provider: String,
+    /// Pattern of the models that count, as `provider/model`.
+    pub model: String,
+    /// The feature that counts, or `*`.
+    pub feature: String,
+    /// `hard`, or `soft`: then it limits nothing and only tells.
+    pub enforcement: String,
+    /// What happens when it cannot pay for the whole answer: `clamp` or `refuse`.
+    pub overrun: String,
+    /// Somebody is told when so many percent are spent.
+    pub alert_percent: Option<i64>,
+    /// Added to the cap for a time.
+    pub raise_amount: i64,
+    /// Until when.
+    pub raise_until_ms: i64,
+}
+
+impl Default for BudgetRow {
+    fn default() -> Self {
+        let any = || "*".to_owned();
+        Self {
+            id: String::new(),
+            owner_kind: String::new(),
+            owner_id: String::new(),
+            owner_name: String::new(),
+            time_zone: "UTC".to_owned(),
+            resource: String::new(),
+            span: String::new(),
+            cap: 0,
+            provider: any(),
+            model: any(),
+            feature: any(),
+            enforcement: "hard".to_owned(),
+            overrun: "clamp".to_owned(),
+            alert_percent: None,
+            raise_amount: 0,
+            raise_until_ms: 0,
+        }
+    }
 }
 
 /// What a window has counted so far.
@@ -34,62 +79,97 @@ pub struct Counters {
 }
 
 impl BudgetRow {
-    pub(super) async fn insert(
-        &self,
-        connection: &mut SqliteConnection,
-        now_ms: i64,
-    ) -> Result<(), StoreError> {
-        sqlx::query(
-            "insert into budgets (id, owner_kind, owner_id, resource, span, cap, created_ms)
-             values ($1, $2, $3, $4, $5, $6, $7)",
-        )
-        .bind(&self.id)
-        .bind(&self.owner_kind)
-        .bind(&self.owner_id)
-        .bind(&self.resource)
-        .bind(&self.span)
-        .bind(self.cap)
-        .bind(now_ms)
-        .execute(connection)
-        .await?;
+    /// The cap at a moment, a raise included.
+    pub fn cap_at(&self, now_ms: i64) -> i64 {
+        let raise = if now_ms < self.raise_until_ms { self.raise_amount } else { 0 };
+        self.cap.saturating_add(raise)
+    }
+
+    pub(super) async fn insert(&self, change: &mut Change, now_ms: i64) -> Result<(), StoreError> {
+        let text = "insert into budgets (id, owner_kind, owner_id, owner_name, time_zone, resource,
+                        span, cap, provider, model, feature, enforcement, overrun, alert_percent,
+                        raise_amount, raise_until_ms, created_ms)
+                    select $1, $2, $3,
+                        coalesce((select name from users where id = $3),
+                            (select u.name from users u join api_keys k on k.user_id = u.id
+                             where k.id = $3),
+                            (select name from teams where id = $3),
+                            (select name from organisations where id = $3), ''),
+                        coalesce((select time_zone from users where id = $3),
+                            (select u.time_zone from users u join api_keys k on k.user_id = u.id
+                             where k.id = $3),
+                            (select time_zone from teams where id = $3),
+                            (select time_zone from organisations where id = $3), 'UTC'),
+                        $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15";
+        on!(change, db => sqlx::query(text)
+            .bind(&self.id)
+            .bind(&self.owner_kind)
+            .bind(&self.owner_id)
+            .bind(&self.resource)
+            .bind(&self.span)
+            .bind(self.cap)
+            .bind(&self.provider)
+            .bind(&self.model)
+            .bind(&self.feature)
+            .bind(&self.enforcement)
+            .bind(&self.overrun)
+            .bind(self.alert_percent)
+            .bind(self.raise_amount)
+            .bind(self.raise_until_ms)
+            .bind(now_ms)
+            .execute(&mut **db)
+            .await
+            .map(drop))?;
         Ok(())
     }
 }
 
 impl Store {
-    /// Adds a budget; the owner's name and time zone come from the owner.
+    /// Adds a budget; name and time zone of the owner are the owner's own.
     ///
     /// # Errors
     /// Any database failure.
     pub async fn insert_budget(&self, budget: &BudgetRow, now_ms: i64) -> Result<(), StoreError> {
-        budget.insert(&mut *self.pool.acquire().await?, now_ms).await
+        let mut change = self.pool.begin().await?;
+        budget.insert(&mut change, now_ms).await?;
+        change.commit().await
     }
 
-    /// Living budgets of a user, of a key, or, when both are absent, of everybody.
+    /// Every living budget.
     ///
     /// # Errors
     /// Any database failure.
-    pub async fn budgets(
-        &self,
-        user_id: Option<&str>,
-        key_id: Option<&str>,
-    ) -> Result<Vec<BudgetRow>, StoreError> {
-        Ok(sqlx::query_as(
-            "select b.id, b.owner_kind, b.owner_id, u.name as owner_name, u.time_zone,
-                    b.resource, b.span, b.cap
-             from budgets b
-             left join api_keys k on b.owner_kind = 'key' and k.id = b.owner_id
-             join users u on u.id = case b.owner_kind when 'key' then k.user_id else b.owner_id end
-             where b.deleted_ms is null
-               and (($1 is null and $2 is null)
-                    or (b.owner_kind = 'user' and b.owner_id = $1)
-                    or (b.owner_kind = 'key' and b.owner_id = $2))
-             order by u.name, b.owner_kind desc, b.id",
-        )
-        .bind(user_id)
-        .bind(key_id)
-        .fetch_all(&self.pool)
-        .await?)
+    pub async fn budgets(&self) -> Result<Vec<BudgetRow>, StoreError> {
+        let text = "select id, owner_kind, owner_id, owner_name, time_zone, resource, span, cap,
+                           provider, model, feature, enforcement, overrun, alert_percent,
+                           raise_amount, raise_until_ms
+                    from budgets where deleted_ms is null
+                    order by owner_name, owner_kind desc, id";
+        Ok(on!(&self.pool, db => sqlx::query_as(text).fetch_all(db).await)?)
+    }
+
+    /// Living budgets of these owners, in their order.
+    ///
+    /// # Errors
+    /// Any database failure.
+    pub async fn budgets_of(&self, owners: &[Owner]) -> Result<Vec<BudgetRow>, StoreError> {
+        let asked: Vec<_> = owners
+            .iter()
+            .enumerate()
+            .map(|(asked, owner)| (asked, owner.kind, &owner.id))
+            .collect();
+        let asked = json::text(asked)?;
+        let text = self.pool.text(with_rows!(
+            "select b.id, b.owner_kind, b.owner_id, b.owner_name, b.time_zone, b.resource, b.span,
+                    b.cap, b.provider, b.model, b.feature, b.enforcement, b.overrun,
+                    b.alert_percent, b.raise_amount, b.raise_until_ms
+             from",
+            "e cross join budgets b
+             where b.owner_kind = e.value ->> 1 and b.owner_id = e.value ->> 2
+               and b.deleted_ms is null
+             order by cast(e.value ->> 0 as bigint), b.id"
+        ));
+        Ok(on!(&self.pool, db => sqlx::query_as(text).bind(&asked).fetch_all(db).await)?)
     }
 
     /// What a window has counted; zero when nothing was ever held in it.
@@ -97,13 +177,12 @@ impl Store {
     /// # Errors
     /// Any database failure.
     pub async fn counters(&self, budget_id: &str, start_ms: i64) -> Result<Counters, StoreError> {
-        let row = sqlx::query_as(
-            "select spent, held from budget_windows where budget_id = $1 and start_ms = $2",
-        )
-        .bind(budget_id)
-        .bind(start_ms)
-        .fetch_optional(&self.pool)
-        .await?;
+        let text = "select spent, held from budget_windows where budget_id = $1 and start_ms = $2";
+        let row = on!(&self.pool, db => sqlx::query_as(text)
+            .bind(budget_id)
+            .bind(start_ms)
+            .fetch_optional(db)
+            .await)?;
         Ok(row.unwrap_or_default())
     }
 
@@ -112,12 +191,8 @@ impl Store {
     /// # Errors
     /// Any database failure.
     pub async fn set_cap(&self, budget_id: &str, cap: i64) -> Result<bool, StoreError> {
-        let done = sqlx::query("update budgets set cap = $2 where id = $1 and deleted_ms is null")
-            .bind(budget_id)
-            .bind(cap)
-            .execute(&self.pool)
-            .await?;
-        Ok(done.rows_affected() == 1)
+        let text = "update budgets set cap = $2 where id = $1 and deleted_ms is null";
+        self.change_budget(text, budget_id, cap).await
     }
 
     /// Deletes a budget; open holds on it still settle. Returns false when there is none.
@@ -125,12 +200,22 @@ impl Store {
     /// # Errors
     /// Any database failure.
     pub async fn delete_budget(&self, budget_id: &str, now_ms: i64) -> Result<bool, StoreError> {
-        let done =
-            sqlx::query("update budgets set deleted_ms = $2 where id = $1 and deleted_ms is null")
-                .bind(budget_id)
-                .bind(now_ms)
-                .execute(&self.pool)
-                .await?;
-        Ok(done.rows_affected() == 1)
+        let text = "update budgets set deleted_ms = $2 where id = $1 and deleted_ms is null";
+        self.change_budget(text, budget_id, now_ms).await
+    }
+
+    async fn change_budget(
+        &self,
+        text: &'static str,
+        budget_id: &str,
+        value: i64,
+    ) -> Result<bool, StoreError> {
+        let changed = on!(&self.pool, db => sqlx::query(text)
+            .bind(budget_id)
+            .bind(value)
+            .execute(db)
+            .await
+            .map(|done| done.rows_affected()))?;
+        Ok(changed == 1)
     }
 }

@@ -1,5 +1,6 @@
 //! What can go wrong with the database, by what can be done about it.
 
+use sqlx::postgres::PgDatabaseError;
 use std::path::PathBuf;
 
 /// The database failed.
@@ -22,13 +23,13 @@ pub enum StoreError {
         /// Why.
         source: std::io::Error,
     },
-    /// The file cannot be used as a database.
+    /// The database cannot be used.
     #[error(
-        "cannot use {path}: {source}; check the file and its folder, or choose another store.url"
+        "cannot use {place}: {source}; check the file and its folder or the address, or choose another store.url"
     )]
     Unusable {
         /// The database.
-        path: PathBuf,
+        place: String,
         /// Why.
         source: Box<StoreError>,
     },
@@ -38,6 +39,12 @@ pub enum StoreError {
         /// The database.
         path: PathBuf,
     },
+    /// The database cannot be reached, or has no connection left.
+    #[error("the database does not answer: {0}")]
+    Unreachable(String),
+    /// This kind of database has no such thing.
+    #[error("this is not done here: {0}")]
+    Unsupported(&'static str),
     /// A name that must be unique is taken.
     #[error("the name is taken already")]
     Taken,
@@ -77,18 +84,56 @@ impl StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        let sqlx::Error::Database(inner) = &error else { return Self::Other(error) };
-        if inner.is_unique_violation() {
-            return Self::Taken;
-        }
-        // Extended result codes keep SQLite's primary code in the low byte (sqlite.org/rescode.html).
-        let code = inner.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or_default();
-        match code & 0xff {
-            5 | 6 => Self::Busy,
-            8 | 13 | 14 | 23 => Self::ReadOnly(inner.message().to_owned()),
-            11 | 26 => Self::Damaged(inner.message().to_owned()),
+        use sqlx::Error;
+        match &error {
+            Error::Io(_) | Error::Tls(_) | Error::PoolTimedOut | Error::PoolClosed => {
+                Self::Unreachable(error.to_string())
+            }
+            Error::Database(inner) if inner.is_unique_violation() => Self::Taken,
+            Error::Database(inner) => {
+                let code = inner.code().unwrap_or_default();
+                let message = || inner.message().to_owned();
+                match class(&code, inner.try_downcast_ref::<PgDatabaseError>().is_some()) {
+                    Class::Busy => Self::Busy,
+                    Class::ReadOnly => Self::ReadOnly(message()),
+                    Class::Damaged => Self::Damaged(message()),
+                    Class::Unreachable => Self::Unreachable(message()),
+                    Class::Other => Self::Other(error),
+                }
+            }
             _ => Self::Other(error),
         }
+    }
+}
+
+enum Class {
+    Busy,
+    ReadOnly,
+    Damaged,
+    Unreachable,
+    Other,
+}
+
+/// What an error code of either engine comes to.
+fn class(code: &str, postgres: bool) -> Class {
+    if postgres {
+        // postgresql.org/docs/current/errcodes-appendix.html
+        return match code {
+            "40001" | "40P01" | "55P03" | "57014" | "25P03" => Class::Busy,
+            "25006" | "42501" | "53100" => Class::ReadOnly,
+            "XX001" | "XX002" => Class::Damaged,
+            _ if code.starts_with("08") || code.starts_with("53") || code.starts_with("57P") => {
+                Class::Unreachable
+            }
+            _ => Class::Other,
+        };
+    }
+    // Extended result codes keep SQLite's primary code in the low byte (sqlite.org/rescode.html).
+    match code.parse::<i32>().unwrap_or_default() & 0xff {
+        5 | 6 => Class::Busy,
+        8 | 13 | 14 | 23 => Class::ReadOnly,
+        11 | 26 => Class::Damaged,
+        _ => Class::Other,
     }
 }
 

@@ -27,6 +27,44 @@ pub struct Tokens {
     pub audio_out: i64,
 }
 
+impl Tokens {
+    /// The counts in the order of the columns.
+    pub(super) fn in_order(&self) -> [i64; 9] {
+        [
+            self.input,
+            self.cache_read,
+            self.cache_write_5m,
+            self.cache_write_1h,
+            self.audio_in,
+            self.image_in,
+            self.output,
+            self.reasoning,
+            self.audio_out,
+        ]
+    }
+
+    /// Adds other counts, kind by kind.
+    pub fn add(&mut self, other: &Self) {
+        for (mine, theirs) in self.each().into_iter().zip(other.in_order()) {
+            *mine = mine.saturating_add(theirs);
+        }
+    }
+
+    fn each(&mut self) -> [&mut i64; 9] {
+        [
+            &mut self.input,
+            &mut self.cache_read,
+            &mut self.cache_write_5m,
+            &mut self.cache_write_1h,
+            &mut self.audio_in,
+            &mut self.image_in,
+            &mut self.output,
+            &mut self.reasoning,
+            &mut self.audio_out,
+        ]
+    }
+}
+
 impl From<&Usage> for Tokens {
     fn from(usage: &Usage) -> Self {
         let whole = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);

@@ -96,7 +96,7 @@ async fn issue(app: &App) -> String {
         time_zone: "UTC".to_owned(),
         permissions: "{}".to_owned(),
         created_ms: SystemClock.now_ms(),
-        deleted_ms: None,
+        ..UserRow::default()
     };
     app.front.store.insert_user(&user, &[]).await.unwrap();
     let order = KeyOrder {

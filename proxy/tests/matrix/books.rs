@@ -45,8 +45,7 @@ pub async fn metered(cap: i64) -> Gate {
         cap,
         // Filled in for the key that gets it.
         owner_id: String::new(),
-        owner_name: String::new(),
-        time_zone: String::new(),
+        ..BudgetRow::default()
     };
     Gate::with(vec![budget]).await
 }

@@ -103,7 +103,7 @@ async fn issue(app: &App, budgets: Vec<BudgetRow>) -> String {
         time_zone: "UTC".to_owned(),
         permissions: "{}".to_owned(),
         created_ms: SystemClock.now_ms(),
-        deleted_ms: None,
+        ..UserRow::default()
     };
     app.front.store.insert_user(&user, &[]).await.unwrap();
     let order = KeyOrder {

@@ -51,11 +51,10 @@ pub fn budget(resource: Resource, window: Window, cap: i64) -> BudgetRow {
         id: new_id(&SystemClock),
         owner_kind: "key".to_owned(),
         owner_id: String::new(),
-        owner_name: String::new(),
-        time_zone: String::new(),
         resource: resource.to_string(),
         span: window.to_string(),
         cap,
+        ..BudgetRow::default()
     }
 }
 
@@ -69,7 +68,7 @@ impl Server {
             time_zone: "UTC".to_owned(),
             permissions: "{}".to_owned(),
             created_ms: SystemClock.now_ms(),
-            deleted_ms: None,
+            ..UserRow::default()
         };
         for budget in &mut budgets {
             budget.owner_kind = "user".to_owned();

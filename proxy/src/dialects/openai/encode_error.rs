@@ -84,6 +84,10 @@ mod tests {
             spent: 9,
             held: 1,
             resets_at_ms: Some(5),
+            provider: None,
+            model: None,
+            feature: None,
+            soft: false,
         };
         let error =
             Error::new(ErrorKind::QuotaExceeded, "used up").with(|b| b.quota = Some(budget));

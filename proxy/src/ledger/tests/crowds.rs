@@ -30,7 +30,7 @@ async fn an_end_makes_room_for_the_hold_behind_it_in_the_same_batch() {
         close("c", tokens(70)),
         close("c", tokens(70)),
     ];
-    let answers = batch::write(&mut books, &messages, NOW).await.unwrap();
+    let answers = batch::write(&mut books, &messages, NOW, None).await.unwrap();
     let told: Vec<_> = answers
         .iter()
         .map(|answer| match answer {
@@ -60,7 +60,7 @@ async fn a_budget_that_makes_no_sense_stops_only_its_own_calls() {
     let mut books = people.store.books().await.unwrap();
     let [one, other] = [0, 1].map(|n| quoted(&people.callers[n], 1, 9));
     let messages = [place("a", other), place("b", one)];
-    let answers = batch::write(&mut books, &messages, NOW).await.unwrap();
+    let answers = batch::write(&mut books, &messages, NOW, None).await.unwrap();
     assert!(
         matches!(
             answers[..],
@@ -103,7 +103,7 @@ async fn four_hundred_calls_on_ten_thousand_budgets_never_pass_one() {
     let people = People::with_keys(100, &budgets).await;
     let tasks = Tasks::new();
     let clock = Arc::new(ManualClock::at(NOW));
-    let ledger = Ledger::open(people.store.clone(), clock, &tasks).await.unwrap();
+    let ledger = Ledger::open(people.store.clone(), clock, &tasks, super::LEASE).await.unwrap();
     let callers = people.callers.iter().cycle().take(400);
     let holds = callers.map(|caller| ledger.hold(quoted(caller, 10, 50), order()));
     let holds = futures_util::future::join_all(holds).await;

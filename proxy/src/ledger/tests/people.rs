@@ -27,11 +27,10 @@ pub(super) fn budget(kind: &str, owner: &str, terms: (&str, &str, i64)) -> Budge
         id: new_id(&ManualClock::at(NOW)),
         owner_kind: kind.into(),
         owner_id: owner.into(),
-        owner_name: String::new(),
-        time_zone: String::new(),
         resource: terms.0.into(),
         span: terms.1.into(),
         cap: terms.2,
+        ..BudgetRow::default()
     }
 }
 
@@ -47,7 +46,7 @@ impl People {
             time_zone: "UTC".into(),
             permissions: "{}".into(),
             created_ms: NOW,
-            deleted_ms: None,
+            ..UserRow::default()
         };
         store.insert_user(&user, &[]).await.unwrap();
         // The cheapest hash there is: this is about money, not about secrets.
@@ -69,7 +68,7 @@ impl People {
                 rate_per_minute: None,
                 created_ms: NOW,
                 expires_ms: None,
-                revoked_ms: None,
+                ..KeyRow::default()
             };
             let budgets: Vec<_> = budgets.iter().map(|terms| budget("key", &id, *terms)).collect();
             store.insert_key(&row, &budgets).await.unwrap();

@@ -1,7 +1,10 @@
 //! Holds: money set aside for requests that have not ended yet.
 
 use super::{Books, WindowKey, json};
-use crate::store::StoreError;
+use crate::store::{
+    StoreError,
+    engine::{on, with_rows},
+};
 use sqlx::FromRow;
 use std::collections::HashMap;
 
@@ -38,12 +41,24 @@ pub struct Share {
     pub amount: i64,
 }
 
-#[derive(FromRow)]
-struct ShareRow {
-    hold_id: String,
-    budget_id: String,
-    start_ms: i64,
-    amount: i64,
+/// As the column holds it: `[[budget, start of the window, amount], ...]`.
+pub(in crate::store) fn shares_text(shares: &[Share]) -> Result<String, StoreError> {
+    let rows: Vec<_> = shares
+        .iter()
+        .map(|share| (&share.window.budget_id, share.window.start_ms, share.amount))
+        .collect();
+    Ok(serde_json::to_string(&rows)?)
+}
+
+/// What cannot be read sets nothing aside, so that it keeps no hold from ending; the doctor finds
+/// what is held by nobody.
+pub(in crate::store) fn shares_of(text: &str) -> Vec<Share> {
+    let rows: Vec<(String, i64, i64)> = serde_json::from_str(text).unwrap_or_default();
+    let shares = rows.into_iter().map(|(budget_id, start_ms, amount)| Share {
+        window: WindowKey { budget_id, start_ms },
+        amount,
+    });
+    shares.collect()
 }
 
 impl Books {
@@ -59,27 +74,17 @@ impl Books {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
+        let ids: Vec<_> = ids.iter().map(|id| [id]).collect();
         let ids = json::text(ids)?;
-        // The cast reads an amount that is no number as 0, so that it keeps no hold from ending.
-        let shares: Vec<ShareRow> = sqlx::query_as(
-            "delete from hold_amounts where hold_id in (select value from json_each($1))
-             returning hold_id, budget_id, start_ms, cast(amount as bigint) as amount",
-        )
-        .bind(&ids)
-        .fetch_all(&mut self.connection)
-        .await?;
-        let open: Vec<String> = sqlx::query_scalar(
-            "delete from holds where id in (select value from json_each($1)) returning id",
-        )
-        .bind(&ids)
-        .fetch_all(&mut self.connection)
-        .await?;
-        let mut taken: HashMap<_, _> = open.into_iter().map(|id| (id, Vec::new())).collect();
-        for row in shares {
-            let window = WindowKey { budget_id: row.budget_id, start_ms: row.start_ms };
-            taken.entry(row.hold_id).or_default().push(Share { window, amount: row.amount });
-        }
-        Ok(taken)
+        let text = self.link.text(with_rows!(
+            "delete from holds where id in (select e.value ->> 0 from",
+            "e) returning id, shares"
+        ));
+        let taken: Vec<(String, String)> = on!(&mut self.link, db => sqlx::query_as(text)
+            .bind(&ids)
+            .fetch_all(&mut *db)
+            .await)?;
+        Ok(taken.into_iter().map(|(id, shares)| (id, shares_of(&shares))).collect())
     }
 
     /// Records open holds with all their shares.
@@ -90,43 +95,25 @@ impl Books {
         if holds.is_empty() {
             return Ok(());
         }
-        let rows: Vec<_> = holds
-            .iter()
-            .map(|new| {
-                let OpenHold { id, node, draft, delivered_tokens } = &new.hold;
-                (id, node, new.created_ms, draft, delivered_tokens)
-            })
-            .collect();
-        sqlx::query(
-            "insert into holds (id, node, created_ms, draft, delivered_tokens)
-             select e.value ->> 0, e.value ->> 1, cast(e.value ->> 2 as bigint), e.value ->> 3,
-                    cast(e.value ->> 4 as bigint)
-             from jsonb_each($1) e",
-        )
-        .bind(json::text(rows)?)
-        .execute(&mut self.connection)
-        .await?;
-        self.insert_shares(holds).await
-    }
-
-    async fn insert_shares(&mut self, holds: &[NewHold]) -> Result<(), StoreError> {
-        let rows: Vec<_> = holds
-            .iter()
-            .flat_map(|new| new.shares.iter().map(move |share| (&new.hold.id, share)))
-            .map(|(id, share)| (id, &share.window.budget_id, share.window.start_ms, share.amount))
-            .collect();
-        if rows.is_empty() {
-            return Ok(());
+        let mut rows = Vec::with_capacity(holds.len());
+        for new in holds {
+            let OpenHold { id, node, draft, delivered_tokens } = &new.hold;
+            let shares = shares_text(&new.shares)?;
+            rows.push((id, node, new.created_ms, draft, delivered_tokens, shares));
         }
-        sqlx::query(
-            "insert into hold_amounts (hold_id, budget_id, start_ms, amount)
-             select e.value ->> 0, e.value ->> 1, cast(e.value ->> 2 as bigint),
-                    cast(e.value ->> 3 as bigint)
-             from jsonb_each($1) e",
-        )
-        .bind(json::text(rows)?)
-        .execute(&mut self.connection)
-        .await?;
+        let rows = json::text(rows)?;
+        let text = self.link.text(with_rows!(
+            "insert into holds (id, node, created_ms, draft, delivered_tokens, shares)
+             select e.value ->> 0, e.value ->> 1, cast(e.value ->> 2 as bigint), e.value ->> 3,
+                    cast(e.value ->> 4 as bigint), e.value ->> 5
+             from",
+            "e"
+        ));
+        on!(&mut self.link, db => sqlx::query(text)
+            .bind(&rows)
+            .execute(&mut *db)
+            .await
+            .map(drop))?;
         Ok(())
     }
 
@@ -138,16 +125,37 @@ impl Books {
         if notes.is_empty() {
             return Ok(());
         }
-        sqlx::query(
+        let notes = json::text(notes)?;
+        let text = self.link.text(with_rows!(
             "update holds set delivered_tokens = n.delivered
              from (select e.value ->> 0 as hold_id, cast(e.value ->> 1 as bigint) as delivered
-                   from jsonb_each($1) e) n
-             where holds.id = n.hold_id",
-        )
-        .bind(json::text(notes)?)
-        .execute(&mut self.connection)
-        .await?;
+                   from",
+            "e) n
+             where holds.id = n.hold_id"
+        ));
+        on!(&mut self.link, db => sqlx::query(text)
+            .bind(&notes)
+            .execute(&mut *db)
+            .await
+            .map(drop))?;
         Ok(())
+    }
+
+    /// Those of the holds that are open now.
+    ///
+    /// # Errors
+    /// Any database failure.
+    pub async fn holds(&mut self, ids: &[String]) -> Result<Vec<OpenHold>, StoreError> {
+        let ids: Vec<_> = ids.iter().map(|id| [id]).collect();
+        let ids = json::text(ids)?;
+        let text = self.link.text(with_rows!(
+            "select h.id, h.node, h.draft, h.delivered_tokens from",
+            "e cross join holds h where h.id = e.value ->> 0 order by h.id"
+        ));
+        Ok(on!(&mut self.link, db => sqlx::query_as(text)
+            .bind(&ids)
+            .fetch_all(&mut *db)
+            .await)?)
     }
 
     /// Every hold that is open now.
@@ -155,8 +163,7 @@ impl Books {
     /// # Errors
     /// Any database failure.
     pub async fn open_holds(&mut self) -> Result<Vec<OpenHold>, StoreError> {
-        Ok(sqlx::query_as("select id, node, draft, delivered_tokens from holds order by id")
-            .fetch_all(&mut self.connection)
-            .await?)
+        let text = "select id, node, draft, delivered_tokens from holds order by id";
+        Ok(on!(&mut self.link, db => sqlx::query_as(text).fetch_all(&mut *db).await)?)
     }
 }

@@ -1,9 +1,10 @@
 //! The statements of the books on a real database.
 
-use super::{NewHold, OpenHold, Owner, Share, WindowChange, WindowKey};
+use super::{Booking, NewHold, OpenHold, Owner, Share, WindowChange, WindowKey};
 use crate::store::{
-    BudgetRow, EntryRow, Patience, Store, StoreError, Tokens, UsageFilter, UserRow,
+    BudgetRow, EntryRow, Patience, Store, StoreError, Tokens, UsageFilter, UserRow, engine::Engine,
 };
+use sqlx::SqlitePool;
 use tempfile::TempDir;
 
 async fn store() -> (TempDir, Store) {
@@ -16,7 +17,7 @@ async fn store() -> (TempDir, Store) {
         time_zone: "UTC".into(),
         permissions: "{}".into(),
         created_ms: 1,
-        deleted_ms: None,
+        ..UserRow::default()
     };
     store.insert_user(&user, &[budget("b", 100)]).await.unwrap();
     (folder, store)
@@ -27,12 +28,16 @@ fn budget(id: &str, cap: i64) -> BudgetRow {
         id: id.into(),
         owner_kind: "user".into(),
         owner_id: "user".into(),
-        owner_name: String::new(),
-        time_zone: String::new(),
         resource: "tokens".into(),
         span: "total".into(),
         cap,
+        ..BudgetRow::default()
     }
+}
+
+fn sqlite(store: &Store) -> &SqlitePool {
+    let Engine::Sqlite(pool) = &store.pool else { panic!("not SQLite") };
+    pool
 }
 
 fn window(budget_id: &str) -> WindowKey {
@@ -48,18 +53,18 @@ async fn no_change_passes_a_cap_whatever_was_decided_before() {
     let (_folder, store) = store().await;
     let mut books = store.books().await.unwrap();
     books.open_windows(&[(window("b"), None)]).await.unwrap();
-    books.change_windows(&[change("b", 10, 90)]).await.unwrap();
+    books.change_windows(&[change("b", 10, 90)], 1).await.unwrap();
     for (spent, held) in [(0, 1), (1, 0), (2, -1), (i64::MAX / 2, 0)] {
-        let refused = books.change_windows(&[change("b", spent, held)]).await;
+        let refused = books.change_windows(&[change("b", spent, held)], 1).await;
         let Err(StoreError::Unbalanced { expected: 1, changed: 0 }) = refused else {
             panic!("{refused:?}");
         };
     }
     // A cap below what is spent and held keeps nothing from being released.
     assert!(store.set_cap("b", 5).await.unwrap());
-    books.change_windows(&[change("b", 40, -50)]).await.unwrap();
-    books.change_windows(&[change("b", 40, -40)]).await.unwrap();
-    assert!(books.change_windows(&[change("b", 0, 1)]).await.is_err());
+    books.change_windows(&[change("b", 40, -50)], 1).await.unwrap();
+    books.change_windows(&[change("b", 40, -40)], 1).await.unwrap();
+    assert!(books.change_windows(&[change("b", 0, 1)], 1).await.is_err());
     let counters = store.counters("b", 0).await.unwrap();
     assert_eq!((counters.spent, counters.held), (90, 0));
 }
@@ -68,7 +73,7 @@ async fn no_change_passes_a_cap_whatever_was_decided_before() {
 async fn a_window_that_is_not_there_cannot_be_charged() {
     let (_folder, store) = store().await;
     let mut books = store.books().await.unwrap();
-    let refused = books.change_windows(&[change("b", 0, 1)]).await;
+    let refused = books.change_windows(&[change("b", 0, 1)], 1).await;
     assert!(matches!(refused, Err(StoreError::Unbalanced { .. })), "{refused:?}");
 }
 
@@ -77,12 +82,12 @@ async fn a_budget_that_cannot_be_read_spoils_only_itself() {
     let (_folder, store) = store().await;
     store.insert_budget(&budget("c", 7), 1).await.unwrap();
     sqlx::query("update budgets set cap = 'much' where id = 'b'")
-        .execute(&store.pool)
+        .execute(sqlite(&store))
         .await
         .unwrap();
     let mut books = store.books().await.unwrap();
     books.open_windows(&[(window("b"), None), (window("c"), None)]).await.unwrap();
-    let owner = Owner { kind: "user", id: "user".into(), user_id: "user".into() };
+    let owner = Owner { kind: "user", id: "user".into() };
     let found = books.budgets_of(&[owner]).await.unwrap();
     let caps: Vec<_> = found.iter().map(|found| found.row.as_ref().ok().map(|b| b.cap)).collect();
     assert_eq!(caps, [None, Some(7)]);
@@ -90,7 +95,7 @@ async fn a_budget_that_cannot_be_read_spoils_only_itself() {
     let read: Vec<_> = found.iter().map(|found| (found.asked, found.row.is_ok())).collect();
     assert_eq!(read, [(1, false), (0, true)]);
     // Its holds still end.
-    books.change_windows(&[change("b", 3, -5), change("c", 1, 1)]).await.unwrap();
+    books.change_windows(&[change("b", 3, -5), change("c", 1, 1)], 1).await.unwrap();
 }
 
 #[tokio::test]
@@ -129,10 +134,12 @@ async fn an_entry_is_read_back_as_it_was_written() {
         attempt: 2,
         user_id: "user".into(),
         key_id: "k".into(),
+        team_id: Some("t".into()),
         provider: "p".into(),
         model: "123".into(),
         asked_model: "\"quoted\"\n\u{1f980}".into(),
         dialect: "native".into(),
+        features: "chat,stream".into(),
         streamed: 1,
         disposition: "settled".into(),
         finish: Some("stop".into()),
@@ -153,6 +160,7 @@ async fn an_entry_is_read_back_as_it_was_written() {
         tool_fees: r#"{"search":2}"#.into(),
         cost_nano_usd: Some(i64::MAX),
         price: Some("{}".into()),
+        price_version: Some("list:2026-01-01".into()),
         started_ms: 14,
         first_token_ms: Some(15),
         latency_ms: 16,
@@ -161,8 +169,11 @@ async fn an_entry_is_read_back_as_it_was_written() {
     };
     let bare = EntryRow { request_id: "r0".into(), user_id: "user".into(), ..EntryRow::default() };
     let again = EntryRow { model: "other".into(), ..full.clone() };
-    books.insert_entries(&[&full, &bare, &again]).await.unwrap();
-    books.insert_entries(&[&again]).await.unwrap();
+    let share = Share { window: window("b"), amount: 7 };
+    let booking = |entry, charges| Booking { entry, charges };
+    let all = [booking(&full, vec![share]), booking(&bare, vec![]), booking(&again, vec![])];
+    books.insert_entries(&all).await.unwrap();
+    books.insert_entries(&[booking(&again, vec![])]).await.unwrap();
     let rows = store.usage_rows(&UsageFilter::default(), 9).await.unwrap();
     let rows: Vec<_> = rows.into_iter().map(|row| row.entry).collect();
     assert_eq!(rows, [full, bare]);

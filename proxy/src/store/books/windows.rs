@@ -1,8 +1,11 @@
 //! Windows of budgets: read for a whole batch, and changed for a whole batch.
 
 use super::{Books, json};
-use crate::store::{BudgetRow, Counters, StoreError};
-use sqlx::{FromRow, Row, sqlite::SqliteRow};
+use crate::store::{
+    BudgetRow, Counters, StoreError,
+    engine::{Text, on, with_rows},
+};
+use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
 /// Names a window.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,12 +19,10 @@ pub struct WindowKey {
 /// Whose budgets are asked for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Owner {
-    /// `user` or `key`.
+    /// `organisation`, `team`, `user` or `key`.
     pub kind: &'static str,
-    /// Id of the user or key.
+    /// Its id.
     pub id: String,
-    /// The user, or the key's user.
-    pub user_id: String,
 }
 
 /// A row that was found for one of several that were asked for. One that cannot be read spoils
@@ -58,9 +59,31 @@ pub struct WindowChange {
     pub held: i64,
 }
 
-fn found<T>(rows: &[SqliteRow]) -> Result<Vec<Found<T>>, StoreError>
+/// The windows of the rows `[number, budget, start]`.
+macro_rules! windows {
+    ($rows:literal) => {
+        concat!(
+            "select cast(e.value ->> 0 as bigint) as asked,
+                    b.id, b.owner_kind, b.owner_id, b.owner_name, b.time_zone, b.resource, b.span,
+                    b.cap, b.provider, b.model, b.feature, b.enforcement, b.overrun,
+                    b.alert_percent, b.raise_amount, b.raise_until_ms,
+                    w.spent, w.held, w.end_ms
+             from ",
+            $rows,
+            " e cross join budget_windows w cross join budgets b
+             where w.budget_id = e.value ->> 1
+               and w.start_ms = cast(e.value ->> 2 as bigint) and b.id = w.budget_id
+             order by w.budget_id, w.start_ms"
+        )
+    };
+}
+
+fn found<T, R>(rows: &[R]) -> Result<Vec<Found<T>>, StoreError>
 where
-    T: for<'r> FromRow<'r, SqliteRow>,
+    R: Row,
+    T: for<'r> FromRow<'r, R>,
+    for<'n> &'n str: ColumnIndex<R>,
+    for<'r> i64: Decode<'r, R::Database> + Type<R::Database>,
 {
     rows.iter()
         .map(|row| {
@@ -69,6 +92,12 @@ where
         })
         .collect()
 }
+
+/// Windows are locked in their own order, so that no two servers wait for each other.
+const WINDOWS: Text = Text {
+    sqlite: windows!("jsonb_each($1)"),
+    postgres: concat!(windows!("jsonb_array_elements(cast($1 as jsonb))"), " for update of w"),
+};
 
 impl Books {
     /// Living budgets of owners; those of one owner in the fixed order in which they are charged.
@@ -85,25 +114,28 @@ impl Books {
         let asked: Vec<_> = owners
             .iter()
             .enumerate()
-            .map(|(asked, owner)| (asked, owner.kind, &owner.id, &owner.user_id))
+            .map(|(asked, owner)| (asked, owner.kind, &owner.id))
             .collect();
-        // The cross joins keep SQLite to this order of tables: the few that are asked for first.
-        let rows = sqlx::query(
+        let asked = json::text(asked)?;
+        // The cross join keeps SQLite to this order of tables: the few that are asked for first.
+        let text = self.link.text(with_rows!(
             "select cast(e.value ->> 0 as bigint) as asked,
-                    b.id, b.owner_kind, b.owner_id, u.name as owner_name, u.time_zone,
-                    b.resource, b.span, b.cap
-             from jsonb_each($1) e cross join budgets b cross join users u
+                    b.id, b.owner_kind, b.owner_id, b.owner_name, b.time_zone, b.resource, b.span,
+                    b.cap, b.provider, b.model, b.feature, b.enforcement, b.overrun,
+                    b.alert_percent, b.raise_amount, b.raise_until_ms
+             from",
+            "e cross join budgets b
              where b.owner_kind = e.value ->> 1 and b.owner_id = e.value ->> 2
-               and u.id = e.value ->> 3 and b.deleted_ms is null
-             order by 1, b.id",
-        )
-        .bind(json::text(asked)?)
-        .fetch_all(&mut self.connection)
-        .await?;
-        found(&rows)
+               and b.deleted_ms is null
+             order by 1, b.id"
+        ));
+        on!(&mut self.link, db => {
+            found(&sqlx::query(text).bind(&asked).fetch_all(&mut *db).await?)
+        })
     }
 
-    /// Windows that were opened before, with their budgets, living or deleted.
+    /// Windows that were opened before, with their budgets, living or deleted. Nobody else changes
+    /// them until the transaction ends.
     ///
     /// # Errors
     /// Any database failure.
@@ -119,23 +151,11 @@ impl Books {
             .enumerate()
             .map(|(asked, window)| (asked, &window.budget_id, window.start_ms))
             .collect();
-        let rows = sqlx::query(
-            "select cast(e.value ->> 0 as bigint) as asked,
-                    b.id, b.owner_kind, b.owner_id, coalesce(u.name, '') as owner_name,
-                    coalesce(u.time_zone, '') as time_zone, b.resource, b.span, b.cap,
-                    w.spent, w.held, w.end_ms
-             from jsonb_each($1) e cross join budget_windows w cross join budgets b
-             left join api_keys k on b.owner_kind = 'key' and k.id = b.owner_id
-             left join users u
-                 on u.id = case b.owner_kind when 'key' then k.user_id else b.owner_id end
-             where w.budget_id = e.value ->> 1
-               and w.start_ms = cast(e.value ->> 2 as bigint) and b.id = w.budget_id
-             order by w.budget_id, w.start_ms",
-        )
-        .bind(json::text(asked)?)
-        .fetch_all(&mut self.connection)
-        .await?;
-        found(&rows)
+        let asked = json::text(asked)?;
+        let text = self.link.text(WINDOWS);
+        on!(&mut self.link, db => {
+            found(&sqlx::query(text).bind(&asked).fetch_all(&mut *db).await?)
+        })
     }
 
     /// Opens windows that are new, each with its end.
@@ -153,16 +173,19 @@ impl Books {
             .iter()
             .map(|(window, end_ms)| (&window.budget_id, window.start_ms, end_ms))
             .collect();
-        sqlx::query(
+        let rows = json::text(rows)?;
+        let text = self.link.text(with_rows!(
             "insert into budget_windows (budget_id, start_ms, end_ms, spent, held)
              select e.value ->> 0, cast(e.value ->> 1 as bigint), cast(e.value ->> 2 as bigint),
                     0, 0
-             from jsonb_each($1) e
-             where true on conflict (budget_id, start_ms) do nothing",
-        )
-        .bind(json::text(rows)?)
-        .execute(&mut self.connection)
-        .await?;
+             from",
+            "e where true order by 1, 2 on conflict (budget_id, start_ms) do nothing"
+        ));
+        on!(&mut self.link, db => sqlx::query(text)
+            .bind(&rows)
+            .execute(&mut *db)
+            .await
+            .map(drop))?;
         Ok(())
     }
 
@@ -172,7 +195,11 @@ impl Books {
     /// # Errors
     /// `Unbalanced` when a change would bring a window above its cap, or a window is missing:
     /// then the transaction must not be committed. Any database failure.
-    pub async fn change_windows(&mut self, changes: &[WindowChange]) -> Result<(), StoreError> {
+    pub async fn change_windows(
+        &mut self,
+        changes: &[WindowChange],
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
         if changes.is_empty() {
             return Ok(());
         }
@@ -182,23 +209,29 @@ impl Books {
                 (&change.window.budget_id, change.window.start_ms, change.spent, change.held)
             })
             .collect();
-        let done = sqlx::query(
+        let rows = json::text(rows)?;
+        let text = self.link.text(with_rows!(
             "update budget_windows
              set spent = budget_windows.spent + c.spent, held = budget_windows.held + c.held
              from (select e.value ->> 0 as budget_id, cast(e.value ->> 1 as bigint) as start_ms,
                           cast(e.value ->> 2 as bigint) as spent,
                           cast(e.value ->> 3 as bigint) as held
-                   from jsonb_each($1) e) c cross join budgets b
+                   from",
+            "e) c cross join budgets b
              where budget_windows.budget_id = c.budget_id
                and budget_windows.start_ms = c.start_ms and b.id = c.budget_id
-               and (c.spent + c.held <= 0
-                    or c.spent + c.held <= b.cap - budget_windows.spent - budget_windows.held)",
-        )
-        .bind(json::text(rows)?)
-        .execute(&mut self.connection)
-        .await?;
+               and (b.enforcement = 'soft' or c.spent + c.held <= 0
+                    or c.spent + c.held
+                       <= b.cap + case when $2 < b.raise_until_ms then b.raise_amount else 0 end
+                          - budget_windows.spent - budget_windows.held)"
+        ));
+        let changed = on!(&mut self.link, db => sqlx::query(text)
+            .bind(&rows)
+            .bind(now_ms)
+            .execute(&mut *db)
+            .await
+            .map(|done| done.rows_affected()))?;
         let expected = u64::try_from(changes.len()).unwrap_or(u64::MAX);
-        let changed = done.rows_affected();
         if changed == expected { Ok(()) } else { Err(StoreError::Unbalanced { expected, changed }) }
     }
 }

@@ -1,0 +1,182 @@
+//! Opening a database: its file or its address, its tables, and how long to wait for it.
+
+use super::{
+    StoreError,
+    engine::{Engine, Link, Pool, on},
+};
+use sqlx::{
+    Connection, PgConnection, SqliteConnection,
+    migrate::{Migration, Migrator},
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use std::{
+    fs::OpenOptions,
+    io::ErrorKind,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
+
+/// How long somebody waits for the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// A server answers 503 within a second rather than wait.
+    Server,
+    /// A command may wait for a busy server.
+    Command,
+}
+
+impl Patience {
+    fn lock(self) -> Duration {
+        match self {
+            Self::Server => Duration::from_millis(500),
+            Self::Command => Duration::from_secs(10),
+        }
+    }
+
+    /// For a connection of the pool, the making of one included.
+    fn acquire(self) -> Duration {
+        match self {
+            Self::Server => Duration::from_millis(700),
+            Self::Command => Duration::from_secs(10),
+        }
+    }
+}
+
+/// Which database.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// A SQLite file.
+    File(PathBuf),
+    /// The address of a PostgreSQL database, with the most connections that one server may open.
+    Server {
+        /// `postgres://user@host/db`.
+        url: String,
+        /// Connections.
+        connections: u32,
+    },
+}
+
+impl<P: AsRef<Path> + ?Sized> From<&P> for Place {
+    fn from(path: &P) -> Self {
+        Self::File(path.as_ref().to_owned())
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Server { url, .. } => match PgConnectOptions::from_str(url) {
+                Ok(options) => {
+                    let name = options.get_database().unwrap_or_default();
+                    write!(f, "postgres://{}:{}/{name}", options.get_host(), options.get_port())
+                }
+                Err(_) => f.write_str("store.url"),
+            },
+        }
+    }
+}
+
+/// How to make another connection.
+pub(super) type Options = Engine<SqliteConnectOptions, PgConnectOptions>;
+
+impl Options {
+    pub(super) fn of(place: &Place, patience: Patience) -> Result<Self, StoreError> {
+        match place {
+            Place::File(path) => {
+                make_folder(path)?;
+                create_private(path)?;
+                Ok(Self::Sqlite(sqlite(path, patience)))
+            }
+            Place::Server { url, .. } => Ok(Self::Postgres(postgres(url, patience)?)),
+        }
+    }
+
+    pub(super) async fn connect(&self) -> Result<Link, StoreError> {
+        Ok(match self {
+            Self::Sqlite(options) => Engine::Sqlite(SqliteConnection::connect_with(options).await?),
+            Self::Postgres(options) => Engine::Postgres(PgConnection::connect_with(options).await?),
+        })
+    }
+
+    pub(super) async fn pool(&self, place: &Place, patience: Patience) -> Result<Pool, StoreError> {
+        let connections = match place {
+            Place::File(_) => 4,
+            Place::Server { connections, .. } => (*connections).max(2),
+        };
+        Ok(match self {
+            Self::Sqlite(options) => Engine::Sqlite(
+                SqlitePoolOptions::new()
+                    .max_connections(connections)
+                    .acquire_timeout(Duration::from_secs(2))
+                    .connect_with(options.clone())
+                    .await?,
+            ),
+            Self::Postgres(options) => Engine::Postgres(
+                PgPoolOptions::new()
+                    .max_connections(connections)
+                    .acquire_timeout(patience.acquire())
+                    .connect_with(options.clone())
+                    .await?,
+            ),
+        })
+    }
+}
+
+fn sqlite(path: &Path, patience: Patience) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(patience.lock())
+        .foreign_keys(true)
+}
+
+/// A statement that waits for a lock gives up in time for a 503, and a transaction whose server
+/// was lost does not keep its locks: nobody would ever end it.
+fn postgres(url: &str, patience: Patience) -> Result<PgConnectOptions, StoreError> {
+    let lock = patience.lock().as_millis().to_string();
+    let options = PgConnectOptions::from_str(url).map_err(StoreError::from)?;
+    Ok(options.application_name("tollgate").options([
+        ("lock_timeout", lock.as_str()),
+        ("idle_in_transaction_session_timeout", "10000"),
+        ("synchronous_commit", "on"),
+    ]))
+}
+
+/// Brings the tables up to date. A newer version may have added some: this one runs beside it.
+pub(super) async fn migrate(pool: &Pool) -> Result<(), StoreError> {
+    let all = sqlx::migrate!("../migrations");
+    let own = |migration: &&Migration| {
+        let postgres_only = migration.description.ends_with("postgres");
+        matches!(pool, Engine::Postgres(_)) || !postgres_only
+    };
+    let mut migrator = Migrator::with_migrations(all.iter().filter(own).cloned().collect());
+    migrator.set_ignore_missing(true);
+    on!(pool, db => migrator.run(db).await)?;
+    Ok(())
+}
+
+fn make_folder(path: &Path) -> Result<(), StoreError> {
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
+        return Ok(());
+    };
+    std::fs::create_dir_all(folder)
+        .map_err(|source| StoreError::Folder { path: folder.to_owned(), source })
+}
+
+/// Makes the file, readable by its owner alone: it holds usage and the hashes of keys. SQLite gives
+/// its side files the same mode.
+fn create_private(path: &Path) -> Result<(), StoreError> {
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    match made {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            Err(StoreError::ReadOnly(format!("{}: {error}", path.display())))
+        }
+        _ => Ok(()),
+    }
+}
