@@ -6,7 +6,7 @@ use crate::{
     access::AuthError,
     gateway::{Refusal, Repeated},
     ledger::HoldError,
-    limits::{Limited, Measure},
+    limits::{Limited, Measure, Rates},
     store::StoreError,
 };
 use axum::{
@@ -30,18 +30,24 @@ pub(super) struct Problem<S> {
     error: Error,
     /// Where it is not the one that the error has.
     status: Option<StatusCode>,
+    /// How the caller stands to the rate that refused.
+    rates: Rates,
     shape: PhantomData<S>,
 }
 
 impl<S> From<Error> for Problem<S> {
     fn from(error: Error) -> Self {
-        Self { error, status: None, shape: PhantomData }
+        Self { error, status: None, rates: Rates::default(), shape: PhantomData }
     }
 }
 
 impl<S> From<Refusal> for Problem<S> {
     fn from(refusal: Refusal) -> Self {
-        of_refusal(refusal).into()
+        let rates = match &refusal {
+            Refusal::Limited(limited) => limited.rates(),
+            _ => Rates::default(),
+        };
+        Self { rates, ..of_refusal(refusal).into() }
     }
 }
 
@@ -50,6 +56,7 @@ impl<S: Shape> IntoResponse for Problem<S> {
         let status = self.status.unwrap_or_else(|| status_of(&self.error));
         let mut response = reply::json(status, &S::body(&self.error, status));
         response.headers_mut().extend(retry_headers(&self.error));
+        reply::put_rates(response.headers_mut(), &self.rates);
         response
     }
 }

@@ -1,5 +1,6 @@
 //! Why a call was not admitted.
 
+use super::{RateState, Rates, bucket::MINUTE};
 use crate::access::Limit;
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -79,4 +80,22 @@ pub enum Limited {
     /// Redis does not answer, and the operator wants calls refused then.
     #[error("the limits of this key cannot be checked now, try again")]
     Unchecked,
+}
+
+impl Limited {
+    /// How the caller stands to the rate that refused, as far as that is known.
+    pub fn rates(&self) -> Rates {
+        let requests = match self {
+            Self::Over { limit, measure: Measure::Requests, retry_after } => {
+                let limit = Measure::Requests.of(limit);
+                // One comes back then, and the others after it, evenly.
+                let others = u32::try_from(limit.saturating_sub(1)).unwrap_or(u32::MAX);
+                let each = MINUTE / u32::try_from(limit.max(1)).unwrap_or(u32::MAX);
+                let reset = retry_after.saturating_add(each.saturating_mul(others));
+                Some(RateState { limit, remaining: 0, reset })
+            }
+            _ => None,
+        };
+        Rates { requests, tokens: None }
+    }
 }
