@@ -51,6 +51,13 @@ impl<S> From<Refusal> for Problem<S> {
     }
 }
 
+impl<S> Problem<S> {
+    /// Says the same in other words.
+    pub(super) fn worded(self, reword: impl FnOnce(Error) -> Error) -> Self {
+        Self { error: reword(self.error), ..self }
+    }
+}
+
 impl<S: Shape> IntoResponse for Problem<S> {
     fn into_response(self) -> Response<Body> {
         let status = self.status.unwrap_or_else(|| status_of(&self.error));
@@ -173,7 +180,7 @@ pub(super) fn of_store(error: StoreError) -> Error {
 }
 
 /// A call that gave no answer.
-pub(super) fn of_refusal(refusal: Refusal) -> Error {
+fn of_refusal(refusal: Refusal) -> Error {
     let text = refusal.to_string();
     match refusal {
         Refusal::UnknownModel(_) => Error::new(ErrorKind::NotFound, text).with(|body| {

@@ -100,6 +100,16 @@ impl Gate {
         (issued.id, issued.key.expose().clone())
     }
 
+    /// As [`Gate::key`], delegated from another.
+    pub async fn delegated(&self, user: &UserRow, parent: &str) -> (String, String) {
+        let (id, text) = self.key(user).await;
+        let made = self.store.account(&id).await.unwrap().unwrap().key;
+        // The same key again, below the parent: its secret is known, its id must be another.
+        let row = KeyRow { id: new_id(&SystemClock), parent_id: Some(parent.to_owned()), ..made };
+        self.store.insert_key(&row, &[]).await.unwrap();
+        (row.id.clone(), with_id(&text, &row.id))
+    }
+
     /// A key of somebody whom nothing limits.
     pub async fn any_key(&self) -> String {
         let name = new_id(&SystemClock);

@@ -2,6 +2,7 @@
 //! the place of a client that leaves.
 #![cfg(test)]
 
+mod commands;
 mod gate;
 mod replicas;
 
@@ -166,6 +167,24 @@ async fn keys_of_a_user_keys_delegated_from_a_key_and_users_of_a_model_are_count
     let reply = gate.ask(&strangers[1], ECHO).await;
     assert!(reply.status == 429 && reply.body.contains("the model openai/*"), "{}", reply.body);
     assert_eq!(gate.ask(&strangers[1], "other/mock-echo").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_delegated_key_is_counted_by_every_key_above_it() {
+    let mock = Mock::start().await.unwrap();
+    let gate = Gate::over(&mock).await;
+    let user = gate.user("alice").await;
+    let (parent, _) = gate.key(&user).await;
+    let (child, child_key) = gate.delegated(&user, &parent).await;
+    let (_, grandchild_key) = gate.delegated(&user, &child).await;
+    gate.limit(("key", &parent), requests(2)).await;
+    assert_eq!(gate.ask(&child_key, ECHO).await.status, 200);
+    assert_eq!(gate.ask(&grandchild_key, ECHO).await.status, 200);
+    for key in [child_key, grandchild_key] {
+        let reply = gate.ask(&key, ECHO).await;
+        assert_eq!(reply.status, 429, "{}", reply.body);
+        assert!(reply.body.contains(&format!("the key {parent}")), "{}", reply.body);
+    }
 }
 
 #[tokio::test]
