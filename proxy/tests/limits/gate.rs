@@ -7,13 +7,13 @@ use std::path::Path;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot};
 use tollgate::{
-    access::{KeyOrder, Permissions, Role, issue_key},
+    access::{KeyOrder, Permissions, Role, draw_key, issue_key},
     app::App,
     clock::{Clock, SystemClock},
     config::{Config, Environment},
     ids::new_id,
     serve,
-    store::{LimitRow, Store, UserRow},
+    store::{KeyRow, LimitRow, Store, UserRow},
 };
 use tollgate_bench::Mock;
 
@@ -24,6 +24,17 @@ pub struct Gate {
     pub store: Store,
     _folder: TempDir,
     _stop: oneshot::Sender<()>,
+}
+
+fn order() -> KeyOrder {
+    KeyOrder {
+        name: "test".to_owned(),
+        role: Role::Member,
+        permissions: Permissions::default(),
+        rate_per_minute: None,
+        expires_ms: None,
+        budgets: Vec::new(),
+    }
 }
 
 /// An answer, read to its end.
@@ -88,26 +99,16 @@ impl Gate {
 
     /// Id and text of a new key of a user.
     pub async fn key(&self, user: &UserRow) -> (String, String) {
-        let order = KeyOrder {
-            name: "test".to_owned(),
-            role: Role::Member,
-            permissions: Permissions::default(),
-            rate_per_minute: None,
-            expires_ms: None,
-            budgets: Vec::new(),
-        };
-        let issued = issue_key(&self.store, &SystemClock, user, order).await.unwrap();
+        let issued = issue_key(&self.store, &SystemClock, user, order()).await.unwrap();
         (issued.id, issued.key.expose().clone())
     }
 
     /// As [`Gate::key`], delegated from another.
     pub async fn delegated(&self, user: &UserRow, parent: &str) -> (String, String) {
-        let (id, text) = self.key(user).await;
-        let made = self.store.account(&id).await.unwrap().unwrap().key;
-        // The same key again, below the parent: its secret is known, its id must be another.
-        let row = KeyRow { id: new_id(&SystemClock), parent_id: Some(parent.to_owned()), ..made };
+        let drawn = draw_key(&SystemClock, &user.id, order()).await.unwrap();
+        let row = KeyRow { parent_id: Some(parent.to_owned()), ..drawn.row };
         self.store.insert_key(&row, &[]).await.unwrap();
-        (row.id.clone(), with_id(&text, &row.id))
+        (row.id, drawn.key.expose().clone())
     }
 
     /// A key of somebody whom nothing limits.
