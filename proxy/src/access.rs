@@ -11,7 +11,7 @@ mod permissions;
 mod verify;
 
 pub use caller::{Caller, Role};
-pub use issue::{DrawnKey, IssueError, IssuedKey, KeyOrder, draw_key, draw_secret, issue_key};
+pub use issue::{IssueError, IssuedKey, KeyOrder, draw_secret, issue_key};
 pub use key::{ApiKey, KeyParts};
 pub use limit::{LONGEST_QUEUE, Limit, MOST_REQUESTS, MOST_TOKENS, Scope};
 pub use permissions::{Pattern, Permissions, fits};

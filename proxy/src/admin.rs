@@ -5,13 +5,27 @@
 //!
 //! Read next: `work` (that transaction), then `users`, the shortest of its users.
 
+mod amounts;
 pub mod audit;
+mod budgets;
 mod error;
+mod keys;
+mod limits;
 mod mandate;
+mod names;
+mod terms;
+mod users;
 mod work;
 
+pub use amounts::{Amount, MAX_CAP, moment_to_come, shown};
+pub use budgets::{BudgetOrder, BudgetPatch, BudgetStanding, BudgetView};
 pub use error::AdminError;
+pub use keys::{Issued, KeyMade, KeyPatch, KeyView, NewKey, Rotation};
+pub use limits::{LimitOrder, LimitPatch, LimitView};
 pub use mandate::{Actor, Mandate};
+pub use names::check_pattern;
+pub use terms::{BudgetTerms, Overrun, check_percent};
+pub use users::{Gone, NewUser, UserOrder, UserPatch, UserView};
 pub use work::{Repeatable, Start, Work};
 
 use crate::{clock::Clock, store::Store};

@@ -1,7 +1,8 @@
 //! What an operator types. Commands work on the database directly, so that a fresh install can be
 //! set up before a server runs, and beside one that does.
 
-mod amounts;
+mod audit;
+mod behalf;
 mod budgets;
 mod config;
 mod keys;
@@ -47,7 +48,6 @@ macro_rules! failure_of {
 }
 failure_of!(
     crate::app::StartError,
-    crate::access::IssueError,
     crate::config::ConfigError,
     crate::ledger::report::ReportError,
     crate::providers::ProviderError,
@@ -85,13 +85,13 @@ enum Command {
   tollgate --config /etc/tollgate.toml serve
   TOLLGATE_SERVER__LISTEN=127.0.0.1:0 tollgate serve   a free port, which is printed")]
     Serve,
-    /// Create, list and delete users.
+    /// Create, list, show, change and delete users.
     #[command(subcommand)]
     Users(users::Users),
-    /// Create, list, show and revoke API keys.
+    /// Create, list, show, change, rotate and revoke API keys.
     #[command(subcommand)]
     Keys(keys::Keys),
-    /// Create, list, change and delete budgets.
+    /// Create, list, show, change and delete budgets.
     #[command(subcommand)]
     Budgets(budgets::Budgets),
     /// Create, list, change and delete rate limits and places.
@@ -102,6 +102,9 @@ enum Command {
     Prices(config::Prices),
     /// Show what was used, by whom, and what it cost.
     Usage(usage::UsageArgs),
+    /// Show who changed what, and check the record of it.
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Fetch models, and see which ones are loaded.
     #[command(subcommand)]
     Models(pull::Models),
@@ -142,6 +145,7 @@ pub async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
         Command::Limits(command) => limits::run(command, &store(&config).await?).await,
         Command::Prices(command) => config::prices(&command, &config),
         Command::Usage(arguments) => usage::run(arguments, &store(&config).await?).await,
+        Command::Audit(command) => audit::run(command, &store(&config).await?).await,
         Command::Config(command) => config::check(&command, &config),
         Command::Migrate(format) => {
             store(&config).await?;

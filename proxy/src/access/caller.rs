@@ -2,11 +2,13 @@
 
 use super::{Limit, Permissions, Target, limit};
 use crate::store::{Account, Owner, StoreError};
+use serde::{Deserialize, Serialize};
 use std::{str::FromStr, sync::Arc};
 use tollgate_types::Feature;
 
 /// What kind of work a credential is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Calls models, sees its user's own usage and budgets.
     Member,

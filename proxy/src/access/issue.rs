@@ -48,17 +48,6 @@ pub enum IssueError {
     Hash(String),
 }
 
-/// A key that is not in the database yet.
-#[derive(Debug)]
-pub struct DrawnKey {
-    /// Its row.
-    pub row: KeyRow,
-    /// Its own budgets.
-    pub budgets: Vec<BudgetRow>,
-    /// Its whole text, to be shown once.
-    pub key: ApiKey,
-}
-
 /// A new secret for a key: the key's whole text, to be shown once, and the hash to be kept.
 ///
 /// # Errors
@@ -77,20 +66,21 @@ pub async fn draw_secret(key_id: &str) -> Result<(ApiKey, String), IssueError> {
     Ok((whole, hash.map_err(IssueError::Hash)?))
 }
 
-/// Draws a key for a user.
+/// Makes a key for a user, on nobody's record: for tests and measurements.
 ///
 /// # Errors
-/// When there are no random bits.
-pub async fn draw_key(
+/// When the database fails or there are no random bits.
+pub async fn issue_key(
+    store: &Store,
     clock: &dyn Clock,
-    user_id: &str,
+    user: &UserRow,
     order: KeyOrder,
-) -> Result<DrawnKey, IssueError> {
+) -> Result<IssuedKey, IssueError> {
     let id = new_id(clock);
     let (key, secret_hash) = draw_secret(&id).await?;
     let row = KeyRow {
-        id,
-        user_id: user_id.to_owned(),
+        id: id.clone(),
+        user_id: user.id.clone(),
         name: order.name,
         role: order.role.as_str().to_owned(),
         secret_hash,
@@ -103,20 +93,6 @@ pub async fn draw_key(
     };
     let mut budgets = order.budgets;
     budgets.iter_mut().for_each(|budget| budget.owner_id.clone_from(&row.id));
-    Ok(DrawnKey { row, budgets, key })
-}
-
-/// Makes a key for a user, on nobody's record: for tests and measurements.
-///
-/// # Errors
-/// When the database fails or there are no random bits.
-pub async fn issue_key(
-    store: &Store,
-    clock: &dyn Clock,
-    user: &UserRow,
-    order: KeyOrder,
-) -> Result<IssuedKey, IssueError> {
-    let drawn = draw_key(clock, &user.id, order).await?;
-    store.insert_key(&drawn.row, &drawn.budgets).await?;
-    Ok(IssuedKey { id: drawn.row.id, key: drawn.key })
+    store.insert_key(&row, &budgets).await?;
+    Ok(IssuedKey { id, key })
 }

@@ -9,7 +9,7 @@ pub enum AdminError {
     #[error("{message}")]
     Invalid {
         /// The field of the order that has it.
-        field: &'static str,
+        field: String,
         /// What is wrong with it.
         message: String,
     },
@@ -37,8 +37,19 @@ pub enum AdminError {
 
 impl AdminError {
     /// A value that makes no sense.
-    pub fn invalid(field: &'static str, message: impl Into<String>) -> Self {
-        Self::Invalid { field, message: message.into() }
+    pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Invalid { field: field.into(), message: message.into() }
+    }
+
+    /// The same, of a field inside of this one.
+    #[must_use]
+    pub fn below(self, parent: &str) -> Self {
+        match self {
+            Self::Invalid { field, message } => {
+                Self::Invalid { field: format!("{parent}.{field}"), message }
+            }
+            other => other,
+        }
     }
 
     /// There is no such thing.

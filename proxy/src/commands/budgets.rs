@@ -2,18 +2,17 @@
 
 use super::{
     Failure,
-    amounts::{self, BudgetSpec},
+    behalf::{Once, office},
     output,
-    users::unknown,
 };
 use crate::{
+    admin::{self, Amount, BudgetOrder, BudgetPatch, BudgetTerms, Office, Overrun},
     clock::{Clock, SystemClock},
     ledger::budget_statuses,
     store::{Owner, Store},
 };
 use clap::{Args, Subcommand};
 use serde_json::json;
-use tollgate_types::Resource;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Budgets {
@@ -31,24 +30,26 @@ pub(super) enum Budgets {
         #[arg(long)]
         json: bool,
     },
-    /// Change the cap of a budget; what is spent stays spent.
+    /// Show one budget and how it stands, as JSON.
     #[command(after_help = "Example:
-  tollgate budgets update 01KAJ0V3M8Z4X5Q7R9T1W2Y3B6 --cap 10usd")]
-    Update {
+  tollgate budgets show 01KAJ0V3M8Z4X5Q7R9T1W2Y3B6")]
+    Show {
         /// Id of the budget.
         id: String,
-        /// The new cap: 10usd, 100000.
-        #[arg(long)]
-        cap: String,
-        #[command(flatten)]
-        format: output::Format,
+        /// As it is without.
+        #[arg(long, hide = true)]
+        json: bool,
     },
+    /// Change a budget; what is not named stays, and what is spent stays spent.
+    Update(Update),
     /// Delete a budget: it no longer limits anything.
     #[command(after_help = "Example:
   tollgate budgets delete 01KAJ0V3M8Z4X5Q7R9T1W2Y3B6")]
     Delete {
         /// Id of the budget.
         id: String,
+        #[command(flatten)]
+        once: Once,
         #[command(flatten)]
         format: output::Format,
     },
@@ -59,87 +60,117 @@ pub(super) enum Budgets {
   tollgate budgets create --user alice cost=5usd/month")]
 pub(super) struct Create {
     /// cost=5usd/month, tokens=100000/day, requests=10/minute.
-    #[arg(value_parser = |text: &str| text.parse::<BudgetSpec>())]
-    budget: BudgetSpec,
+    #[arg(value_parser = |text: &str| text.parse::<BudgetTerms>())]
+    budget: BudgetTerms,
     /// The user whose keys share it.
     #[arg(long, required_unless_present = "key", conflicts_with = "key")]
     user: Option<String>,
     /// Id of the key that it limits.
     #[arg(long)]
     key: Option<String>,
-    /// Print JSON.
+    /// When it cannot pay for the whole answer: clamp shortens it, refuse refuses the call.
+    #[arg(long, default_value = "clamp", value_parser = |text: &str| text.parse::<Overrun>())]
+    overrun: Overrun,
+    /// Tell somebody when so many percent are spent.
+    #[arg(long, value_name = "PERCENT")]
+    alert: Option<u32>,
+    #[command(flatten)]
+    once: Once,
+    #[command(flatten)]
+    format: output::Format,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  tollgate budgets update 01KAJ0V3M8Z4X5Q7R9T1W2Y3B6 --cap 10usd
+  tollgate budgets update 01KAJ0V3M8Z4X5Q7R9T1W2Y3B6 --overrun refuse --alert 80
+  tollgate budgets update 01KAJ0V3M8Z4X5Q7R9T1W2Y3B6 --alert none")]
+pub(super) struct Update {
+    /// Id of the budget.
+    id: String,
+    /// The new cap: 10usd, 100000.
     #[arg(long)]
-    json: bool,
+    cap: Option<String>,
+    /// When it cannot pay for the whole answer: clamp shortens it, refuse refuses the call.
+    #[arg(long, value_parser = |text: &str| text.parse::<Overrun>())]
+    overrun: Option<Overrun>,
+    /// Tell somebody when so many percent are spent; none for nobody.
+    #[arg(long, value_name = "PERCENT")]
+    alert: Option<String>,
+    #[command(flatten)]
+    once: Once,
+    #[command(flatten)]
+    format: output::Format,
 }
 
 pub(super) async fn run(command: Budgets, store: &Store) -> Result<(), Failure> {
+    let office = office(store);
     match command {
-        Budgets::Create(order) => create(order, store).await,
-        Budgets::List { user, json } => list(user.as_deref(), json, store).await,
-        Budgets::Update { id, cap, format } => update(&id, &cap, &format, store).await,
-        Budgets::Delete { id, format } => {
-            if store.delete_budget(&id, SystemClock.now_ms()).await? {
-                return format.tell(&format!("deleted {id}"), &json!({"deleted": id}));
-            }
-            Err(no_budget(&id))
+        Budgets::Create(order) => create(order, &office).await,
+        Budgets::List { user, json } => list(user.as_deref(), json, &office).await,
+        Budgets::Show { id, json: _ } => output::json(&office.budget(&id).await?),
+        Budgets::Update(order) => update(order, &office).await,
+        Budgets::Delete { id, once, format } => {
+            let changed = office.delete_budget(&once.mandate()?, &id).await?.changed;
+            let sentence = match changed {
+                true => format!("deleted {id}"),
+                false => format!("{id} was deleted before"),
+            };
+            format.tell(&sentence, &json!({"deleted": id, "changed": changed}))
         }
     }
 }
 
-fn no_budget(id: &str) -> Failure {
-    Failure::new(format!("no budget has the id {id:?}; `tollgate budgets list` shows all"))
-}
-
-async fn create(order: Create, store: &Store) -> Result<(), Failure> {
-    let (kind, owner) = match (&order.user, &order.key) {
-        (Some(name), _) => ("user", store.user_named(name).await?.ok_or_else(|| unknown(name))?.id),
-        (None, Some(id)) => match store.account(id).await? {
-            Some(account) => ("key", account.key.id),
-            None => return Err(Failure::new(format!("no key has the id {id:?}"))),
-        },
-        (None, None) => return Err(Failure::new("name the owner: --user NAME or --key ID")),
+async fn create(order: Create, office: &Office) -> Result<(), Failure> {
+    let mandate = order.once.mandate()?;
+    let new = BudgetOrder {
+        user: order.user,
+        key: order.key,
+        resource: order.budget.resource,
+        window: order.budget.window,
+        cap: order.budget.cap,
+        overrun: order.overrun,
+        alert_percent: order.alert,
     };
-    let row = order.budget.row(&SystemClock, kind, &owner);
-    store.insert_budget(&row, SystemClock.now_ms()).await?;
-    if order.json {
-        return output::json(&json!({"id": row.id, "owner_kind": kind, "owner_id": owner}));
-    }
-    output::line(&format!("created the budget {}", row.id))
+    let made = office.create_budget(&mandate, new).await?;
+    order.format.tell(&format!("created the budget {}", made.id), &made)
 }
 
-async fn update(
-    id: &str,
-    cap: &str,
-    format: &output::Format,
-    store: &Store,
-) -> Result<(), Failure> {
-    let rows = store.budgets().await?;
-    let row = rows.iter().find(|row| row.id == id).ok_or_else(|| no_budget(id))?;
-    let resource: Resource = row.resource.parse().map_err(Failure::new)?;
-    let cap = amounts::cap(resource, cap).map_err(Failure::new)?;
-    if !store.set_cap(id, cap).await? {
-        return Err(no_budget(id));
-    }
-    let sentence = format!("the cap of {id} is {} now", amounts::amount(resource, cap));
-    format.tell(&sentence, &json!({"id": id, "resource": resource, "cap": cap}))
+async fn update(order: Update, office: &Office) -> Result<(), Failure> {
+    let mandate = order.once.mandate()?;
+    let alert = order.alert.as_deref().map(|text| match text {
+        "none" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| {
+            Failure::new(format!("{text:?} is no percentage, write it like 80, or none"))
+        }),
+    });
+    let patch = BudgetPatch {
+        cap: order.cap.map(Amount::Text),
+        overrun: order.overrun,
+        alert_percent: alert.transpose()?,
+    };
+    let budget = office.update_budget(&mandate, &order.id, patch).await?;
+    let resource = budget.resource.parse().map_err(Failure::new)?;
+    let cap = admin::shown(resource, budget.cap);
+    order.format.tell(&format!("the cap of {} is {cap} now", budget.id), &budget)
 }
 
-async fn list(user: Option<&str>, json: bool, store: &Store) -> Result<(), Failure> {
+async fn list(user: Option<&str>, json: bool, office: &Office) -> Result<(), Failure> {
     let rows = match user {
         Some(name) => {
-            let id = store.user_named(name).await?.ok_or_else(|| unknown(name))?.id;
-            store.budgets_of(&[Owner { kind: "user", id }]).await?
+            let id = office.user(name).await?.id;
+            office.store().budgets_of(&[Owner { kind: "user", id }]).await?
         }
-        None => store.budgets().await?,
+        None => office.store().budgets().await?,
     };
-    let budgets = budget_statuses(store, rows, SystemClock.now_ms()).await?;
+    let budgets = budget_statuses(office.store(), rows, SystemClock.now_ms()).await?;
     if json {
         return output::json(&budgets);
     }
     let rows = budgets
         .into_iter()
         .map(|budget| {
-            let amount = |n| amounts::amount(budget.resource, n);
+            let amount = |n| admin::shown(budget.resource, n);
             let resets = budget.resets_at_ms.map_or_else(|| "never".to_owned(), output::moment);
             let limits = format!("{} a {}", budget.resource, budget.window);
             let (cap, spent, held, left) = (

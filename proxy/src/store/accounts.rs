@@ -2,6 +2,7 @@
 
 use super::{BudgetRow, LimitRow, Store, StoreError, books::Owner, engine::on};
 use sqlx::FromRow;
+use std::collections::HashMap;
 
 /// A user.
 #[derive(Clone, Debug, Default, FromRow)]
@@ -127,6 +128,17 @@ impl Store {
         Ok(on!(&self.pool, db => sqlx::query_as(text).bind(name).fetch_optional(db).await)?)
     }
 
+    /// A user by id, living or deleted, or a living one by name.
+    ///
+    /// # Errors
+    /// Any database failure.
+    pub async fn user(&self, id_or_name: &str) -> Result<Option<UserRow>, StoreError> {
+        let text = "select id, name, role, time_zone, permissions, team_id, created_ms, deleted_ms
+                    from users where id = $1 or (name = $1 and deleted_ms is null)
+                    order by case when id = $1 then 0 else 1 end limit 1";
+        Ok(on!(&self.pool, db => sqlx::query_as(text).bind(id_or_name).fetch_optional(db).await)?)
+    }
+
     /// All living users by name.
     ///
     /// # Errors
@@ -210,6 +222,26 @@ impl Store {
                     from api_keys where $1 is null or user_id = $1
                     order by created_ms desc, id desc";
         Ok(on!(&self.pool, db => sqlx::query_as(text).bind(user_id).fetch_all(db).await)?)
+    }
+
+    /// All keys with their users, or those of one user, the newest first.
+    ///
+    /// # Errors
+    /// Any database failure.
+    pub async fn keys_with_users(
+        &self,
+        user_id: Option<&str>,
+    ) -> Result<Vec<(KeyRow, UserRow)>, StoreError> {
+        let text = "select id, name, role, time_zone, permissions, team_id, created_ms, deleted_ms
+                    from users where cast($1 as text) is null or id = $1";
+        let users: Vec<UserRow> =
+            on!(&self.pool, db => sqlx::query_as(text).bind(user_id).fetch_all(db).await)?;
+        let users: HashMap<_, _> = users.into_iter().map(|user| (user.id.clone(), user)).collect();
+        let keys = self.keys(user_id).await?.into_iter();
+        Ok(keys
+            .filter_map(|key| Some((users.get(&key.user_id)?.clone(), key)))
+            .map(|(user, key)| (key, user))
+            .collect())
     }
 
     /// Revokes a key. Returns false when there is no such key or it was revoked before.

@@ -97,6 +97,18 @@ impl Store {
         change.commit().await
     }
 
+    /// A living budget.
+    ///
+    /// # Errors
+    /// Any database failure.
+    pub async fn budget(&self, id: &str) -> Result<Option<BudgetRow>, StoreError> {
+        let text = "select id, owner_kind, owner_id, owner_name, time_zone, resource, span, cap,
+                           provider, model, feature, enforcement, overrun, alert_percent,
+                           raise_amount, raise_until_ms
+                    from budgets where id = $1 and deleted_ms is null";
+        Ok(on!(&self.pool, db => sqlx::query_as(text).bind(id).fetch_optional(db).await)?)
+    }
+
     /// Every living budget.
     ///
     /// # Errors

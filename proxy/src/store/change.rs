@@ -2,6 +2,7 @@
 
 mod budgets;
 mod keys;
+mod limits;
 mod users;
 
 use super::{

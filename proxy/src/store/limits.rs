@@ -32,29 +32,6 @@ pub struct LimitRow {
 }
 
 impl Store {
-    /// Adds a limit.
-    ///
-    /// # Errors
-    /// Any database failure.
-    pub async fn insert_limit(&self, limit: &LimitRow) -> Result<(), StoreError> {
-        let text = "insert into limits (id, owner_kind, owner_id, requests_per_minute,
-                        tokens_per_minute, concurrent, queue_ms, created_ms)
-                    values ($1, $2, $3, $4, $5, $6, $7, $8)";
-        on!(&self.pool, db => sqlx::query(text)
-            .bind(&limit.id)
-            .bind(&limit.owner_kind)
-            .bind(&limit.owner_id)
-            .bind(limit.requests_per_minute)
-            .bind(limit.tokens_per_minute)
-            .bind(limit.concurrent)
-            .bind(limit.queue_ms)
-            .bind(limit.created_ms)
-            .execute(db)
-            .await
-            .map(drop))?;
-        Ok(())
-    }
-
     /// Every living limit, by owner.
     ///
     /// # Errors
@@ -92,59 +69,6 @@ impl Store {
              order by cast(e.value ->> 0 as bigint), l.id"
         ));
         Ok(on!(&self.pool, db => sqlx::query_as(text).bind(&asked).fetch_all(db).await)?)
-    }
-
-    /// Changes what a limit allows; its owner stays. Returns false when there is none.
-    ///
-    /// # Errors
-    /// Any database failure.
-    pub async fn change_limit(&self, limit: &LimitRow) -> Result<bool, StoreError> {
-        let text = "update limits set requests_per_minute = $2, tokens_per_minute = $3,
-                        concurrent = $4, queue_ms = $5
-                    where id = $1 and deleted_ms is null";
-        let changed = on!(&self.pool, db => sqlx::query(text)
-            .bind(&limit.id)
-            .bind(limit.requests_per_minute)
-            .bind(limit.tokens_per_minute)
-            .bind(limit.concurrent)
-            .bind(limit.queue_ms)
-            .execute(db)
-            .await
-            .map(|done| done.rows_affected()))?;
-        Ok(changed == 1)
-    }
-
-    /// Deletes a limit. Returns false when there is none.
-    ///
-    /// # Errors
-    /// Any database failure.
-    pub async fn delete_limit(&self, id: &str, now_ms: i64) -> Result<bool, StoreError> {
-        let text = "update limits set deleted_ms = $2 where id = $1 and deleted_ms is null";
-        let changed = on!(&self.pool, db => sqlx::query(text)
-            .bind(id)
-            .bind(now_ms)
-            .execute(db)
-            .await
-            .map(|done| done.rows_affected()))?;
-        Ok(changed == 1)
-    }
-
-    /// Ids of the living user, team and organisation of a name, as far as there are any.
-    ///
-    /// # Errors
-    /// Any database failure.
-    pub async fn owners_named(&self, name: &str) -> Result<Vec<Owner>, StoreError> {
-        let text = "select 'user', id from users where name = $1 and deleted_ms is null
-                    union all
-                    select 'team', id from teams where name = $1 and deleted_ms is null
-                    union all
-                    select 'organisation', id from organisations
-                    where name = $1 and deleted_ms is null";
-        let found: Vec<(String, String)> =
-            on!(&self.pool, db => sqlx::query_as(text).bind(name).fetch_all(db).await)?;
-        let kind = |text: &str| ["user", "team", "organisation"].into_iter().find(|k| *k == text);
-        let owner = |(text, id): (String, String)| Some(Owner { kind: kind(&text)?, id });
-        Ok(found.into_iter().filter_map(owner).collect())
     }
 }
 
@@ -190,7 +114,9 @@ mod tests {
             limit("4", "user", "somebody else"),
             limit("5", "key", "u"),
         ] {
-            store.insert_limit(&row).await.unwrap();
+            let mut change = store.change().await.unwrap();
+            change.insert_limit(&row).await.unwrap();
+            change.commit().await.unwrap();
         }
         assert_eq!(ids_of(store, &[("user", "u"), ("key", "k")]).await, ["1", "2", "3"]);
         assert_eq!(ids_of(store, &[]).await, ["3"]);
@@ -205,15 +131,20 @@ mod tests {
             queue_ms: 0,
             ..expected
         };
-        assert!(store.change_limit(&changed).await.unwrap());
+        let mut change = store.change().await.unwrap();
+        change.update_limit(&changed).await.unwrap();
+        assert_eq!(change.limit("1").await.unwrap(), Some(changed.clone()));
+        assert_eq!(change.limit_owner("user", "alice").await.unwrap().as_deref(), Some("u"));
+        assert_eq!(change.limit_owner("team", "alice").await.unwrap(), None);
+        change.commit().await.unwrap();
         assert!(store.limits().await.unwrap().contains(&changed));
-        assert!(store.delete_limit("1", 9).await.unwrap());
-        for again in [store.delete_limit("1", 9).await, store.change_limit(&changed).await] {
-            assert!(!again.unwrap());
-        }
+        let mut change = store.change().await.unwrap();
+        change.delete_limit("1", 9).await.unwrap();
+        assert_eq!(change.limit("1").await.unwrap(), None);
+        assert!(change.limit_was_deleted("1").await.unwrap());
+        assert!(!change.limit_was_deleted("2").await.unwrap());
+        change.commit().await.unwrap();
         assert_eq!(ids_of(store, &[("user", "u"), ("key", "k")]).await, ["2", "3"]);
-        let named = store.owners_named("alice").await.unwrap();
-        assert_eq!(named, [Owner { kind: "user", id: "u".to_owned() }]);
     }
 
     #[tokio::test]

@@ -65,6 +65,13 @@ async fn a_limit_is_made_listed_changed_and_deleted() {
     assert_eq!(code, Some(0));
     assert!(said.contains("alice is limited to 60 requests/minute, any tokens, 3 calls"), "{said}");
     assert_eq!(desk.run(&format!("limits delete {id}")).await.0, Some(0));
+    let again = desk.run(&format!("limits delete {id}")).await;
+    assert!(again.0 == Some(0) && again.1.contains("before"), "{again:?}");
+    // Who made, changed and deleted it is on record.
+    let record = desk.json("audit list --json").await.to_string();
+    for deed in ["limit.create", "limit.update", "limit.delete"] {
+        assert!(record.contains(deed), "{deed} is not in: {record}");
+    }
     assert_eq!(desk.json("limits list --json").await.as_array().unwrap().len(), 2);
 }
 
@@ -84,8 +91,8 @@ async fn what_makes_no_sense_is_refused_with_a_sentence_and_nothing_is_made() {
         ("limits create --user alice --concurrent 5 --queue 6m", 2, "at most 5m"),
         ("limits create --user alice --queue 5s", 1, "limit nothing"),
         ("limits create --user alice --requests none", 1, "limit nothing"),
-        ("limits create --user bob --requests 5/minute", 1, "no user \"bob\""),
-        ("limits create --team alice --requests 5/minute", 1, "no team \"alice\""),
+        ("limits create --user bob --requests 5/minute", 1, "bob"),
+        ("limits create --team alice --requests 5/minute", 1, "no team"),
         ("limits create --key nobody --requests 5/minute", 1, "no key"),
         ("limits create --model gpt --requests 5/minute", 1, "openai/*"),
         ("limits update nothing --requests 5/minute", 1, "no limit has the id"),

@@ -7,7 +7,7 @@ use std::path::Path;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot};
 use tollgate::{
-    access::{KeyOrder, Permissions, Role, draw_key, issue_key},
+    access::{KeyOrder, Permissions, Role, draw_secret, issue_key},
     app::App,
     clock::{Clock, SystemClock},
     config::{Config, Environment},
@@ -105,10 +105,14 @@ impl Gate {
 
     /// As [`Gate::key`], delegated from another.
     pub async fn delegated(&self, user: &UserRow, parent: &str) -> (String, String) {
-        let drawn = draw_key(&SystemClock, &user.id, order()).await.unwrap();
-        let row = KeyRow { parent_id: Some(parent.to_owned()), ..drawn.row };
+        let (other, _) = self.key(user).await;
+        let like = self.store.account(&other).await.unwrap().unwrap().key;
+        let id = new_id(&SystemClock);
+        let (text, secret_hash) = draw_secret(&id).await.unwrap();
+        let row =
+            KeyRow { id: id.clone(), secret_hash, parent_id: Some(parent.to_owned()), ..like };
         self.store.insert_key(&row, &[]).await.unwrap();
-        (row.id, drawn.key.expose().clone())
+        (id, text.expose().clone())
     }
 
     /// A key of somebody whom nothing limits.
@@ -127,7 +131,9 @@ impl Gate {
             created_ms: SystemClock.now_ms(),
             ..allowed
         };
-        self.store.insert_limit(&row).await.unwrap();
+        let mut change = self.store.change().await.unwrap();
+        change.insert_limit(&row).await.unwrap();
+        change.commit().await.unwrap();
         id
     }
 

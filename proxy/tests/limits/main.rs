@@ -8,7 +8,12 @@ mod replicas;
 
 use gate::Gate;
 use serde_json::{Value, json};
-use tollgate::store::LimitRow;
+use std::sync::Arc;
+use tollgate::{
+    admin::{Actor, LimitPatch, Mandate, Office},
+    clock::SystemClock,
+    store::LimitRow,
+};
 use tollgate_bench::Mock;
 
 const ECHO: &str = "openai/mock-echo";
@@ -234,15 +239,17 @@ async fn a_limit_that_is_made_changed_or_deleted_counts_within_a_second() {
     };
     let id = gate.limit(("user", &user.id), at_once(0, 0)).await;
     until(429).await;
-    let rows = gate.store.limits().await.unwrap();
-    let row = rows.into_iter().find(|row| row.id == id).unwrap();
-    assert_eq!(row.owner_name, "alice");
-    assert!(
-        gate.store.change_limit(&LimitRow { concurrent: Some(5), ..row.clone() }).await.unwrap()
-    );
+    let office = Office::new(gate.store.clone(), Arc::new(SystemClock));
+    let operator = Mandate::of(Actor::server());
+    let allow = async |number| {
+        let patch = LimitPatch { concurrent: Some(Some(number)), ..LimitPatch::default() };
+        office.update_limit(&operator, &id, patch).await.unwrap()
+    };
+    assert_eq!(allow(5).await.owner, "alice");
     until(200).await;
-    assert!(gate.store.change_limit(&row).await.unwrap());
+    allow(0).await;
     until(429).await;
-    assert!(gate.store.delete_limit(&id, 1).await.unwrap());
+    assert!(office.delete_limit(&operator, &id).await.unwrap().changed);
+    assert!(!office.delete_limit(&operator, &id).await.unwrap().changed);
     until(200).await;
 }
