@@ -121,7 +121,8 @@ impl App {
             Ledger::off(store.clone(), Arc::clone(&clock))
         };
         let catalog = catalog.await?;
-        let limits = Limits::new(config.limits.max_concurrent);
+        let limits = Limits::open(config.limits.max_concurrent, &config.redis, &tasks).await;
+        let limits = limits.map_err(StartError::System)?;
         let once = Arc::default();
         let gateway = Gateway { catalog, limits, prices, ledger, once, tasks: tasks.clone() };
         let front = Arc::new(Front {

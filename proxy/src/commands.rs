@@ -6,6 +6,7 @@ mod behalf;
 mod budgets;
 mod config;
 mod keys;
+mod limits;
 pub mod models;
 mod organisations;
 mod output;
@@ -102,6 +103,9 @@ enum Command {
     /// Create, list, show, change and delete budgets.
     #[command(subcommand)]
     Budgets(budgets::Budgets),
+    /// Create, list, change and delete rate limits and places.
+    #[command(subcommand)]
+    Limits(limits::Limits),
     /// Show and set what models cost.
     #[command(subcommand)]
     Prices(prices::Prices),
@@ -152,6 +156,7 @@ pub async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
         Command::Keys(command) => keys::run(command, &store(&config).await?).await,
         Command::Budgets(command) => budgets::run(command, &store(&config).await?).await,
         Command::Prices(command) => prices::run(command, &config, &store(&config).await?).await,
+        Command::Limits(command) => limits::run(command, &store(&config).await?).await,
         Command::Usage(arguments) => usage::run(arguments, &store(&config).await?).await,
         Command::Audit(command) => audit::run(command, &store(&config).await?).await,
         Command::Config(command) => config::check(&command, &config),

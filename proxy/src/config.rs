@@ -11,6 +11,7 @@ mod limits;
 mod models;
 mod prices;
 mod providers;
+mod redis;
 mod server;
 mod shown;
 mod store;
@@ -25,6 +26,7 @@ pub use limits::Limits;
 pub use models::ModelEntry;
 pub use prices::{Amounts, LongContext, PriceEntry, PriceError, read_prices, write_prices};
 pub use providers::{GpuLayers, LoadedModel, OpenaiApi, ProviderEntry, ProviderKind};
+pub use redis::{OnFailure, Redis};
 pub use server::Server;
 pub use shown::masked_url;
 pub use store::StoreSettings;
@@ -47,6 +49,8 @@ pub struct Config {
     pub alerts: AlertSettings,
     /// Limits of the whole server.
     pub limits: Limits,
+    /// Where several servers count together.
+    pub redis: Redis,
     /// Upstreams, in the order in which they are asked.
     pub providers: Vec<ProviderEntry>,
     /// Aliases, and facts about models.
@@ -60,6 +64,7 @@ impl Config {
     fn validate(&self) -> Result<(), String> {
         self.server.validate()?;
         self.store.validate()?;
+        self.redis.validate()?;
         self.ledger.validate()?;
         self.access.validate()?;
         self.alerts.validate()?;
