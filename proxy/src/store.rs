@@ -27,7 +27,9 @@ pub use error::StoreError;
 pub use lock::ServerLock;
 pub use nodes::NodeRow;
 pub use open::{Patience, Place};
-pub use reports::{GroupRow, NamedEntry, UsageFilter};
+pub use reports::{
+    Dimension, EntryCursor, GroupRow, Grouping, NamedEntry, Span, TagFilter, UsageFilter,
+};
 pub use tokens::Tokens;
 
 use engine::{Engine, Pool, on};
