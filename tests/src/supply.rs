@@ -1,7 +1,7 @@
 //! What the project depends on: licences that its users can accept, sources that do not move.
 
 /// Licences that a user of an MIT or Apache-2.0 project can accept without reading further.
-const ACCEPTED: [&str; 8] = [
+const ACCEPTED: [&str; 9] = [
     "MIT",
     "Apache-2.0",
     "ISC",

@@ -92,3 +92,6 @@ async fn groups(store: &Store, terms: &Terms) -> Result<(Vec<GroupRow>, UsageGro
     let total = group::total(&rows);
     Ok((rows, total))
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,14 +22,18 @@ pub(super) fn spans(
     while at_ms < until_ms {
         let Ok(moment) = Timestamp::from_millisecond(at_ms) else { break };
         let change = zone.following(moment).next().map(|next| next.timestamp().as_millisecond());
-        let end_ms = change.map_or(until_ms, |ms| ms - ms.rem_euclid(HOUR_MS)).min(until_ms);
+        // The hour in which the clocks change belongs to what was before.
+        let end_ms = change.map_or(until_ms, whole_hour).min(until_ms);
         let offset_ms = i64::from(zone.to_offset(moment).seconds()).saturating_mul(1000);
-        // A change within an hour counts from the next one on.
-        let end_ms = end_ms.max(at_ms.saturating_add(HOUR_MS));
         spans.push(Span { from_ms: at_ms, until_ms: end_ms, offset_ms });
         at_ms = end_ms;
     }
     if spans.is_empty() { vec![none()] } else { spans }
+}
+
+/// The hour that begins then or next.
+fn whole_hour(ms: i64) -> i64 {
+    ms.saturating_add(ms.saturating_neg().rem_euclid(HOUR_MS))
 }
 
 /// No hour at all.

@@ -8,21 +8,23 @@ use crate::{
     ids::new_id,
     ledger::writer::{Close, Message, PlaceHold},
     prices::{Bound, PriceList, Quote, quote},
-    store::{BudgetRow, Charge, EntryRow, KeyRow, Patience, Store, UserRow},
+    store::{
+        BudgetRow, Charge, EntryRow, KeyRow, Store, UserRow,
+        testing::{Home, Kind, store_on},
+    },
 };
 use argon2::{Algorithm, Argon2, Params, Version, password_hash::PasswordHasher};
 use std::sync::Arc;
-use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 /// A user and some of its keys, verified.
-pub(super) struct People {
-    pub(super) store: Store,
-    pub(super) callers: Vec<Arc<Caller>>,
-    _folder: TempDir,
+pub(in crate::ledger) struct People {
+    pub(in crate::ledger) store: Store,
+    pub(in crate::ledger) callers: Vec<Arc<Caller>>,
+    _home: Home,
 }
 
-pub(super) fn budget(kind: &str, owner: &str, terms: (&str, &str, i64)) -> BudgetRow {
+pub(in crate::ledger) fn budget(kind: &str, owner: &str, terms: (&str, &str, i64)) -> BudgetRow {
     BudgetRow {
         id: new_id(&ManualClock::at(NOW)),
         owner_kind: kind.into(),
@@ -36,9 +38,12 @@ pub(super) fn budget(kind: &str, owner: &str, terms: (&str, &str, i64)) -> Budge
 
 impl People {
     /// So many keys, each with these budgets.
-    pub(super) async fn with_keys(keys: usize, budgets: &[(&str, &str, i64)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("t.db"), Patience::Server).await.unwrap();
+    pub(in crate::ledger) async fn with_keys(
+        kind: Kind,
+        keys: usize,
+        budgets: &[(&str, &str, i64)],
+    ) -> Self {
+        let (home, store) = store_on(kind).await;
         let user = UserRow {
             id: "user".into(),
             name: "alice".into(),
@@ -76,12 +81,12 @@ impl People {
             let text = format!("{text}_{:08x}", crc32fast::hash(text.as_bytes()));
             callers.push(access.authenticate(Some(&text)).await.unwrap());
         }
-        Self { store, callers, _folder: folder }
+        Self { store, callers, _home: home }
     }
 }
 
 /// One dollar a million tokens: 1000 nano-dollars a token.
-pub(super) fn quoted(caller: &Arc<Caller>, input_tokens: u64, max_output: u64) -> Quote {
+pub(in crate::ledger) fn quoted(caller: &Arc<Caller>, input_tokens: u64, max_output: u64) -> Quote {
     let price = PriceEntry {
         model: "p/m".into(),
         input: "1".into(),
@@ -100,22 +105,22 @@ pub(super) fn quoted(caller: &Arc<Caller>, input_tokens: u64, max_output: u64) -
     quote(&PriceList::new(&[price]).unwrap(), permit, bound)
 }
 
-pub(super) fn entry(request_id: &str) -> EntryRow {
+pub(in crate::ledger) fn entry(request_id: &str) -> EntryRow {
     EntryRow { request_id: request_id.into(), user_id: "user".into(), ..EntryRow::default() }
 }
 
-pub(super) fn place(hold_id: &str, quote: Quote) -> Message {
+pub(in crate::ledger) fn place(hold_id: &str, quote: Quote) -> Message {
     let reply = oneshot::channel().0;
     let (hold_id, entry) = (hold_id.to_owned(), entry(hold_id));
     Message::Place(Box::new(PlaceHold { hold_id, node: "n".into(), quote, entry, reply }))
 }
 
-pub(super) fn close(hold_id: &str, charge: Charge) -> Message {
+pub(in crate::ledger) fn close(hold_id: &str, charge: Charge) -> Message {
     let reply = Some(oneshot::channel().0);
     let entry = Some(entry(hold_id));
     Message::Close(Box::new(Close { hold_id: hold_id.into(), charge, entry, reply }))
 }
 
-pub(super) fn tokens(used: i64) -> Charge {
+pub(in crate::ledger) fn tokens(used: i64) -> Charge {
     Charge { cost: used * 1000, tokens: used, requests: 1 }
 }
