@@ -8,7 +8,7 @@ use crate::{
     config::{Config, Environment},
     gateway::Gateway,
     ingress::{Front, Readiness},
-    ledger::Ledger,
+    ledger::{Ledger, upkeep},
     limits::Limits,
     prices::{PriceList, Prices},
     providers::ProviderError,
@@ -115,6 +115,8 @@ impl App {
         let prices = Arc::new(Prices::new(prices, Arc::clone(&clock)));
         prices.follow(store.clone(), &tasks).await?;
         let ledger = if config.ledger.enabled {
+            let retention = config.retention.clone();
+            upkeep::start(store.clone(), Arc::clone(&clock), &tasks, retention).await;
             Ledger::open(store.clone(), Arc::clone(&clock), &tasks, lease).await?
         } else {
             unlimited(&store).await?;

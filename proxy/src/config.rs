@@ -12,6 +12,7 @@ mod models;
 mod prices;
 mod providers;
 mod redis;
+mod retention;
 mod server;
 mod shown;
 mod store;
@@ -27,6 +28,7 @@ pub use models::ModelEntry;
 pub use prices::{Amounts, LongContext, PriceEntry, PriceError, read_prices, write_prices};
 pub use providers::{GpuLayers, LoadedModel, OpenaiApi, ProviderEntry, ProviderKind};
 pub use redis::{OnFailure, Redis};
+pub use retention::Retention;
 pub use server::Server;
 pub use shown::masked_url;
 pub use store::StoreSettings;
@@ -47,6 +49,8 @@ pub struct Config {
     pub access: AccessSettings,
     /// Who is told when a budget passes its percentage.
     pub alerts: AlertSettings,
+    /// How long usage is kept.
+    pub retention: Retention,
     /// Limits of the whole server.
     pub limits: Limits,
     /// Where several servers count together.
@@ -68,6 +72,7 @@ impl Config {
         self.ledger.validate()?;
         self.access.validate()?;
         self.alerts.validate()?;
+        self.retention.validate()?;
         providers::validate(&self.providers)?;
         models::validate(&self.models, &self.providers)
     }

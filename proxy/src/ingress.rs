@@ -36,6 +36,7 @@ pub const GUARDED_PATHS: &[(&str, &str)] = &[
     ("POST", path::COUNT_TOKENS),
     ("GET", path::MODELS),
     ("GET", path::USAGE),
+    ("GET", path::USAGE_EXPORT),
     ("GET", path::BUDGETS),
     ("GET", path::DELEGATE),
     ("POST", path::DELEGATE),

@@ -15,6 +15,7 @@ mod entries;
 mod error;
 mod holds;
 mod limits;
+mod hours;
 mod lock;
 mod nodes;
 mod open;
@@ -22,6 +23,8 @@ mod operations;
 mod prices;
 mod reports;
 mod teams;
+mod partitions;
+mod retention;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tokens;
@@ -44,8 +47,11 @@ pub use nodes::NodeRow;
 pub use open::{Patience, Place};
 pub use operations::OperationRow;
 pub use prices::{CostPlace, CostRow, PriceMark, PriceRow};
-pub use reports::{GroupRow, NamedEntry, UsageFilter};
 pub use teams::{ListedOrganisation, ListedTeam, OrganisationRow, TeamRow};
+pub use partitions::{Made, Partition};
+pub use reports::{
+    Dimension, EntryCursor, GroupRow, Grouping, NamedEntry, Span, TagFilter, UsageFilter,
+};
 pub use tokens::Tokens;
 
 use engine::{Engine, Pool, on};
