@@ -11,6 +11,7 @@
 
 mod books;
 mod crowd;
+mod firm;
 mod fleet;
 mod install;
 mod relay;
@@ -19,6 +20,7 @@ mod wire;
 
 pub use books::{Books, Entry};
 pub use crowd::{Crowd, End, Told, agrees};
+pub use firm::{Firm, Witness, seed};
 pub use fleet::Fleet;
 pub use install::{Install, Key, Ran};
 pub use relay::Relay;
