@@ -58,8 +58,8 @@ impl Store {
 
     async fn connect(place: &Place, patience: Patience) -> Result<Self, StoreError> {
         let options = Options::of(place, patience)?;
+        open::migrate(&options, patience).await?;
         let pool = options.pool(place, patience).await?;
-        open::migrate(&pool).await?;
         let store = Self { pool, options, place: place.clone() };
         store.check_writable().await?;
         Ok(store)
@@ -78,7 +78,8 @@ impl Store {
     /// # Errors
     /// When the database cannot be opened again.
     pub async fn books(&self) -> Result<Books, StoreError> {
-        Ok(Books::new(self.options.connect().await?, self.options.clone()))
+        let options = self.options.named();
+        Ok(Books::new(options.connect().await?, options))
     }
 
     /// Claims the database for one server, where only one may use it; see [`ServerLock`].

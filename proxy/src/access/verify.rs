@@ -28,6 +28,8 @@ const HASHERS: usize = 2;
 /// How long an account is believed before the database is asked again: a revocation takes effect
 /// within this time on every server.
 const FRESH: Duration = Duration::from_millis(500);
+/// How long the database may take to tell an account: a caller is told within a second.
+const NO_ANSWER: Duration = Duration::from_millis(800);
 
 /// Why a credential is not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -128,7 +130,7 @@ impl Access {
         name: [u8; 32],
         parts: &KeyParts<'_>,
     ) -> Result<(Arc<Account>, Arc<Caller>), AuthError> {
-        let account = self.store.account(parts.id).await?.ok_or(AuthError::Invalid)?;
+        let account = self.account(parts.id).await?;
         // A bounded wait: honest first calls queue for milliseconds, a flood is turned away.
         let turn = Arc::clone(&self.hashers).acquire_owned();
         let turn = tokio::time::timeout(Duration::from_secs(2), turn).await;
@@ -162,8 +164,14 @@ impl Access {
         name: [u8; 32],
         key_id: &str,
     ) -> Result<(Arc<Account>, Arc<Caller>), AuthError> {
-        let account = self.store.account(key_id).await?.ok_or(AuthError::Invalid)?;
+        let account = self.account(key_id).await?;
         self.believe(name, account)
+    }
+
+    async fn account(&self, key_id: &str) -> Result<Account, AuthError> {
+        let account = tokio::time::timeout(NO_ANSWER, self.store.account(key_id)).await;
+        let account = account.map_err(|_| StoreError::Unreachable("no answer".to_owned()))?;
+        account?.ok_or(AuthError::Invalid)
     }
 
     fn believe(

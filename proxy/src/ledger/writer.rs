@@ -4,7 +4,7 @@
 //! is refused; an end is tried again until it is written, because it cannot be refused.
 
 use super::{
-    batch::{self, Beat},
+    batch,
     hold::{HoldError, Placed},
     page::Answer,
     sweep,
@@ -12,7 +12,7 @@ use super::{
 use crate::{
     clock::Clock,
     prices::Quote,
-    store::{Books, Charge, EntryRow, StoreError},
+    store::{Books, Charge, EntryRow, NodeRow, StoreError},
     tasks::Tasks,
 };
 use std::{

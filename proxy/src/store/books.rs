@@ -16,7 +16,7 @@ pub use windows::{ChargedBudget, Found, Owner, WindowChange, WindowKey};
 use super::{
     EntryRow, StoreError,
     engine::{Engine, Link, on},
-    open::Options,
+    open::{self, Options},
 };
 use std::time::Duration;
 
@@ -106,7 +106,9 @@ impl Books {
         self.lost = true;
     }
 
-    /// Opens a new connection in place of a lost one.
+    /// Opens a new connection in place of a lost one. What was said on that one has been done by
+    /// then, or never will be: a `commit` that is still on its way would else bring back what the
+    /// new connection has taken away.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -114,7 +116,12 @@ impl Books {
         if !self.lost {
             return Ok(());
         }
-        let fresh = tokio::time::timeout(CONNECT, self.options.connect()).await;
+        let fresh = tokio::time::timeout(CONNECT, async {
+            let mut link = self.options.connect().await?;
+            open::end_namesakes(&mut link).await?;
+            Ok::<_, StoreError>(link)
+        });
+        let fresh = fresh.await;
         self.link = fresh.map_err(|_| StoreError::Unreachable("no answer".to_owned()))??;
         self.lost = false;
         Ok(())

@@ -16,7 +16,7 @@ use std::{
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     str::FromStr,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// How long somebody waits for the database.
@@ -43,7 +43,19 @@ impl Patience {
             Self::Command => Duration::from_secs(10),
         }
     }
+
+    /// For another process that brings the tables up to date, or uses those that are to be changed.
+    fn migrate(self) -> Duration {
+        match self {
+            Self::Server => Duration::from_secs(120),
+            Self::Command => Duration::from_secs(30),
+        }
+    }
 }
+
+/// A connection that does not answer this long was lost in silence: the other machine is gone, or
+/// a firewall between them has forgotten it. Nobody would ever say so.
+const PING: Duration = Duration::from_millis(300);
 
 /// Which database.
 #[derive(Clone, Debug)]
@@ -119,10 +131,49 @@ impl Options {
                 PgPoolOptions::new()
                     .max_connections(connections)
                     .acquire_timeout(patience.acquire())
+                    // The pool's own test would wait for ever for a connection that was lost in
+                    // silence, and keep its place until then.
+                    .test_before_acquire(false)
+                    .before_acquire(|db, _| Box::pin(answers(db)))
+                    .after_release(|db, _| Box::pin(answers(db)))
                     .connect_with(options.clone())
                     .await?,
             ),
         })
+    }
+
+    /// For a connection whose predecessors can be told from all others, see [`end_namesakes`].
+    pub(super) fn named(&self) -> Self {
+        match self {
+            Self::Sqlite(options) => Self::Sqlite(options.clone()),
+            Self::Postgres(options) => {
+                let name = format!("tollgate ledger {:016x}", fastrand::u64(..));
+                Self::Postgres(options.clone().application_name(&name))
+            }
+        }
+    }
+}
+
+/// Whether a connection of the pool is good; an error closes it at once.
+async fn answers(db: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let silent = || sqlx::Error::Io(ErrorKind::TimedOut.into());
+    tokio::time::timeout(PING, db.ping()).await.map_err(|_| silent())??;
+    Ok(true)
+}
+
+/// Ends the other sessions of this connection's name; returns when they are gone, with what they
+/// had begun.
+pub(super) async fn end_namesakes(link: &mut Link) -> Result<(), StoreError> {
+    let Engine::Postgres(db) = link else { return Ok(()) };
+    let text = "select count(pg_terminate_backend(pid)) from pg_stat_activity
+                where application_name = current_setting('application_name')
+                  and usename = current_user and pid <> pg_backend_pid()";
+    loop {
+        let left: i64 = sqlx::query_scalar(text).fetch_one(&mut *db).await?;
+        if left == 0 {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
@@ -137,28 +188,53 @@ fn sqlite(path: &Path, patience: Patience) -> SqliteConnectOptions {
 }
 
 /// A statement that waits for a lock gives up in time for a 503, and a transaction whose server
-/// was lost does not keep its locks: nobody would ever end it.
+/// was lost does not keep its locks: nobody would ever end it. Its connections are not kept either.
 fn postgres(url: &str, patience: Patience) -> Result<PgConnectOptions, StoreError> {
     let lock = patience.lock().as_millis().to_string();
     let options = PgConnectOptions::from_str(url).map_err(StoreError::from)?;
     Ok(options.application_name("tollgate").options([
         ("lock_timeout", lock.as_str()),
-        ("idle_in_transaction_session_timeout", "10000"),
+        ("idle_in_transaction_session_timeout", "2000"),
         ("synchronous_commit", "on"),
+        ("tcp_keepalives_idle", "30"),
+        ("tcp_keepalives_interval", "10"),
+        ("tcp_keepalives_count", "3"),
     ]))
 }
 
 /// Brings the tables up to date. A newer version may have added some: this one runs beside it.
-pub(super) async fn migrate(pool: &Pool) -> Result<(), StoreError> {
+///
+/// Who waits for a lock gives up soon, or all others would wait behind; so this is tried until
+/// those who have it are done: other servers that start, or calls that use a table.
+pub(super) async fn migrate(options: &Options, patience: Patience) -> Result<(), StoreError> {
+    let deadline = Instant::now() + patience.migrate();
+    loop {
+        match try_migrate(options).await {
+            Err(StoreError::Busy) if Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// On a connection of its own: one that fails midway keeps the lock as long as it is open.
+async fn try_migrate(options: &Options) -> Result<(), StoreError> {
     let all = sqlx::migrate!("../migrations");
     let own = |migration: &&Migration| {
         let postgres_only = migration.description.ends_with("postgres");
-        matches!(pool, Engine::Postgres(_)) || !postgres_only
+        matches!(options, Engine::Postgres(_)) || !postgres_only
     };
     let mut migrator = Migrator::with_migrations(all.iter().filter(own).cloned().collect());
     migrator.set_ignore_missing(true);
-    on!(pool, db => migrator.run(db).await)?;
-    Ok(())
+    let link = options.connect().await?;
+    on!(link, db => {
+        let mut db = db;
+        let migrated = migrator.run(&mut db).await;
+        // It is of no use any more, whether or not it says goodbye.
+        drop(db.close().await);
+        Ok(migrated?)
+    })
 }
 
 fn make_folder(path: &Path) -> Result<(), StoreError> {
