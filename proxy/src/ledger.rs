@@ -11,6 +11,7 @@ mod hold;
 mod meter;
 mod outcome;
 mod page;
+mod pulse;
 pub mod report;
 mod rollup;
 mod scope;
@@ -29,9 +30,10 @@ use crate::{
     clock::Clock,
     ids::new_id,
     prices::Quote,
-    store::{Books, NodeRow, Store, StoreError},
+    store::{NodeRow, Store, StoreError},
     tasks::Tasks,
 };
+use pulse::Pulse;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tollgate_types::BudgetStatus;
@@ -43,7 +45,8 @@ const QUEUE: usize = 16_384;
 /// The books of all budgets.
 #[derive(Clone, Debug)]
 pub struct Ledger {
-    queue: mpsc::Sender<writer::Message>,
+    /// Absent when the ledger is off.
+    queue: Option<mpsc::Sender<writer::Message>>,
     store: Store,
     clock: Arc<dyn Clock>,
     node: Arc<str>,
@@ -64,8 +67,7 @@ impl Ledger {
         let mut books = store.books().await?;
         let node: Arc<str> = Arc::from(new_id(clock.as_ref()));
         let pulse = if store.is_shared() {
-            let beat = announce(&mut books, &node, (clock.now_ms(), lease)).await?;
-            Some(writer::Pulse::new(beat, lease))
+            Some(Pulse::begin(&mut books, this_server(&node, clock.now_ms()), lease).await?)
         } else {
             let swept = sweep::sweep_all(&mut books, clock.as_ref()).await?;
             if swept > 0 {
@@ -76,7 +78,13 @@ impl Ledger {
         let (queue, messages) = mpsc::channel(QUEUE);
         let (clock_of_writer, stop) = (Arc::clone(&clock), tasks.clone());
         tasks.spawn(writer::run((books, pulse), messages, clock_of_writer, stop));
-        Ok(Self { queue, store, clock, node })
+        Ok(Self { queue: Some(queue), store, clock, node })
+    }
+
+    /// Books in which nothing is written: no call is held, counted or recorded.
+    pub fn off(store: Store, clock: Arc<dyn Clock>) -> Self {
+        let node = Arc::from(new_id(clock.as_ref()));
+        Self { queue: None, store, clock, node }
     }
 
     /// Sets aside what a call may cost, in every budget of its caller or in none. A budget that
@@ -107,23 +115,15 @@ impl Ledger {
     }
 }
 
-/// Tells the other servers that this one has begun.
-async fn announce(
-    books: &mut Books,
-    id: &str,
-    (started_ms, lease): (i64, Duration),
-) -> Result<batch::Beat, StoreError> {
-    let node = NodeRow {
+fn this_server(id: &str, started_ms: i64) -> NodeRow {
+    NodeRow {
         id: id.to_owned(),
         host: format!("{}:{}", host_name(), std::process::id()),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started_ms,
         seen_ms: 0,
         expires_ms: 0,
-    };
-    let lease_ms = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
-    books.beat(&node, lease_ms).await?;
-    Ok(batch::Beat { node, lease_ms })
+    }
 }
 
 /// The machine's name, for people.

@@ -5,28 +5,36 @@
 //! readers never wait for the writer.
 
 mod accounts;
+mod audit;
 mod books;
 mod budgets;
+mod change;
 mod engine;
 mod entries;
 mod error;
 mod lock;
 mod nodes;
 mod open;
+mod operations;
 mod reports;
+#[cfg(test)]
+pub(crate) mod testing;
 mod tokens;
 
 pub use accounts::{Account, KeyRow, UserRow};
+pub use audit::{AuditFilter, AuditRow, Deed, Head as AuditHead};
 pub use books::{
     Booking, Books, Charge, ChargedBudget, Found, NewHold, OpenHold, Owner, RollupKey, RollupRow,
     Share, WindowChange, WindowKey,
 };
 pub use budgets::{BudgetRow, Counters};
+pub use change::Change;
 pub use entries::EntryRow;
 pub use error::StoreError;
 pub use lock::ServerLock;
 pub use nodes::NodeRow;
 pub use open::{Patience, Place};
+pub use operations::OperationRow;
 pub use reports::{GroupRow, NamedEntry, UsageFilter};
 pub use tokens::Tokens;
 

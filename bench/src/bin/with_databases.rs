@@ -3,7 +3,7 @@
 use clap::Parser;
 use std::{
     ffi::OsString,
-    io,
+    io::{self, Write},
     os::unix::process::ExitStatusExt,
     process::{ExitCode, ExitStatus},
 };
@@ -33,8 +33,15 @@ struct Arguments {
 }
 
 #[tokio::main]
-async fn main() -> io::Result<ExitCode> {
-    let Arguments { durable, command } = Arguments::parse();
+async fn main() -> ExitCode {
+    run(Arguments::parse()).await.unwrap_or_else(|error| {
+        // Nobody is left to tell when this fails.
+        drop(writeln!(io::stderr(), "error: {error}"));
+        ExitCode::FAILURE
+    })
+}
+
+async fn run(Arguments { durable, command }: Arguments) -> io::Result<ExitCode> {
     let mut words = command.into_iter();
     let mut command = Command::new(words.next().unwrap_or_default());
     command.args(words);
@@ -56,7 +63,10 @@ async fn main() -> io::Result<ExitCode> {
         command.env(REDIS, redis.url());
         Some(redis)
     };
-    let mut child = command.spawn()?;
+    let mut child = command.spawn().map_err(|error| {
+        let program = command.as_std().get_program().display().to_string();
+        io::Error::new(error.kind(), format!("{program}: {error}"))
+    })?;
     loop {
         tokio::select! {
             status = child.wait() => return Ok(code(status?)),

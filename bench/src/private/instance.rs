@@ -35,8 +35,12 @@ impl Instance {
         if let Some(user) = programs::unprivileged()? {
             chown(folder.path(), Some(user.id), Some(user.group))?;
         }
-        let mut keeper = Command::new("sh");
-        keeper.args(["-c", KEEPER, "keeper"]).arg(folder.path()).arg(signal);
+        let mut keeper = Command::new("/bin/sh");
+        keeper
+            .env("PATH", "/usr/bin:/bin")
+            .args(["-c", KEEPER, "keeper"])
+            .arg(folder.path())
+            .arg(signal);
         keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         // A group of its own: Ctrl-C ends the tests, and not who cleans up after them.
         let keeper = keeper.current_dir("/").process_group(0).spawn()?;
@@ -64,6 +68,12 @@ impl Instance {
             command.uid(user.id).gid(user.group);
         }
         Ok(command)
+    }
+
+    /// Why a program did not start: the folder may be closed to the user who runs it.
+    pub(super) fn explain(&self, error: &io::Error) -> io::Error {
+        let folder = self.folder.display();
+        io::Error::new(error.kind(), format!("{error}, in {folder}, which TMPDIR moves"))
     }
 
     /// A file of the folder that only the server reads.
@@ -108,7 +118,7 @@ impl Instance {
         }
         let log = File::options().create(true).append(true).open(self.log_file())?;
         command.stdout(log.try_clone()?).stderr(log).process_group(0);
-        let server = command.spawn()?;
+        let server = command.spawn().map_err(|error| self.explain(&error))?;
         fs::write(self.processes(), format!("{}\n", server.id()))?;
         self.server = Some(server);
         shell::until("the server is ready", async || {
@@ -212,4 +222,46 @@ fn free_port() -> io::Result<u16> {
     let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
     let none = || io::Error::other(format!("no port of {PORTS:?} is free on 127.0.0.1"));
     ports.into_iter().find(free).ok_or_else(none)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Command, Instance, TRIES, io, shell};
+    use std::{cell::RefCell, path::Path};
+
+    /// A server that finds so many ports taken; returns the ports that it was given.
+    async fn start(instance: &mut Instance, taken: usize) -> (io::Result<()>, Vec<u16>) {
+        let ports = RefCell::new(Vec::new());
+        let command = |instance: &Instance, port| {
+            ports.borrow_mut().push(port);
+            let busy = ports.borrow().len() <= taken;
+            let script = if busy { "echo Address already in use; exit 1" } else { "exec cat" };
+            let mut command: Command = instance.command(Path::new("/bin/sh"))?;
+            command.args(["-c", script]).stdin(std::process::Stdio::piped());
+            Ok(command)
+        };
+        let ready = async |_: &Instance| Ok(ports.borrow().len() > taken);
+        let started = instance.start(command, ready).await;
+        (started, ports.into_inner())
+    }
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_is_changed() {
+        let mut instance = Instance::new("test", "KILL").unwrap();
+        let (started, ports) = start(&mut instance, 2).await;
+        started.unwrap();
+        assert_eq!(ports.len(), 3);
+        assert_eq!(instance.port(), ports[2]);
+        assert!(!shell::has_ended(instance.id().unwrap()));
+
+        let mut unlucky = Instance::new("test", "KILL").unwrap();
+        let (started, ports) = start(&mut unlucky, usize::MAX).await;
+        let error = started.unwrap_err().to_string();
+        assert!(error.contains("does not start: Address already in use"), "{error}");
+        assert_eq!(ports.len(), TRIES);
+
+        let folders = [&instance, &unlucky].map(|instance| instance.folder().to_owned());
+        drop((instance, unlucky));
+        assert!(!folders.iter().any(|folder| folder.exists()));
+    }
 }

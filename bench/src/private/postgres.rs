@@ -3,7 +3,7 @@
 use super::{instance::Instance, password, programs};
 use std::{
     fs, io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -112,6 +112,14 @@ impl Postgres {
         self.instance.start_again(command, async |instance| is_ready(instance)).await
     }
 
+    /// The postmaster's process; those that serve connections are its children.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn id(&self) -> io::Result<u32> {
+        self.instance.id()
+    }
+
     /// Lets all of its processes stand still, as if the network had gone silent: new connections
     /// are taken by the kernel, and nothing is ever answered.
     ///
@@ -155,26 +163,22 @@ impl std::fmt::Debug for Postgres {
     }
 }
 
-async fn init(instance: &Instance, programs: &std::path::Path, password: &str) -> io::Result<()> {
+async fn init(instance: &Instance, programs: &Path, password: &str) -> io::Result<()> {
     let password = instance.write("password", password)?;
     let mut command = instance.command(&programs.join("initdb"))?;
     command.args(["--pgdata=data", "--username=postgres", "--auth=scram-sha-256", "--no-sync"]);
     command.args(["--encoding=UTF8", "--locale=C"]).arg("--pwfile").arg(&password);
-    let output = tokio::process::Command::from(command).kill_on_drop(true).output().await?;
+    let output = tokio::process::Command::from(command).kill_on_drop(true).output().await;
+    let output = output.map_err(|error| instance.explain(&error))?;
     fs::remove_file(password)?;
     if output.status.success() {
         return Ok(());
     }
     let told = String::from_utf8_lossy(&output.stderr);
-    let folder = instance.folder().display();
-    Err(io::Error::other(format!("initdb failed in {folder}, which TMPDIR moves: {told}")))
+    Err(instance.explain(&io::Error::other(format!("initdb failed: {}", told.trim_end()))))
 }
 
-fn server(
-    instance: &Instance,
-    programs: &std::path::Path,
-    options: &PostgresOptions,
-) -> io::Result<Command> {
+fn server(instance: &Instance, programs: &Path, options: &PostgresOptions) -> io::Result<Command> {
     let mut command = instance.command(&programs.join("postgres"))?;
     command.args(["-D", "data", "-c", "listen_addresses=127.0.0.1"]);
     // No socket: its path may not be long, and the folder's may be. Shared memory lies in the

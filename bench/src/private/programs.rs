@@ -14,22 +14,25 @@ pub(super) fn postgres() -> io::Result<PathBuf> {
     let versions = std::fs::read_dir(POSTGRES_VERSIONS).into_iter().flatten().flatten();
     let mut versions: Vec<PathBuf> = versions.map(|version| version.path()).collect();
     versions.sort_by_key(|path| std::cmp::Reverse(major(path)));
-    let mut folders = versions.iter().map(|version| version.join("bin")).chain(on_path());
-    let is_complete = |folder: &PathBuf| {
-        ["postgres", "initdb"].iter().all(|program| folder.join(program).is_file())
-    };
-    let found = folders.find(is_complete);
-    found.ok_or_else(|| missing("postgres and initdb"))
+    let folders = versions.iter().map(|version| version.join("bin")).chain(on_path());
+    first_with(&["postgres", "initdb"], folders)
 }
 
 /// The Redis server.
 pub(super) fn redis() -> io::Result<PathBuf> {
-    let found = on_path().map(|folder| folder.join("redis-server")).find(|path| path.is_file());
-    found.ok_or_else(|| missing("redis-server"))
+    Ok(first_with(&["redis-server"], on_path())?.join("redis-server"))
 }
 
-fn missing(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, format!("{what} cannot be found: run make setup"))
+/// The first folder that has all of these programs.
+fn first_with(
+    programs: &[&str],
+    mut folders: impl Iterator<Item = PathBuf>,
+) -> io::Result<PathBuf> {
+    let found = folders.find(|folder| programs.iter().all(|name| folder.join(name).is_file()));
+    found.ok_or_else(|| {
+        let missing = format!("{} cannot be found: run make setup", programs.join(" and "));
+        io::Error::new(io::ErrorKind::NotFound, missing)
+    })
 }
 
 fn major(version: &Path) -> u32 {
@@ -90,5 +93,23 @@ mod tests {
     fn versions_are_numbers() {
         let order = ["9", "15", "nine"].map(|version| major(&Path::new("/x").join(version)));
         assert_eq!(order, [9, 15, 0]);
+    }
+
+    #[test]
+    fn a_folder_needs_all_programs() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let [half, whole] = ["half", "whole"].map(|name| folder.path().join(name));
+        for path in [&half, &whole] {
+            std::fs::create_dir(path).unwrap();
+            std::fs::write(path.join("postgres"), "").unwrap();
+        }
+        std::fs::write(whole.join("initdb"), "").unwrap();
+        let find = |folders: &[&PathBuf]| {
+            let folders: Vec<PathBuf> = folders.iter().map(|path| path.to_path_buf()).collect();
+            first_with(&["postgres", "initdb"], folders.into_iter())
+        };
+        assert_eq!(find(&[&half, &whole]).unwrap(), whole);
+        let error = find(&[&half]).unwrap_err().to_string();
+        assert_eq!(error, "postgres and initdb cannot be found: run make setup");
     }
 }

@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Sends a signal, `TERM` say. Processes that are gone already are no error.
 pub(super) fn signal(name: &str, processes: &[u32]) -> io::Result<()> {
-    let mut kill = Command::new("sh");
+    let mut kill = Command::new("/bin/sh");
     kill.args(["-c", "for id; do kill -s \"$0\" \"$id\"; done; true", name]);
     kill.args(processes.iter().map(u32::to_string));
     let status = kill.stderr(Stdio::null()).status()?;

@@ -143,6 +143,20 @@ async fn a_database_of_the_shared_server_is_there_for_all() {
 }
 
 #[tokio::test]
+async fn many_databases_are_made_and_dropped_at_once() {
+    let postgres = Postgres::start(Durability::System).await.unwrap();
+    let url = postgres.url();
+    let made = futures_util::future::join_all((0..16).map(|_| Database::on(&url))).await;
+    let made: Vec<Database> = made.into_iter().map(Result::unwrap).collect();
+    let urls: std::collections::BTreeSet<String> = made.iter().map(Database::url).collect();
+    assert_eq!(urls.len(), 16);
+    let threads: Vec<_> = made.into_iter().map(|one| std::thread::spawn(|| drop(one))).collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    let databases = "select count(*) from pg_database where datname like 'tollgate_test_%'";
+    assert_eq!(number(&mut connect(&url).await, databases).await, 0);
+}
+
+#[tokio::test]
 async fn a_server_that_is_not_there_is_named() {
     let error = Database::on("postgres://nobody@127.0.0.1:1/postgres").await.unwrap_err();
     assert!(error.to_string().contains("TOLLGATE_TEST_POSTGRES"), "{error}");

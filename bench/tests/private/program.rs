@@ -93,12 +93,24 @@ fn what_is_named_already_is_not_started() {
 }
 
 #[test]
-fn without_postgres_it_says_what_to_do() {
-    // Where Debian keeps PostgreSQL it is found without a PATH; Redis is not.
+fn what_is_missing_is_named_with_its_cure() {
+    // Where Debian keeps PostgreSQL it is found without a PATH; Redis never is.
     let folder = folder();
     let output = program(folder.path(), "true").env("PATH", "/nowhere").output().unwrap();
     assert!(!output.status.success());
     let told = String::from_utf8(output.stderr).unwrap();
-    assert!(told.contains("run make setup") || told.contains("No such file"), "{told}");
-    until("its folders go", || is_empty(folder.path()));
+    assert!(told.contains("cannot be found: run make setup"), "{told}");
+    assert!(is_empty(folder.path()));
+}
+
+#[test]
+fn a_command_that_is_not_there_is_named() {
+    let folder = folder();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_with-databases"));
+    program.arg("no-such-command").env("TMPDIR", folder.path());
+    let output = program.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.starts_with("error: no-such-command: "), "{told}");
+    assert!(is_empty(folder.path()));
 }

@@ -9,7 +9,7 @@ use crate::{
     clock::ManualClock,
     ids::new_id,
     ledger::{HoldError, batch, page::Answer, writer::Message},
-    store::{Books, BudgetRow, Charge, UsageFilter},
+    store::{Books, BudgetRow, Charge, UsageFilter, testing::Kind},
 };
 use proptest::{
     prelude::*,
@@ -208,7 +208,7 @@ impl<'p> Race<'p> {
             steps.push((step, hold));
             messages.push(message);
         }
-        let answers = batch::write(&mut self.books, &messages, self.now_ms, None).await.unwrap();
+        let answers = batch::write(&mut self.books, &messages, self.now_ms).await.unwrap();
         assert_eq!(answers.len(), steps.len());
         for ((step, hold), answer) in steps.into_iter().zip(answers) {
             self.compare(&step, hold, answer);
@@ -268,17 +268,30 @@ impl<'p> Race<'p> {
         assert_eq!(mine, self.model.entries);
         // Nothing is left for the next run.
         let ends: Vec<_> = open.keys().map(|id| close(id, Charge::default())).collect();
-        batch::write(&mut self.books, &ends, self.now_ms, None).await.unwrap();
+        batch::write(&mut self.books, &ends, self.now_ms).await.unwrap();
         for id in &self.ids {
             assert!(self.people.store.delete_budget(id, NOW).await.unwrap());
         }
     }
 }
 
-#[test]
-fn a_batch_comes_to_what_its_messages_would_one_by_one() {
+mod sqlite {
+    #[test]
+    fn a_batch_comes_to_what_its_messages_would_one_by_one() {
+        super::batches_match_the_model(super::Kind::Sqlite);
+    }
+}
+
+mod postgres {
+    #[test]
+    fn a_batch_comes_to_what_its_messages_would_one_by_one() {
+        super::batches_match_the_model(super::Kind::Postgres);
+    }
+}
+
+fn batches_match_the_model(kind: Kind) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let people = runtime.block_on(People::with_keys(2, &[]));
+    let people = runtime.block_on(People::with_keys(kind, 2, &[]));
     let config = Config { cases: 96, failure_persistence: None, ..Config::default() };
     let ran = TestRunner::new(config).run(&steps(), |steps| {
         runtime.block_on(async {
