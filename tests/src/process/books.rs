@@ -52,6 +52,29 @@ impl Books {
         Self::Postgres(PgPool::connect(url).await.unwrap())
     }
 
+    /// Runs statements, one after the other.
+    pub async fn run(&self, text: &'static str) {
+        match self {
+            Self::Sqlite(pool) => drop(sqlx::raw_sql(text).execute(pool).await.unwrap()),
+            Self::Postgres(pool) => drop(sqlx::raw_sql(text).execute(pool).await.unwrap()),
+        }
+    }
+
+    /// Sets the cap of a budget so far above what it has spent and holds.
+    pub async fn allow(&self, budget: &str, more: i64) {
+        let text = "update budgets set cap = $1 + coalesce(
+                        (select sum(spent + held) from budget_windows where budget_id = $2), 0)
+                    where id = $2";
+        match self {
+            Self::Sqlite(pool) => {
+                sqlx::query(text).bind(more).bind(budget).execute(pool).await.unwrap();
+            }
+            Self::Postgres(pool) => {
+                sqlx::query(text).bind(more).bind(budget).execute(pool).await.unwrap();
+            }
+        }
+    }
+
     /// Every entry.
     pub async fn entries(&self) -> Vec<Entry> {
         let text = "select request_id, disposition, tags, charges from usage_entries

@@ -1,7 +1,6 @@
 //! An installation on PostgreSQL with a team, two users and their keys, over a mock upstream.
 
 use super::{Books, Install, Key, PATIENCE, Told, agrees, mock_provider, until};
-use sqlx::PgPool;
 use std::path::PathBuf;
 use tollgate_bench::Mock;
 
@@ -12,8 +11,6 @@ pub struct Firm {
     pub mock: Mock,
     /// The servers' configuration.
     pub install: Install,
-    /// The test's own way into the database.
-    pub pool: PgPool,
     /// The books.
     pub books: Books,
     /// Two keys of either user.
@@ -21,37 +18,29 @@ pub struct Firm {
 }
 
 impl Firm {
-    /// On an empty database, to which `seen` is the way that the servers take.
+    /// On an empty PostgreSQL database, to which `seen` is the way that the servers take.
     pub async fn on(url: &str, seen: &str) -> Self {
         let mock = Mock::start().await.unwrap();
         let install = Install::on_postgres(seen, &mock_provider(&mock));
-        let mut keys = Vec::new();
-        for name in ["alice", "bob"] {
-            install.user(name).await;
-            let budget = ["budgets", "create", "--user", name, "tokens=400000/total"];
-            install.tollgate(&budget).await.printed();
-            keys.push(install.key(name, &["--budget", "cost=9usd/total"]).await);
-            keys.push(install.key(name, &["--budget", "requests=50000/total"]).await);
-        }
-        let pool = PgPool::connect(url).await.unwrap();
-        let team =
-            "insert into teams (id, name, time_zone, created_ms) values ('t', 't', 'UTC', 0);
-             update users set team_id = 't';
-             insert into budgets (id, owner_kind, owner_id, owner_name, resource, span, cap,
-                                  created_ms)
-             values ('b', 'team', 't', 't', 'cost', 'total', 9000000000, 0),
-                    ('c', 'team', 't', 't', 'requests', 'total', 100000, 0)";
-        sqlx::raw_sql(team).execute(&pool).await.unwrap();
+        let keys = people(&install).await;
         let books = Books::of_postgres(url).await;
-        Self { mock, install, pool, books, keys }
+        books.run(TEAM).await;
+        Self { mock, install, books, keys }
     }
 
-    /// Sets the team's cap so far above what it has spent.
+    /// In a file.
+    pub async fn in_file() -> Self {
+        let mock = Mock::start().await.unwrap();
+        let install = Install::new(&mock_provider(&mock));
+        let keys = people(&install).await;
+        let books = Books::of_file(&install).await;
+        books.run(TEAM).await;
+        Self { mock, install, books, keys }
+    }
+
+    /// Sets the team's cap so far above what it has spent and holds.
     pub async fn allow(&self, nano_usd: i64) {
-        let text = "update budgets set cap = $1 + coalesce(
-                        (select spent + held from budget_windows where budget_id = 'b'), 0)
-                    where id = 'b'";
-        sqlx::query(text).bind(nano_usd).execute(&self.pool).await.unwrap();
+        self.books.allow("b", nano_usd).await;
     }
 
     /// Asserts, once nothing is held any more, that the books fit everything that was told.
@@ -66,6 +55,25 @@ impl Firm {
     pub fn witness(&self, seed: u64) -> Witness {
         Witness { seed, log: self.install.path("serve.log") }
     }
+}
+
+const TEAM: &str = "
+    insert into teams (id, name, time_zone, created_ms) values ('t', 't', 'UTC', 0);
+    update users set team_id = 't';
+    insert into budgets (id, owner_kind, owner_id, owner_name, resource, span, cap, created_ms)
+    values ('b', 'team', 't', 't', 'cost', 'total', 9000000000, 0),
+           ('c', 'team', 't', 't', 'requests', 'total', 100000, 0)";
+
+async fn people(install: &Install) -> Vec<Key> {
+    let mut keys = Vec::new();
+    for name in ["alice", "bob"] {
+        install.user(name).await;
+        let budget = ["budgets", "create", "--user", name, "tokens=400000/total"];
+        install.tollgate(&budget).await.printed();
+        keys.push(install.key(name, &["--budget", "cost=9usd/total"]).await);
+        keys.push(install.key(name, &["--budget", "requests=50000/total"]).await);
+    }
+    keys
 }
 
 /// Prints the seed and what the servers said when the test fails.
