@@ -3,7 +3,7 @@
 use super::Install;
 use serde_json::Value;
 use sqlx::{PgPool, SqlitePool, sqlite::SqliteConnectOptions};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::watch;
 
 /// The database behind servers, opened a second time.
@@ -73,6 +73,14 @@ impl Books {
                 sqlx::query(text).bind(more).bind(budget).execute(pool).await.unwrap();
             }
         }
+    }
+
+    /// The sessions in which servers move money, by their processes' numbers. PostgreSQL only.
+    pub async fn sessions_of_ledgers(&self) -> BTreeSet<i32> {
+        let text = "select pid from pg_stat_activity
+                    where application_name like 'tollgate ledger%' and datname = current_database()";
+        let rows: Vec<(i32,)> = rows!(self, text).unwrap();
+        rows.into_iter().map(|(process,)| process).collect()
     }
 
     /// Every entry.
