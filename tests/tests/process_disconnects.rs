@@ -38,8 +38,7 @@ fn stages() -> Vec<Stage> {
         (0..40).map(|n| (format!("field{n}"), json!({"type": "string"}))).collect();
     let tool = json!({"type": "function", "function": {"name": "book",
         "parameters": {"type": "object", "properties": properties}}});
-    let (stream, generate, openai) =
-        ("/api/v1/stream", "/api/v1/generate", "/v1/chat/completions");
+    let (stream, generate, openai) = ("/api/v1/stream", "/api/v1/generate", "/v1/chat/completions");
     let late = "[[mock headers_delay=60000]]";
     let long = "[[mock tokens=400 delay=30]]";
     // The role, three words and the finish; the usage would be next.
@@ -50,7 +49,12 @@ fn stages() -> Vec<Stage> {
         Stage { name: "before a whole answer", path: generate, body: native(late), pieces: None },
         Stage { name: "while it is made", path: generate, body: native(long), pieces: None },
         Stage { name: "after the first token", path: stream, body: native(long), pieces: Some(1) },
-        Stage { name: "amid the answer", path: openai, body: chat(long, json!({})), pieces: Some(9) },
+        Stage {
+            name: "amid the answer",
+            path: openai,
+            body: chat(long, json!({})),
+            pieces: Some(9),
+        },
         Stage {
             name: "amid a call",
             path: openai,
@@ -80,7 +84,8 @@ fn is_piece(event: &Value) -> bool {
 async fn leave(api: &Api, firm: &Firm, stage: &Stage) -> Instant {
     let asked = firm.mock.served();
     let Some(pieces) = stage.pieces else {
-        let reached = until("it reaches the upstream", PATIENCE, async || firm.mock.served() > asked);
+        let reached =
+            until("it reaches the upstream", PATIENCE, async || firm.mock.served() > asked);
         tokio::select! {
             answer = api.send(stage.path, &stage.body) => panic!("{}: {answer:?}", stage.name),
             () = reached => {}
@@ -123,7 +128,8 @@ async fn everybody_leaves(firm: Firm) {
         let usage = &row["usage"];
         assert!(usage["input"].as_u64().unwrap() > 0, "{name}: {row}");
         let output = usage["output"].as_u64().unwrap_or_default();
-        let (least, most) = (stage.pieces.unwrap_or(0), if stage.pieces.is_some() { 200 } else { 0 });
+        let (least, most) =
+            (stage.pieces.unwrap_or(0), if stage.pieces.is_some() { 200 } else { 0 });
         assert!((least..=most).contains(&output), "{name}: {row}");
         assert_eq!(usage["estimated"], true, "{name}: {row}");
     }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on shall fail there")]
 
 use sqlx::{Connection, PgConnection};
+use std::collections::BTreeSet;
 use tollgate_bench::private::Database;
 use tollgate_tests::process::{Crowd, End, Firm, Fleet, Install, PATIENCE, seed, until};
 
@@ -11,7 +12,8 @@ async fn servers_that_start_at_once_on_an_empty_database_all_come_up() {
     let database = Database::fresh().await.unwrap();
     let install = || Install::on_postgres(&database.url(), "");
     let (one, two, three) = (install(), install(), install());
-    let (first, second, command) = tokio::join!(one.serve(), two.serve(), three.tollgate(&["users", "list"]));
+    let (first, second, command) =
+        tokio::join!(one.serve(), two.serve(), three.tollgate(&["users", "list"]));
     command.printed();
     one.user("alice").await;
     let key = two.key("alice", &[]).await;
@@ -19,6 +21,32 @@ async fn servers_that_start_at_once_on_an_empty_database_all_come_up() {
         assert_eq!(server.api(&key).get("/health/ready").await.0, 200);
         assert_eq!(server.api(&key).get("/api/v1/budgets").await.0, 200);
     }
+}
+
+/// Somebody else is at it, and takes his time: a server that starts waits for him.
+#[tokio::test]
+async fn a_server_that_finds_a_migration_under_way_waits_for_its_end() {
+    let database = Database::fresh().await.unwrap();
+    let install = Install::on_postgres(&database.url(), "");
+    let mut other = PgConnection::connect(&database.url()).await.unwrap();
+    let mut watch = PgConnection::connect(&database.url()).await.unwrap();
+    sqlx::raw_sql("begin; create table _sqlx_migrations (version bigint primary key)")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    let free = async {
+        let text = "select pid from pg_stat_activity where application_name like 'tollgate%'
+                    and wait_event_type = 'Lock' and datname = current_database()";
+        let mut waiting = BTreeSet::new();
+        until("it has tried three times", PATIENCE, async || {
+            waiting.extend(sqlx::query_scalar::<_, i32>(text).fetch_all(&mut watch).await.unwrap());
+            waiting.len() >= 3
+        })
+        .await;
+        sqlx::query("rollback").execute(&mut other).await.unwrap();
+    };
+    let (server, ()) = tokio::join!(install.serve(), free);
+    assert!(server.listens().await);
 }
 
 /// What the version after this one might do.

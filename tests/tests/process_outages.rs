@@ -54,7 +54,7 @@ impl Scene {
     async fn running(&self) -> [Events; 2] {
         let begun = async |nth| {
             let api = self.fleet.api(nth, 0).numbered(1_000_000 + nth as u64);
-            let text = format!("[[mock tokens=500 delay=12]] number={}", 1_000_000 + nth);
+            let text = format!("[[mock tokens=400 delay=12]] number={}", 1_000_000 + nth);
             let mut events = api.stream("mock/echo", &text, 600).await.unwrap();
             events.deltas(2).await;
             events
@@ -68,7 +68,8 @@ impl Scene {
         let mut asking = JoinSet::new();
         for nth in 0..2 {
             let known = (self.fleet.api(nth, 1), "known");
-            let others = [(self.newcomer[nth].clone(), "new"), (self.stranger[nth].clone(), "none")];
+            let others =
+                [(self.newcomer[nth].clone(), "new"), (self.stranger[nth].clone(), "none")];
             for (api, who) in [known].into_iter().chain(others) {
                 asking.spawn(probe(api, who, rounds, nth));
             }
@@ -136,11 +137,17 @@ async fn probe(api: Api, who: &'static str, rounds: usize, nth: usize) -> Vec<u1
         let took = asked.elapsed();
         let context = format!("{who} key, server {nth}, round {round}: {status} after {took:?}");
         assert!(took < ANSWERED, "too late: {context}");
-        assert!(status == 503 && retry || status == if who == "none" { 401 } else { 200 }, "{context}");
+        assert!(
+            status == 503 && retry || status == if who == "none" { 401 } else { 200 },
+            "{context}"
+        );
         let asked = Instant::now();
         let status_of_budgets = api.get("/api/v1/budgets").await.0;
         assert!(asked.elapsed() < ANSWERED, "too late for budgets: {:?}", asked.elapsed());
-        assert!(matches!(status_of_budgets, 200 | 401 | 503), "{context}, budgets {status_of_budgets}");
+        assert!(
+            matches!(status_of_budgets, 200 | 401 | 503),
+            "{context}, budgets {status_of_budgets}"
+        );
         statuses.push(status);
     }
     statuses

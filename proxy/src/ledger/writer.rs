@@ -15,11 +15,7 @@ use crate::{
     store::{Books, Charge, EntryRow, StoreError},
     tasks::Tasks,
 };
-use std::{
-    collections::VecDeque,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, oneshot};
 use tollgate_types::BudgetStatus;
 

@@ -129,8 +129,13 @@ impl Caller {
             };
             let plan = Plan::by_chance(&mut self.rng, number);
             let asked = Instant::now();
-            let mut told =
-                Told { number, request_id: None, pieces: 0, end: End::Broken, took: asked.elapsed() };
+            let mut told = Told {
+                number,
+                request_id: None,
+                pieces: 0,
+                end: End::Broken,
+                took: asked.elapsed(),
+            };
             told.listen(&api, &plan).await;
             told.took = asked.elapsed();
             let waits = matches!(told.end, End::Broken | End::Refused(..));
@@ -191,7 +196,10 @@ fn served(mock: &Mock) -> BTreeSet<u64> {
         let messages = body["messages"].as_array()?;
         number(messages.last()?["content"].as_str()?)
     };
-    requests.iter().map(|seen| last(&seen.body).unwrap_or_else(|| panic!("{}", seen.body))).collect()
+    requests
+        .iter()
+        .map(|seen| last(&seen.body).unwrap_or_else(|| panic!("{}", seen.body)))
+        .collect()
 }
 
 /// Asserts that entries, answers and the upstream agree: every question that the upstream was asked
