@@ -30,7 +30,7 @@ use crate::{
     clock::Clock,
     ids::new_id,
     prices::Quote,
-    store::{NodeRow, Store, StoreError},
+    store::{NodeRow, Store, StoreError, promptly},
     tasks::Tasks,
 };
 use pulse::Pulse;
@@ -101,8 +101,11 @@ impl Ledger {
     /// # Errors
     /// Any database failure.
     pub async fn budgets_of(&self, caller: &Caller) -> Result<Vec<BudgetStatus>, StoreError> {
-        let rows = self.store.budgets_of(caller.owners()).await?;
-        status::of_rows(&self.store, rows, self.clock.now_ms()).await
+        promptly(async {
+            let rows = self.store.budgets_of(caller.owners()).await?;
+            status::of_rows(&self.store, rows, self.clock.now_ms()).await
+        })
+        .await
     }
 
     /// Every budget, as it stands.

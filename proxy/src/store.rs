@@ -40,7 +40,21 @@ pub use tokens::Tokens;
 
 use engine::{Engine, Pool, on};
 use open::Options;
-use std::path::Path;
+use std::{path::Path, time::Duration};
+
+/// A caller is told within a second that the database does not answer.
+const PROMPT: Duration = Duration::from_millis(800);
+
+/// Waits for an answer that a caller waits for, and that takes milliseconds. A connection that is
+/// lost in silence would else keep the caller for many minutes.
+///
+/// # Errors
+/// `Unreachable` when there is none in time, and whatever the answer is.
+pub async fn promptly<T>(
+    answer: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    tokio::time::timeout(PROMPT, answer).await.unwrap_or_else(|_| Err(StoreError::silent()))
+}
 
 /// The database, open and migrated.
 #[derive(Clone, Debug)]
@@ -111,8 +125,11 @@ impl Store {
     /// # Errors
     /// When it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        on!(&self.pool, db => sqlx::query("select 1").execute(db).await.map(drop))?;
-        Ok(())
+        promptly(async {
+            on!(&self.pool, db => sqlx::query("select 1").execute(db).await.map(drop))?;
+            Ok(())
+        })
+        .await
     }
 
     /// A consistent copy of a SQLite database as it stands, while the server runs.

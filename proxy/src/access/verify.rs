@@ -7,7 +7,7 @@
 use super::{Caller, KeyParts};
 use crate::{
     clock::Clock,
-    store::{Account, Store, StoreError},
+    store::{Account, Store, StoreError, promptly},
 };
 use argon2::{
     Argon2,
@@ -28,8 +28,6 @@ const HASHERS: usize = 2;
 /// How long an account is believed before the database is asked again: a revocation takes effect
 /// within this time on every server.
 const FRESH: Duration = Duration::from_millis(500);
-/// How long the database may take to tell an account: a caller is told within a second.
-const NO_ANSWER: Duration = Duration::from_millis(800);
 
 /// Why a credential is not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -175,9 +173,7 @@ impl Access {
     }
 
     async fn account(&self, key_id: &str) -> Result<Account, AuthError> {
-        let account = tokio::time::timeout(NO_ANSWER, self.store.account(key_id)).await;
-        let account = account.map_err(|_| StoreError::Unreachable("no answer".to_owned()))?;
-        account?.ok_or(AuthError::Invalid)
+        promptly(self.store.account(key_id)).await?.ok_or(AuthError::Invalid)
     }
 
     fn believe(

@@ -177,7 +177,7 @@ impl Writer {
                 Ok(written) => written,
                 Err(_) => {
                     self.books.abandon();
-                    return Err((StoreError::Unreachable("no answer".to_owned()), messages));
+                    return Err((StoreError::silent(), messages));
                 }
             },
         };

@@ -122,7 +122,7 @@ impl Books {
             Ok::<_, StoreError>(link)
         });
         let fresh = fresh.await;
-        self.link = fresh.map_err(|_| StoreError::Unreachable("no answer".to_owned()))??;
+        self.link = fresh.map_err(|_| StoreError::silent())??;
         self.lost = false;
         Ok(())
     }

@@ -54,8 +54,10 @@ impl Patience {
 }
 
 /// A connection that does not answer this long was lost in silence: the other machine is gone, or
-/// a firewall between them has forgotten it. Nobody would ever say so.
+/// a firewall between them has forgotten it. Nobody would ever say so. Somebody waits for it.
 const PING: Duration = Duration::from_millis(300);
+/// As [`PING`], where nobody waits: what was asked last may still be under way.
+const SETTLE: Duration = Duration::from_secs(2);
 
 /// Which database.
 #[derive(Clone, Debug)]
@@ -134,8 +136,8 @@ impl Options {
                     // The pool's own test would wait for ever for a connection that was lost in
                     // silence, and keep its place until then.
                     .test_before_acquire(false)
-                    .before_acquire(|db, _| Box::pin(answers(db)))
-                    .after_release(|db, _| Box::pin(answers(db)))
+                    .before_acquire(|db, _| Box::pin(answers(db, PING)))
+                    .after_release(|db, _| Box::pin(answers(db, SETTLE)))
                     .connect_with(options.clone())
                     .await?,
             ),
@@ -155,9 +157,9 @@ impl Options {
 }
 
 /// Whether a connection of the pool is good; an error closes it at once.
-async fn answers(db: &mut PgConnection) -> Result<bool, sqlx::Error> {
+async fn answers(db: &mut PgConnection, patience: Duration) -> Result<bool, sqlx::Error> {
     let silent = || sqlx::Error::Io(ErrorKind::TimedOut.into());
-    tokio::time::timeout(PING, db.ping()).await.map_err(|_| silent())??;
+    tokio::time::timeout(patience, db.ping()).await.map_err(|_| silent())??;
     Ok(true)
 }
 
