@@ -34,10 +34,10 @@ async fn servers_that_are_killed_under_load_lose_no_call_and_pass_no_cap() {
     let mut watching = JoinSet::new();
     watching.spawn(firm.books.clone().watch(stop.subscribe()));
     firm.allow(0).await;
-    let crowd = Crowd::of(&fleet, 24, witness.seed);
+    let crowd = Crowd::of(&fleet, 16, witness.seed);
     for round in 0..4 {
-        firm.allow(rng.i64(10_000_000..30_000_000)).await;
-        let enough = crowd.told() + rng.u64(40..160);
+        firm.allow(rng.i64(6_000_000..20_000_000)).await;
+        let enough = crowd.told() + rng.u64(40..120);
         until("callers are answered", PATIENCE, async || crowd.told() >= enough).await;
         let victim = rng.usize(0..3);
         fleet.take(victim).kill().await;
@@ -67,7 +67,7 @@ async fn a_server_that_is_shut_down_under_load_loses_nothing() {
     let firm = Firm::on(&database.url(), &database.url()).await;
     let witness = firm.witness(seed());
     let mut fleet = Fleet::start(&firm.install, 3, firm.keys.clone()).await;
-    let crowd = Crowd::of(&fleet, 18, witness.seed);
+    let crowd = Crowd::of(&fleet, 12, witness.seed);
     for nth in [0, 2] {
         let enough = crowd.told() + 60;
         until("callers are answered", PATIENCE, async || crowd.told() >= enough).await;
@@ -194,9 +194,9 @@ async fn what_a_lost_connection_said_does_not_arrive_later() {
     let firm = Firm::on(&database.url(), &relay.url(&database.url())).await;
     let witness = firm.witness(seed());
     let fleet = Fleet::start(&firm.install, 2, firm.keys.clone()).await;
-    let crowd = Crowd::of(&fleet, 16, witness.seed);
+    let crowd = Crowd::of(&fleet, 8, witness.seed);
     for _ in 0..2 {
-        let enough = crowd.told() + 60;
+        let enough = crowd.told() + 30;
         until("callers are answered", PATIENCE, async || crowd.told() >= enough).await;
         let before = firm.books.sessions_of_ledgers().await;
         assert_eq!(before.len(), 2, "{before:?}");

@@ -143,7 +143,7 @@ impl Caller {
             self.told.fetch_add(1, Ordering::Relaxed);
             if waits {
                 // As every client does, or refusals would be all there is.
-                let pause = Duration::from_millis(self.rng.u64(5..40));
+                let pause = Duration::from_millis(self.rng.u64(10..80));
                 drop(tokio::time::timeout(pause, self.stop.wait_for(|stop| *stop)).await);
             }
         }
