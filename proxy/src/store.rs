@@ -16,6 +16,7 @@ mod lock;
 mod nodes;
 mod open;
 mod operations;
+mod prices;
 mod reports;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -35,6 +36,7 @@ pub use lock::ServerLock;
 pub use nodes::NodeRow;
 pub use open::{Patience, Place};
 pub use operations::OperationRow;
+pub use prices::{CostPlace, CostRow, PriceMark, PriceRow};
 pub use reports::{GroupRow, NamedEntry, UsageFilter};
 pub use tokens::Tokens;
 
@@ -100,8 +102,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be opened again.
     pub async fn books(&self) -> Result<Books, StoreError> {
-        let options = self.options.named();
-        Ok(Books::new(options.connect().await?, options))
+        Books::open(self.options.named()).await
     }
 
     /// Claims the database for one server, where only one may use it; see [`ServerLock`].

@@ -1,6 +1,6 @@
 //! A server among others says that it lives, and settles what those left open that do not.
 
-use super::sweep;
+use super::{sweep, writer::BATCH};
 use crate::{
     clock::Clock,
     store::{Books, NodeRow, StoreError},
@@ -85,6 +85,11 @@ impl Pulse {
         let holds = sweep::sweep_dead(books, clock).await?;
         if holds > 0 {
             tracing::warn!(holds, "settled holds that a dead server had left open");
+        }
+        if holds >= BATCH {
+            // There is more: the next beat follows the messages that wait now.
+            let every = self.lease / BEATS_PER_LEASE;
+            self.tried = self.tried.checked_sub(every).unwrap_or(self.tried);
         }
         books.forget_nodes(database_ms.saturating_sub(FORGET_MS)).await
     }

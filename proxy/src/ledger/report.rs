@@ -82,7 +82,10 @@ fn filter_of(query: &Query, now_ms: i64) -> Result<UsageFilter, ReportError> {
 }
 
 /// RFC 3339, a date in UTC, or a number with `m`, `h`, `d` or `w` back from now.
-fn moment(text: &str, now_ms: i64) -> Result<i64, ReportError> {
+///
+/// # Errors
+/// When it is none of them.
+pub fn moment(text: &str, now_ms: i64) -> Result<i64, ReportError> {
     if let Ok(moment) = text.parse::<Timestamp>() {
         return Ok(moment.as_millisecond());
     }

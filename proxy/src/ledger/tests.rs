@@ -2,7 +2,11 @@
 
 mod batches;
 mod crowds;
+mod edges;
+mod fleets;
+mod interleavings;
 mod people;
+mod sweeps;
 
 use super::{Disposition, HoldError, Ledger, Order, Outcome};
 use crate::{

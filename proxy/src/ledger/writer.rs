@@ -73,6 +73,9 @@ struct Writer {
     pulse: Option<Pulse>,
     /// Ends that are still to be written.
     unwritten: VecDeque<Box<Close>>,
+    /// Messages in the next transaction: fewer after one that took too long, so that a slow
+    /// database is not asked for the same too much for ever.
+    room: usize,
 }
 
 /// Runs until the tasks are told to stop and every open call has ended.
@@ -82,11 +85,11 @@ pub(super) async fn run(
     clock: Arc<dyn Clock>,
     tasks: Tasks,
 ) {
-    let mut writer = Writer { books, clock, pulse, unwritten: VecDeque::new() };
+    let mut writer = Writer { books, clock, pulse, unwritten: VecDeque::new(), room: BATCH };
     let mut batch = Vec::with_capacity(BATCH);
     let mut open = true;
     while open || !writer.unwritten.is_empty() {
-        let room = BATCH.saturating_sub(writer.unwritten.len()).max(1);
+        let room = writer.room.saturating_sub(writer.unwritten.len()).max(1);
         tokio::select! {
             biased;
             taken = messages.recv_many(&mut batch, room), if open => open = taken > 0,
@@ -138,7 +141,7 @@ impl Writer {
 
     /// Writes ends that are still to be written, then the batch.
     async fn write(&mut self, batch: Vec<Message>) {
-        let waiting = self.unwritten.len().min(BATCH);
+        let waiting = self.unwritten.len().min(self.room);
         let mut messages: Vec<Message> =
             self.unwritten.drain(..waiting).map(Message::Close).collect();
         messages.extend(batch);
@@ -177,12 +180,14 @@ impl Writer {
                 Ok(written) => written,
                 Err(_) => {
                     self.books.abandon();
+                    self.room = (messages.len() / 2).max(1);
                     return Err((StoreError::silent(), messages));
                 }
             },
         };
         match written {
             Ok(answers) => {
+                self.room = self.room.saturating_mul(2).min(BATCH);
                 let told = messages.into_iter().zip(answers);
                 told.for_each(|(message, answer)| deliver(message, answer));
                 Ok(())

@@ -144,13 +144,12 @@ impl Options {
         })
     }
 
-    /// For a connection whose predecessors can be told from all others, see [`end_namesakes`].
+    /// For the ledger's connection, by a name that operators find it by.
     pub(super) fn named(&self) -> Self {
         match self {
             Self::Sqlite(options) => Self::Sqlite(options.clone()),
             Self::Postgres(options) => {
-                let name = format!("tollgate ledger {:016x}", fastrand::u64(..));
-                Self::Postgres(options.clone().application_name(&name))
+                Self::Postgres(options.clone().application_name("tollgate ledger"))
             }
         }
     }
@@ -161,22 +160,6 @@ async fn answers(db: &mut PgConnection, patience: Duration) -> Result<bool, sqlx
     let silent = || sqlx::Error::Io(ErrorKind::TimedOut.into());
     tokio::time::timeout(patience, db.ping()).await.map_err(|_| silent())??;
     Ok(true)
-}
-
-/// Ends the other sessions of this connection's name; returns when they are gone, with what they
-/// had begun.
-pub(super) async fn end_namesakes(link: &mut Link) -> Result<(), StoreError> {
-    let Engine::Postgres(db) = link else { return Ok(()) };
-    let text = "select count(pg_terminate_backend(pid)) from pg_stat_activity
-                where application_name = current_setting('application_name')
-                  and usename = current_user and pid <> pg_backend_pid()";
-    loop {
-        let left: i64 = sqlx::query_scalar(text).fetch_one(&mut *db).await?;
-        if left == 0 {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 fn sqlite(path: &Path, patience: Patience) -> SqliteConnectOptions {
