@@ -193,7 +193,7 @@ pub(super) async fn place(ledger: &Ledger, quote: Quote, order: Order) -> Result
         false => answer.await,
         true => tokio::time::timeout(NO_ANSWER, answer)
             .await
-            .unwrap_or_else(|_| Err(StoreError::Unreachable("no answer".to_owned()).into())),
+            .unwrap_or_else(|_| Err(StoreError::silent().into())),
     };
     match answer {
         Ok(placed) => {
