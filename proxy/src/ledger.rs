@@ -9,6 +9,7 @@
 mod alert;
 mod batch;
 mod hold;
+mod known;
 mod meter;
 mod outcome;
 mod page;

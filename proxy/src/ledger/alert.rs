@@ -1,6 +1,7 @@
 //! Budgets that spent so much of their cap that somebody is told.
 
-use crate::store::{BudgetRow, ChargedBudget, NewAlert, WindowKey};
+use super::known::Charged;
+use crate::store::{BudgetRow, NewAlert, WindowKey};
 use std::collections::BTreeMap;
 
 /// A soft budget limits nothing, so that somebody is told is all that it does.
@@ -11,7 +12,7 @@ pub(super) type Alerts = BTreeMap<(WindowKey, i64), NewAlert>;
 
 /// Notes a window that was charged, if somebody is to be told. Whether that was done before is not
 /// asked: a cap that is lowered, or a raise that ends, can bring a window past its percentage too.
-pub(super) fn note(alerts: &mut Alerts, window: &WindowKey, charged: &ChargedBudget, now_ms: i64) {
+pub(super) fn note(alerts: &mut Alerts, window: &WindowKey, charged: &Charged, now_ms: i64) {
     let Some(percent) = percent_of(&charged.budget) else { return };
     let (spent, cap) = (charged.counters.spent, charged.budget.cap_at(now_ms));
     if i128::from(spent) * 100 < i128::from(cap) * i128::from(percent) {

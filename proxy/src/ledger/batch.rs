@@ -2,21 +2,14 @@
 
 use super::{
     alert,
-    page::{Answer, Chain, Page},
-    status,
-    window::bounds,
+    known::{Known, Windows, reason},
+    page::{Answer, Page},
     writer::Message,
 };
-use crate::store::{Books, BudgetRow, Owner, StoreError, WindowKey};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-
-/// Windows that a batch may open, each with its end.
-type Windows = BTreeMap<WindowKey, Option<i64>>;
+use crate::store::{Books, Owner, StoreError, WindowKey};
+use std::collections::BTreeSet;
 
 /// Writes the messages, in their order; returns an answer to each once they are durable.
-///
-/// Windows are opened in a transaction of their own before the one that locks them: two servers
-/// that open and lock at once would wait for each other.
 ///
 /// # Errors
 /// Any database failure; then nothing of the batch counts, and the books must
@@ -26,30 +19,60 @@ pub(super) async fn write(
     messages: &[Message],
     now_ms: i64,
 ) -> Result<Vec<Answer>, StoreError> {
+    write_knowing(books, &mut Known::default(), messages, now_ms).await
+}
+
+/// As [`write`], with what was remembered of the batch before.
+///
+/// # Errors
+/// As [`write`]; then nothing is remembered any more.
+pub(super) async fn write_knowing(
+    books: &mut Books,
+    known: &mut Known,
+    messages: &[Message],
+    now_ms: i64,
+) -> Result<Vec<Answer>, StoreError> {
+    let written = attempt(books, known, messages, now_ms).await;
+    if written.is_err() {
+        known.forget();
+    }
+    written
+}
+
+/// Windows are opened in a transaction of their own before the one that locks them: two servers
+/// that open and lock at once would wait for each other.
+async fn attempt(
+    books: &mut Books,
+    known: &mut Known,
+    messages: &[Message],
+    now_ms: i64,
+) -> Result<Vec<Answer>, StoreError> {
     books.reconnect().await?;
-    let mut current = Windows::new();
-    let chains = chains(books, messages, now_ms, &mut current).await?;
     let mut opened = false;
     loop {
         books.begin().await?;
+        known.refresh(books).await?;
+        let owners = payers(messages);
+        known.learn(books, owners.clone(), now_ms).await?;
         let taken = books.take_holds(&ended(messages)).await?;
         let mut page = Page::new(now_ms, taken);
-        let new = fill(books, &mut page, &current).await?;
-        if !new.is_empty() && !opened {
-            books.rollback().await?;
-            books.open_windows(&new).await?;
-            opened = true;
-            continue;
+        let mut current = Windows::new();
+        for owner in owners {
+            page.add_chain(owner.clone(), known.chain(owner, now_ms, &mut current));
         }
-        for (owner, chain) in chains {
-            page.add_chain(owner, chain);
+        let new = fill(books, known, &mut page, &current).await?;
+        if new.is_empty() || opened {
+            return commit(books, known, page, messages).await;
         }
-        return commit(books, page, messages).await;
+        books.rollback().await?;
+        books.open_windows(&new).await?;
+        opened = true;
     }
 }
 
 async fn commit<'m>(
     books: &mut Books,
+    known: &mut Known,
     mut page: Page<'m>,
     messages: &'m [Message],
 ) -> Result<Vec<Answer>, StoreError> {
@@ -63,6 +86,7 @@ async fn commit<'m>(
     books.note_delivered(&changes.notes).await?;
     let new = books.insert_alerts(&changes.alerts).await?;
     books.commit().await?;
+    known.keep(changes.lines, books.commits());
     alert::log(&changes.alerts, &new);
     Ok(answers)
 }
@@ -70,12 +94,20 @@ async fn commit<'m>(
 /// Puts onto the page every window that the batch touches. Returns those that are not open yet.
 async fn fill(
     books: &mut Books,
+    known: &Known,
     page: &mut Page<'_>,
     current: &Windows,
 ) -> Result<Vec<(WindowKey, Option<i64>)>, StoreError> {
     let mut wanted = page.charged();
     wanted.extend(current.keys().cloned());
-    let missing = add_lines(books, page, wanted.into_iter().collect()).await?;
+    let mut unknown = Vec::new();
+    for window in wanted {
+        match known.line(&window) {
+            Some(line) => page.add_line(window, Ok(line.clone())),
+            None => unknown.push(window),
+        }
+    }
+    let missing = add_lines(books, page, unknown).await?;
     // What was charged before but has no window any more was lost to somebody else's hand.
     let new = missing
         .into_iter()
@@ -91,44 +123,13 @@ fn ended(messages: &[Message]) -> Vec<&str> {
     ended.collect()
 }
 
-/// The windows of everyone whose holds are to be placed, as of now.
-async fn chains(
-    books: &mut Books,
-    messages: &[Message],
-    now_ms: i64,
-    current: &mut Windows,
-) -> Result<HashMap<Owner, Chain>, StoreError> {
-    let asked: BTreeSet<Owner> = messages
-        .iter()
-        .filter_map(|message| match message {
-            Message::Place(place) => Some(place.quote.permit().caller().owners()),
-            _ => None,
-        })
-        .flatten()
-        .cloned()
-        .collect();
-    let asked: Vec<_> = asked.into_iter().collect();
-    let mut chains: HashMap<Owner, Chain> = HashMap::new();
-    for found in books.budgets_of(&asked).await? {
-        let Some(owner) = asked.get(found.asked) else { continue };
-        let chain = chains.entry(owner.clone()).or_insert_with(|| Ok(Vec::new()));
-        match found.row.and_then(|row| window_of(&row, now_ms)) {
-            Ok((window, end_ms)) => {
-                if let Ok(windows) = chain {
-                    windows.push(window.clone());
-                }
-                current.insert(window, end_ms);
-            }
-            Err(error) => *chain = Err(reason(error)),
-        }
-    }
-    Ok(chains)
-}
-
-fn window_of(row: &BudgetRow, now_ms: i64) -> Result<(WindowKey, Option<i64>), StoreError> {
-    let (_, window) = status::terms(row)?;
-    let bounds = bounds(window, now_ms, &row.time_zone);
-    Ok((WindowKey { budget_id: row.id.clone(), start_ms: bounds.start_ms }, bounds.end_ms))
+/// Everyone who is to pay for a hold.
+fn payers(messages: &[Message]) -> BTreeSet<&Owner> {
+    let payers = messages.iter().filter_map(|message| match message {
+        Message::Place(place) => Some(place.quote.permit().caller().owners()),
+        _ => None,
+    });
+    payers.flatten().collect()
 }
 
 /// Puts windows onto the page; returns those that are not open.
@@ -141,16 +142,8 @@ async fn add_lines(
     let mut wanted: Vec<_> = wanted.into_iter().map(Some).collect();
     for found in found {
         if let Some(window) = wanted.get_mut(found.asked).and_then(Option::take) {
-            page.add_line(window, found.row.map_err(reason));
+            page.add_line(window, found.row.map(Into::into).map_err(reason));
         }
     }
     Ok(wanted.into_iter().flatten().collect())
-}
-
-/// Several calls may run into the same row: each is told the same.
-fn reason(error: StoreError) -> String {
-    match error {
-        StoreError::Row(text) => text,
-        other => other.to_string(),
-    }
 }

@@ -7,16 +7,17 @@
 use super::{
     alert::{self, Alerts},
     hold::{HoldError, Placed},
+    known::Charged,
     rollup::{self, Sums},
     scope, status,
     writer::{Close, Message, PlaceHold},
 };
 use crate::{
-    access::Caller,
+    access::{Caller, Target},
     prices::Quote,
     store::{
-        Booking, BudgetRow, Charge, ChargedBudget, Counters, NewAlert, NewHold, OpenHold, Owner,
-        Share, StoreError, WindowChange, WindowKey,
+        Booking, BudgetRow, Charge, Counters, NewAlert, NewHold, OpenHold, Owner, Share,
+        StoreError, WindowChange, WindowKey,
     },
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -56,6 +57,8 @@ pub(super) struct Page<'m> {
 #[derive(Debug)]
 pub(super) struct Changes<'m> {
     pub windows: Vec<WindowChange>,
+    /// Every window of the page as the batch leaves it.
+    pub lines: Vec<(WindowKey, Charged)>,
     pub holds: Vec<NewHold>,
     pub notes: Vec<(&'m str, i64)>,
     pub bookings: Vec<Booking<'m>>,
@@ -67,7 +70,7 @@ pub(super) struct Changes<'m> {
 #[derive(Debug)]
 struct Line {
     /// Or why it cannot be read.
-    charged: Result<ChargedBudget, String>,
+    charged: Result<Charged, String>,
     change: Counters,
 }
 
@@ -83,7 +86,7 @@ impl Line {
         }
     }
 
-    fn charged(&self) -> Result<&ChargedBudget, StoreError> {
+    fn charged(&self) -> Result<&Charged, StoreError> {
         self.charged.as_ref().map_err(|reason| StoreError::Row(reason.clone()))
     }
 
@@ -99,7 +102,7 @@ impl Line {
 
     /// Releases what a hold set aside and spends at most as much. Returns what was spent.
     fn end(&mut self, amount: i64, close: &Close) -> i64 {
-        let budget = self.charged.as_ref().map(|charged| &charged.budget).ok();
+        let budget = self.charged.as_ref().map(|charged| charged.budget.as_ref()).ok();
         let spent = charge_to(budget, close).min(amount);
         self.add(spent, amount.saturating_neg());
         spent
@@ -138,7 +141,7 @@ impl<'m> Page<'m> {
         self.chains.insert(owner, chain);
     }
 
-    pub(super) fn add_line(&mut self, key: WindowKey, charged: Result<ChargedBudget, String>) {
+    pub(super) fn add_line(&mut self, key: WindowKey, charged: Result<Charged, String>) {
         self.lines.insert(key, Line { charged, change: Counters::default() });
     }
 
@@ -156,16 +159,16 @@ impl<'m> Page<'m> {
 
     /// What there is to write.
     pub(super) fn into_changes(self) -> Changes<'m> {
-        let changed = self.lines.into_iter().filter(|(_, line)| line.change != Counters::default());
-        let windows = changed
-            .map(|(window, Line { change: Counters { spent, held }, .. })| WindowChange {
-                window,
-                spent,
-                held,
-            })
-            .collect();
+        let (mut windows, mut lines) = (Vec::new(), Vec::new());
+        for (window, Line { charged, change: Counters { spent, held } }) in self.lines {
+            if (spent, held) != (0, 0) {
+                windows.push(WindowChange { window: window.clone(), spent, held });
+            }
+            lines.extend(charged.ok().map(|charged| (window, charged)));
+        }
         Changes {
             windows,
+            lines,
             holds: self.placed.into_values().collect(),
             notes: self.notes.into_iter().collect(),
             bookings: self.bookings,
@@ -187,17 +190,17 @@ impl<'m> Page<'m> {
         let now_ms = self.now_ms;
         for window in self.chain(quote.permit().caller())? {
             let line = self.line(&window)?;
-            let budget = &line.charged()?.budget;
-            if !scope::could_count(budget, quote.permit()) {
+            let charged = line.charged()?;
+            if !scope::could_count(&charged.budget, quote.permit()) {
                 continue;
             }
-            let standing = line.standing(now_ms)?;
-            if !standing.soft {
-                let affordable = affordable(quote, budget, &standing)?;
+            let (resource, _) = status::terms(&charged.budget)?;
+            if charged.budget.enforcement != "soft" {
+                let affordable = affordable(quote, charged, (resource, now_ms))?;
                 placed.max_output = placed.max_output.min(affordable);
-                placed.limited |= standing.resource != Resource::Requests;
+                placed.limited |= resource != Resource::Requests;
             }
-            shares.push((window, standing.resource));
+            shares.push((window, resource));
         }
         let hold = OpenHold {
             id: place.hold_id.clone(),
@@ -276,29 +279,32 @@ impl<'m> Page<'m> {
 /// The longest answer that one budget can pay for.
 fn affordable(
     quote: &Quote,
-    budget: &BudgetRow,
-    standing: &BudgetStatus,
+    charged: &Charged,
+    (resource, now_ms): (Resource, i64),
 ) -> Result<u64, HoldError> {
-    if standing.resource == Resource::Cost
-        && let Some(target) =
-            quote.unpriced().find(|target| scope::is_for(budget, &target.provider, &target.model))
-    {
-        let budget = standing.budget.clone();
-        return Err(HoldError::Unpriced { target: target.clone(), budget });
+    let Charged { budget, counters: Counters { spent, held }, .. } = charged;
+    if resource == Resource::Cost {
+        check_priced(quote, budget)?;
     }
-    if standing.resource == Resource::Cost
-        && let Some((target, tool)) = quote
-            .unpriced_tools()
-            .find(|(target, _)| scope::is_for(budget, &target.provider, &target.model))
-    {
-        let (target, tool, budget) = (target.clone(), tool.to_owned(), standing.budget.clone());
-        return Err(HoldError::UnpricedTool { target, tool, budget });
-    }
-    let available = standing.cap.saturating_sub(standing.spent).saturating_sub(standing.held);
+    let available = budget.cap_at(now_ms).saturating_sub(*spent).saturating_sub(*held);
     let whole = quote.bound().max_output;
     let refuses = budget.overrun == "refuse" || quote.permit().caller().refuses_overrun();
-    quote
-        .affordable_output(standing.resource, available)
-        .filter(|affordable| !refuses || *affordable >= whole)
-        .ok_or_else(|| HoldError::Exhausted(Box::new(standing.clone())))
+    match quote.affordable_output(resource, available) {
+        Some(affordable) if !refuses || affordable >= whole => Ok(affordable),
+        _ => Err(HoldError::Exhausted(Box::new(status::of_charged(charged, now_ms)?))),
+    }
+}
+
+/// A budget that limits cost counts nothing that has no price.
+fn check_priced(quote: &Quote, budget: &BudgetRow) -> Result<(), HoldError> {
+    let counts = |target: &Target| scope::is_for(budget, &target.provider, &target.model);
+    if let Some(target) = quote.unpriced().find(|target| counts(target)) {
+        let (target, budget) = (target.clone(), budget.id.clone());
+        return Err(HoldError::Unpriced { target, budget });
+    }
+    if let Some((target, tool)) = quote.unpriced_tools().find(|(target, _)| counts(target)) {
+        let (target, tool, budget) = (target.clone(), tool.to_owned(), budget.id.clone());
+        return Err(HoldError::UnpricedTool { target, tool, budget });
+    }
+    Ok(())
 }

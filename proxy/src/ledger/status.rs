@@ -1,7 +1,7 @@
 //! Budgets as their owners see them.
 
-use super::window::bounds;
-use crate::store::{BudgetRow, ChargedBudget, Counters, Store, StoreError};
+use super::{known::Charged, window::bounds};
+use crate::store::{BudgetRow, Counters, Store, StoreError};
 use tollgate_types::{BudgetStatus, Resource, Window};
 
 /// Resource and window of a budget row.
@@ -41,7 +41,7 @@ pub(super) fn of_row(
     })
 }
 
-pub(super) fn of_charged(charged: &ChargedBudget, now_ms: i64) -> Result<BudgetStatus, StoreError> {
+pub(super) fn of_charged(charged: &Charged, now_ms: i64) -> Result<BudgetStatus, StoreError> {
     of_row(&charged.budget, charged.counters, charged.end_ms, now_ms)
 }
 

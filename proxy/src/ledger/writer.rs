@@ -6,6 +6,7 @@
 use super::{
     batch,
     hold::{HoldError, Placed},
+    known::Known,
     page::Answer,
     pulse::Pulse,
 };
@@ -69,6 +70,7 @@ impl Close {
 
 struct Writer {
     books: Books,
+    known: Known,
     clock: Arc<dyn Clock>,
     /// Absent where no other server uses the database.
     pulse: Option<Pulse>,
@@ -86,7 +88,14 @@ pub(super) async fn run(
     clock: Arc<dyn Clock>,
     tasks: Tasks,
 ) {
-    let mut writer = Writer { books, clock, pulse, unwritten: VecDeque::new(), room: BATCH };
+    let mut writer = Writer {
+        books,
+        known: Known::default(),
+        clock,
+        pulse,
+        unwritten: VecDeque::new(),
+        room: BATCH,
+    };
     let mut batch = Vec::with_capacity(BATCH);
     let mut open = true;
     while open || !writer.unwritten.is_empty() {
@@ -173,7 +182,8 @@ impl Writer {
 
     /// Writes the messages and answers them; gives them back when nothing of them counts.
     async fn commit(&mut self, messages: Vec<Message>) -> Result<(), (StoreError, Vec<Message>)> {
-        let writing = batch::write(&mut self.books, &messages, self.clock.now_ms());
+        let now_ms = self.clock.now_ms();
+        let writing = batch::write_knowing(&mut self.books, &mut self.known, &messages, now_ms);
         // A database in a file is slow at worst, one over the network may be lost.
         let written = match &self.pulse {
             None => writing.await,

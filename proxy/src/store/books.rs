@@ -28,6 +28,7 @@ pub struct Books {
     pub(super) link: Link,
     backend: Option<Backend>,
     options: Options,
+    commits: u64,
     /// The connection is of no use any more; the next transaction begins with a new one.
     lost: bool,
 }
@@ -59,7 +60,7 @@ impl Books {
     pub(super) async fn open(options: Options) -> Result<Self, StoreError> {
         let mut link = options.connect().await?;
         let backend = Backend::of(&mut link).await?;
-        Ok(Self { link, backend, options, lost: false })
+        Ok(Self { link, backend, options, commits: 0, lost: false })
     }
 
     /// Begins a transaction, in SQLite with the write lock taken.
@@ -76,12 +77,32 @@ impl Books {
         self.run(statement).await
     }
 
+    /// A number that another connection's writing changes, asked within a transaction. PostgreSQL
+    /// has none.
+    ///
+    /// # Errors
+    /// Any database failure.
+    pub async fn version(&mut self) -> Result<Option<i64>, StoreError> {
+        match &mut self.link {
+            Engine::Sqlite(link) => {
+                Ok(Some(sqlx::query_scalar("pragma data_version").fetch_one(link).await?))
+            }
+            Engine::Postgres(_) => Ok(None),
+        }
+    }
+
     /// Makes everything since `begin` durable.
     ///
     /// # Errors
     /// Any database failure; then nothing since `begin` counts, or nobody knows.
     pub async fn commit(&mut self) -> Result<(), StoreError> {
+        self.commits = self.commits.wrapping_add(1);
         self.run("commit").await
+    }
+
+    /// How many transactions were to be made durable so far.
+    pub fn commits(&self) -> u64 {
+        self.commits
     }
 
     /// Takes everything since `begin` back.

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     clock::ManualClock,
     ids::new_id,
-    ledger::{HoldError, batch, page::Answer, writer::Message},
+    ledger::{HoldError, batch, known::Known, page::Answer, writer::Message},
     store::{Books, BudgetRow, Charge, UsageFilter, testing::Kind},
 };
 use proptest::{
@@ -147,6 +147,7 @@ impl Model {
 struct Race<'p> {
     people: &'p People,
     books: Books,
+    known: Known,
     ids: Vec<String>,
     model: Model,
     now_ms: i64,
@@ -167,7 +168,16 @@ impl<'p> Race<'p> {
         let caps = BUDGETS.iter().map(|(.., terms)| terms.2).collect();
         let model = Model { caps, ..Model::default() };
         let (books, now_ms) = (people.store.books().await.unwrap(), NOW);
-        Self { people, books, ids, model, now_ms, waiting: Vec::new(), holds: Vec::new() }
+        Self {
+            people,
+            books,
+            known: Known::default(),
+            ids,
+            model,
+            now_ms,
+            waiting: Vec::new(),
+            holds: Vec::new(),
+        }
     }
 
     async fn take(&mut self, step: Step) {
@@ -208,7 +218,9 @@ impl<'p> Race<'p> {
             steps.push((step, hold));
             messages.push(message);
         }
-        let answers = batch::write(&mut self.books, &messages, self.now_ms).await.unwrap();
+        let answers =
+            batch::write_knowing(&mut self.books, &mut self.known, &messages, self.now_ms).await;
+        let answers = answers.unwrap();
         assert_eq!(answers.len(), steps.len());
         for ((step, hold), answer) in steps.into_iter().zip(answers) {
             self.compare(&step, hold, answer);

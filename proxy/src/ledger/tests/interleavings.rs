@@ -9,7 +9,9 @@ use crate::{
     clock::{Clock, ManualClock},
     ids::new_id,
     ledger::{
-        batch, sweep,
+        batch,
+        known::Known,
+        sweep,
         writer::{Close, Message},
     },
     store::{
@@ -96,9 +98,12 @@ fn rounds() -> impl Strategy<Value = Vec<Round>> {
 /// Every budget that was ever in force, by id: what it may hold at most, or nothing when it is soft.
 type Caps = BTreeMap<String, Option<i64>>;
 
+/// A server's own connection, and what it remembers.
+type Server = (Books, Known);
+
 struct Run<'p> {
     people: &'p People,
-    servers: [Books; 2],
+    servers: [Server; 2],
     kind: Kind,
     ids: Vec<String>,
     clock: ManualClock,
@@ -115,7 +120,8 @@ impl<'p> Run<'p> {
             people.store.insert_budget(&row, NOW).await.unwrap();
             ids.push(row.id);
         }
-        let servers = [people.store.books().await.unwrap(), people.store.books().await.unwrap()];
+        let server = async || (people.store.books().await.unwrap(), Known::default());
+        let servers = [server().await, server().await];
         let before = people.store.all_windows().await;
         let (clock, holds) = (ManualClock::at(NOW), Vec::new());
         Self { people, servers, kind, ids, clock, holds, before }
@@ -199,10 +205,10 @@ impl<'p> Run<'p> {
         if matches!(event, Event::Sweep) {
             let (one, other) = match self.kind {
                 Kind::Postgres => tokio::join!(
-                    sweep::sweep_dead(a, &self.clock),
-                    sweep::sweep_dead(b, &self.clock)
+                    sweep::sweep_dead(&mut a.0, &self.clock),
+                    sweep::sweep_dead(&mut b.0, &self.clock)
                 ),
-                Kind::Sqlite => (sweep::sweep_dead(a, &self.clock).await, Ok(0)),
+                Kind::Sqlite => (sweep::sweep_dead(&mut a.0, &self.clock).await, Ok(0)),
             };
             one.unwrap();
             other.unwrap();
@@ -247,21 +253,21 @@ impl<'p> Run<'p> {
 
 /// What cannot be written because a cap was changed at that very moment is written one by one, and
 /// what is refused then is not tried again: as the writer does it.
-async fn write(books: &mut Books, messages: &[Message], now_ms: i64) {
-    if let Err(error) = batch::write(books, messages, now_ms).await {
+async fn write(server: &mut Server, messages: &[Message], now_ms: i64) {
+    if let Err(error) = batch::write_knowing(&mut server.0, &mut server.1, messages, now_ms).await {
         assert!(matches!(error, StoreError::Unbalanced { .. }), "{error}");
-        books.recover().await;
+        server.0.recover().await;
         for message in messages.chunks(1) {
-            write_one(books, message, now_ms).await;
+            write_one(server, message, now_ms).await;
         }
     }
 }
 
-async fn write_one(books: &mut Books, message: &[Message], now_ms: i64) {
+async fn write_one(server: &mut Server, message: &[Message], now_ms: i64) {
     loop {
-        match batch::write(books, message, now_ms).await {
+        match batch::write_knowing(&mut server.0, &mut server.1, message, now_ms).await {
             Ok(answers) => return assert!(!matches!(answers[..], [] | [_, _, ..]), "{answers:?}"),
-            Err(StoreError::Unbalanced { .. }) => books.recover().await,
+            Err(StoreError::Unbalanced { .. }) => server.0.recover().await,
             Err(error) => panic!("{error}"),
         }
         if let [Message::Place(_)] = message {
