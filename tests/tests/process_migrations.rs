@@ -1,6 +1,5 @@
 //! The tables are brought up to date while others use them: servers that start at once, and a newer
 //! version that comes while this one works.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on shall fail there")]
 
 use sqlx::{Connection, PgConnection};
 use std::collections::BTreeSet;
