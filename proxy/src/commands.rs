@@ -1,21 +1,26 @@
 //! What an operator types. Commands work on the database directly, so that a fresh install can be
 //! set up before a server runs, and beside one that does.
 
-mod amounts;
+mod audit;
+mod behalf;
 mod budgets;
 mod config;
 mod keys;
+mod limits;
 pub mod models;
+mod organisations;
 mod output;
+mod prices;
 mod pull;
 mod running;
 mod serve;
+mod teams;
 mod usage;
 mod users;
 
 use crate::{
     app::open_store,
-    config::{Config, Environment},
+    config::{Config, Environment, masked_url},
     store::{Patience, Store},
     telemetry,
 };
@@ -46,7 +51,6 @@ macro_rules! failure_of {
 }
 failure_of!(
     crate::app::StartError,
-    crate::access::IssueError,
     crate::config::ConfigError,
     crate::ledger::report::ReportError,
     crate::providers::ProviderError,
@@ -84,20 +88,32 @@ enum Command {
   tollgate --config /etc/tollgate.toml serve
   TOLLGATE_SERVER__LISTEN=127.0.0.1:0 tollgate serve   a free port, which is printed")]
     Serve,
-    /// Create, list and delete users.
+    /// Create, list, show, change and delete organisations: teams that pay together.
+    #[command(subcommand)]
+    Organisations(organisations::Organisations),
+    /// Create, list, show, change and delete teams: users who pay together.
+    #[command(subcommand)]
+    Teams(teams::Teams),
+    /// Create, list, show, change and delete users.
     #[command(subcommand)]
     Users(users::Users),
-    /// Create, list, show and revoke API keys.
+    /// Create, list, show, change, rotate and revoke API keys.
     #[command(subcommand)]
     Keys(keys::Keys),
-    /// Create, list, change and delete budgets.
+    /// Create, list, show, change and delete budgets.
     #[command(subcommand)]
     Budgets(budgets::Budgets),
-    /// Show what models cost.
+    /// Create, list, change and delete rate limits and places.
     #[command(subcommand)]
-    Prices(config::Prices),
+    Limits(limits::Limits),
+    /// Show and set what models cost.
+    #[command(subcommand)]
+    Prices(prices::Prices),
     /// Show what was used, by whom, and what it cost.
     Usage(usage::UsageArgs),
+    /// Show who changed what, and check the record of it.
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Fetch models, and see which ones are loaded.
     #[command(subcommand)]
     Models(pull::Models),
@@ -132,15 +148,24 @@ pub async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
             telemetry::start(environment);
             serve::run(&config, environment).await
         }
+        Command::Organisations(command) => {
+            organisations::run(command, &store(&config).await?).await
+        }
+        Command::Teams(command) => teams::run(command, &store(&config).await?).await,
         Command::Users(command) => users::run(command, &store(&config).await?).await,
         Command::Keys(command) => keys::run(command, &store(&config).await?).await,
         Command::Budgets(command) => budgets::run(command, &store(&config).await?).await,
-        Command::Prices(command) => config::prices(&command, &config),
+        Command::Prices(command) => prices::run(command, &config, &store(&config).await?).await,
+        Command::Limits(command) => limits::run(command, &store(&config).await?).await,
         Command::Usage(arguments) => usage::run(arguments, &store(&config).await?).await,
+        Command::Audit(command) => audit::run(command, &store(&config).await?).await,
         Command::Config(command) => config::check(&command, &config),
         Command::Migrate(format) => {
             store(&config).await?;
-            format.tell("the database is up to date", &json!({"migrated": config.store.url}))
+            format.tell(
+                "the database is up to date",
+                &json!({"migrated": masked_url(&config.store.url)}),
+            )
         }
         Command::Models(_) | Command::Version(_) => Ok(()),
     }

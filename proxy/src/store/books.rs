@@ -9,10 +9,8 @@ pub(super) mod json;
 mod rollups;
 mod windows;
 
-#[cfg(test)]
-pub(super) use holds::shares_of;
-pub(super) use holds::shares_text;
 pub use holds::{NewHold, OpenHold, Share};
+pub(super) use holds::{shares_of, shares_text};
 pub use rollups::{RollupKey, RollupRow};
 pub use windows::{ChargedBudget, Found, Owner, WindowChange, WindowKey};
 
@@ -123,8 +121,7 @@ impl Books {
             return Ok(());
         }
         let fresh = tokio::time::timeout(CONNECT, self.replacement()).await;
-        (self.link, self.backend) =
-            fresh.map_err(|_| StoreError::Unreachable("no answer".to_owned()))??;
+        (self.link, self.backend) = fresh.map_err(|_| StoreError::silent())??;
         self.lost = false;
         Ok(())
     }

@@ -248,7 +248,7 @@ impl<'p> Run<'p> {
 /// What cannot be written because a cap was changed at that very moment is written one by one, and
 /// what is refused then is not tried again: as the writer does it.
 async fn write(books: &mut Books, messages: &[Message], now_ms: i64) {
-    if let Err(error) = batch::write(books, messages, now_ms, None).await {
+    if let Err(error) = batch::write(books, messages, now_ms).await {
         assert!(matches!(error, StoreError::Unbalanced { .. }), "{error}");
         books.recover().await;
         for message in messages.chunks(1) {
@@ -259,7 +259,7 @@ async fn write(books: &mut Books, messages: &[Message], now_ms: i64) {
 
 async fn write_one(books: &mut Books, message: &[Message], now_ms: i64) {
     loop {
-        match batch::write(books, message, now_ms, None).await {
+        match batch::write(books, message, now_ms).await {
             Ok(answers) => return assert!(!matches!(answers[..], [] | [_, _, ..]), "{answers:?}"),
             Err(StoreError::Unbalanced { .. }) => books.recover().await,
             Err(error) => panic!("{error}"),
