@@ -10,7 +10,8 @@ mod crowd;
 mod ends;
 
 use gate::Gate;
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tollgate::{clock::SystemClock, ids::new_id, store::BudgetRow};
@@ -42,15 +43,24 @@ fn chat(model: &str, text: &str) -> Value {
 }
 
 impl Gate {
+    /// What is there; asked again where the database is too busy to say.
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> T {
+        let started = Instant::now();
+        loop {
+            let reply = self.send(Method::GET, path, None).await;
+            if reply.status != StatusCode::SERVICE_UNAVAILABLE || started.elapsed() > SOON {
+                assert_eq!(reply.status, StatusCode::OK, "{}", reply.body);
+                return serde_json::from_str(&reply.body).unwrap();
+            }
+        }
+    }
+
     async fn budgets(&self) -> Vec<BudgetStatus> {
-        let reply = self.send(Method::GET, "/api/v1/budgets", None).await;
-        let list: BudgetList = serde_json::from_str(&reply.body).unwrap();
-        list.budgets
+        self.get::<BudgetList>("/api/v1/budgets").await.budgets
     }
 
     async fn report(&self) -> UsageReport {
-        let reply = self.send(Method::GET, "/api/v1/usage?rows=20", None).await;
-        serde_json::from_str(&reply.body).unwrap()
+        self.get("/api/v1/usage?rows=20").await
     }
 
     /// The budgets, once nothing is held in any of them.
