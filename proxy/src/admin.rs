@@ -8,10 +8,12 @@
 pub mod audit;
 mod error;
 mod mandate;
+mod prices;
 mod work;
 
 pub use error::AdminError;
 pub use mandate::{Actor, Mandate};
+pub use prices::{RemovedPrices, SetPrices};
 pub use work::{Repeatable, Start, Work};
 
 use crate::{clock::Clock, store::Store};

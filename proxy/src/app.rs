@@ -9,7 +9,7 @@ use crate::{
     ingress::{Front, Readiness},
     ledger::{Ledger, upkeep},
     limits::Limits,
-    prices::PriceList,
+    prices::{PriceList, Prices},
     providers::ProviderError,
     registry::Registry,
     store::{Patience, Place, ServerLock, Store, StoreError},
@@ -103,6 +103,8 @@ impl App {
         registry.check().map_err(|e| system(&e))?;
         let lease = Duration::from_secs(config.ledger.lease_seconds);
         let prices = PriceList::new(&config.prices).map_err(|e| system(&e))?.or_listed(registry);
+        let prices = Arc::new(Prices::new(prices, Arc::clone(&clock)));
+        prices.follow(store.clone(), &tasks).await?;
         let ledger = if config.ledger.enabled {
             let retention = config.retention.clone();
             upkeep::start(store.clone(), Arc::clone(&clock), &tasks, retention).await;

@@ -2,11 +2,13 @@
 //! set up before a server runs, and beside one that does.
 
 mod amounts;
+mod behalf;
 mod budgets;
 mod config;
 mod keys;
 pub mod models;
 mod output;
+mod prices;
 mod pull;
 mod running;
 mod serve;
@@ -93,9 +95,9 @@ enum Command {
     /// Create, list, change and delete budgets.
     #[command(subcommand)]
     Budgets(budgets::Budgets),
-    /// Show what models cost.
+    /// Show and set what models cost.
     #[command(subcommand)]
-    Prices(config::Prices),
+    Prices(prices::Prices),
     /// Show what was used, by whom, and what it cost.
     Usage(usage::UsageArgs),
     /// Fetch models, and see which ones are loaded.
@@ -135,7 +137,7 @@ pub async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
         Command::Users(command) => users::run(command, &store(&config).await?).await,
         Command::Keys(command) => keys::run(command, &store(&config).await?).await,
         Command::Budgets(command) => budgets::run(command, &store(&config).await?).await,
-        Command::Prices(command) => config::prices(&command, &config),
+        Command::Prices(command) => prices::run(command, &config, &store(&config).await?).await,
         Command::Usage(arguments) => usage::run(arguments, &store(&config).await?).await,
         Command::Config(command) => config::check(&command, &config),
         Command::Migrate(format) => {

@@ -19,7 +19,7 @@ pub use file::ConfigError;
 pub use ledger::LedgerSettings;
 pub use limits::Limits;
 pub use models::ModelEntry;
-pub use prices::{Amounts, LongContext, PriceEntry};
+pub use prices::{Amounts, LongContext, PriceEntry, PriceError, read_prices, write_prices};
 pub use providers::{GpuLayers, LoadedModel, OpenaiApi, ProviderEntry, ProviderKind};
 pub use retention::Retention;
 pub use server::Server;
@@ -57,7 +57,6 @@ impl Config {
         self.ledger.validate()?;
         self.retention.validate()?;
         providers::validate(&self.providers)?;
-        models::validate(&self.models, &self.providers)?;
-        prices::validate(&self.prices)
+        models::validate(&self.models, &self.providers)
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     catalog::Catalog,
     ledger::{Disposition, HoldError, Ledger, Meter, Order, Outcome},
     limits::Limits,
-    prices::{self, PriceList},
+    prices::{self, Prices},
     routing,
     tasks::Tasks,
 };
@@ -36,7 +36,7 @@ pub struct Gateway {
     /// Rates and places.
     pub limits: Limits,
     /// What models cost.
-    pub prices: PriceList,
+    pub prices: Arc<Prices>,
     /// Budgets and entries.
     pub ledger: Ledger,
     /// Calls that may be retried.
@@ -56,7 +56,8 @@ impl Gateway {
         let slot = self.limits.admit(&permit)?;
         let targets = permit.targets().to_vec();
         let bound = bound::of_request(&plan, &targets, &call.request).await?;
-        let quote = prices::quote(&self.prices, permit, bound);
+        let fees = bound::fees::of_request(&call.request);
+        let quote = prices::quote(&self.prices.current(), permit, bound).with_fees(fees);
         let hold = self.ledger.hold(quote, call.order()).await?;
         let (request, imposed) = Imposed::by(&hold, call.request);
         let mut meter = hold.sent();
@@ -113,7 +114,7 @@ impl Gateway {
         let permit = access::authorize(caller, plan.targets(), &[Feature::Embeddings])?;
         let _slot = self.limits.admit(&permit)?;
         let targets = permit.targets().to_vec();
-        let quote = prices::quote(&self.prices, permit, bound::of_texts(&request));
+        let quote = prices::quote(&self.prices.current(), permit, bound::of_texts(&request));
         let mut meter = self.ledger.hold(quote, order).await?.sent();
         let Some(candidate) = routing::candidates(&plan, &targets).next() else {
             return Err(Error::unsupported("embeddings").into());

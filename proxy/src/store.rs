@@ -18,6 +18,7 @@ mod nodes;
 mod open;
 mod operations;
 mod partitions;
+mod prices;
 mod reports;
 mod retention;
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub use nodes::NodeRow;
 pub use open::{Patience, Place};
 pub use operations::OperationRow;
 pub use partitions::{Made, Partition};
+pub use prices::{CostPlace, CostRow, PriceMark, PriceRow};
 pub use reports::{
     Dimension, EntryCursor, GroupRow, Grouping, NamedEntry, Span, TagFilter, UsageFilter,
 };
@@ -92,7 +94,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be opened again.
     pub async fn books(&self) -> Result<Books, StoreError> {
-        Ok(Books::new(self.options.connect().await?, self.options.clone()))
+        Books::open(self.options.clone()).await
     }
 
     /// Claims the database for one server, where only one may use it; see [`ServerLock`].

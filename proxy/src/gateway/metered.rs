@@ -63,10 +63,12 @@ impl Running {
         if std::mem::take(&mut self.over) {
             return Some(self.cut().await);
         }
+        let deadline = self.meter.as_ref().and_then(Meter::deadline);
         let events = self.events.as_mut()?;
         let item = tokio::select! {
             biased;
             item = events.next() => item?,
+            () = until(deadline) => return Some(self.cut().await),
             () = self.tasks.stopping() => return Some(self.shut_down().await),
         };
         let event = match item {
@@ -159,6 +161,14 @@ impl Running {
             Some(meter) => settle(meter, outcome).await,
             None => Err(late()),
         }
+    }
+}
+
+/// Never, where there is no deadline.
+async fn until(deadline: Option<std::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
     }
 }
 

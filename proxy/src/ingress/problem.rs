@@ -205,6 +205,12 @@ fn of_hold(error: HoldError, text: String) -> Error {
         HoldError::Unpriced { .. } => Error::new(ErrorKind::PermissionDenied, text).with(|body| {
             body.code = Some("unpriced_model".to_owned());
         }),
+        HoldError::UnpricedTool { .. } => {
+            Error::new(ErrorKind::PermissionDenied, text).with(|body| {
+                body.code = Some("unpriced_tool".to_owned());
+                body.param = Some("tools".to_owned());
+            })
+        }
         HoldError::Store(error) => of_store(error),
         HoldError::Overloaded | HoldError::Closed => {
             later(Error::new(ErrorKind::Overloaded, text), BUSY)

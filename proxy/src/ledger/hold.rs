@@ -60,6 +60,18 @@ pub enum HoldError {
         /// The budget.
         budget: String,
     },
+    /// A cost budget applies, and a tool that the provider would run has no price.
+    #[error(
+        "{target} has no price for the tool {tool}, and the budget {budget} limits cost: leave the tool out, or ask the operator to set a price"
+    )]
+    UnpricedTool {
+        /// The model.
+        target: Target,
+        /// The name of the tool's fee.
+        tool: String,
+        /// The budget.
+        budget: String,
+    },
     /// The database does not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -132,16 +144,17 @@ impl Held {
     }
 
     /// The most that the call may be charged.
-    pub(super) fn ceiling(&self) -> Ceiling {
+    pub(super) fn ceiling(&self) -> Ceiling<'_> {
         let bound = self.quote.bound();
         let input = bound.input_tokens;
         match self.output_limit() {
             Some(output) => {
-                Ceiling { input, output, cost: self.quote.amount(Resource::Cost, output) }
+                let cost = self.quote.amount(Resource::Cost, output);
+                Ceiling { input, output, cost, fees: Some(self.quote.fees()) }
             }
             None => {
                 let output = bound.max_output.max(BELIEVABLE_OUTPUT);
-                Ceiling { input, output, cost: i64::MAX }
+                Ceiling { input, output, cost: i64::MAX, fees: None }
             }
         }
     }
@@ -221,6 +234,7 @@ fn planned_entry(quote: &Quote, order: Order, now_ms: i64) -> EntryRow {
         streamed: i64::from(order.streamed),
         tokens: Tokens { input: likely_input, ..Tokens::default() },
         price: rates.and_then(|rates| serde_json::to_string(rates.as_ref()).ok()),
+        price_version: rates.map(|rates| rates.version.clone()),
         tool_fees: "{}".to_owned(),
         started_ms: now_ms,
         tags: serde_json::to_string(&order.tags).unwrap_or_else(|_| "{}".to_owned()),

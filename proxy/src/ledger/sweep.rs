@@ -61,7 +61,7 @@ fn end_of(hold: &OpenHold, now_ms: i64) -> Close {
     let rates = entry.price.as_deref().and_then(|json| serde_json::from_str::<Rates>(json).ok());
     let outcome = Outcome::new(Disposition::Unknown, usage);
     // The budgets' own amounts bound the charge.
-    let ceiling = Ceiling { input: u64::MAX, output: u64::MAX, cost: i64::MAX };
+    let ceiling = Ceiling { input: u64::MAX, output: u64::MAX, cost: i64::MAX, fees: None };
     let charge = record(&mut entry, &outcome, rates.map(Arc::new).as_ref(), ceiling);
     entry.latency_ms = now_ms.saturating_sub(entry.started_ms).max(0);
     Close { hold_id: hold.id.clone(), charge, entry: Some(entry), reply: None }

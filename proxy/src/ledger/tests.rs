@@ -2,8 +2,12 @@
 
 mod batches;
 mod crowds;
+mod edges;
 pub(super) mod entries;
+mod fleets;
+mod interleavings;
 pub(super) mod people;
+mod sweeps;
 
 use super::{Disposition, HoldError, Ledger, Order, Outcome};
 use crate::{

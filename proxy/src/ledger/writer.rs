@@ -100,6 +100,9 @@ struct Writer {
     pulse: Option<Pulse>,
     /// Ends that are still to be written.
     unwritten: VecDeque<Box<Close>>,
+    /// Messages in the next transaction: fewer after one that took too long, so that a slow
+    /// database is not asked for the same too much for ever.
+    room: usize,
 }
 
 /// Runs until the tasks are told to stop and every open call has ended.
@@ -109,11 +112,11 @@ pub(super) async fn run(
     clock: Arc<dyn Clock>,
     tasks: Tasks,
 ) {
-    let mut writer = Writer { books, clock, pulse, unwritten: VecDeque::new() };
+    let mut writer = Writer { books, clock, pulse, unwritten: VecDeque::new(), room: BATCH };
     let mut batch = Vec::with_capacity(BATCH);
     let mut open = true;
     while open || !writer.unwritten.is_empty() {
-        let room = BATCH.saturating_sub(writer.unwritten.len()).max(1);
+        let room = writer.room.saturating_sub(writer.unwritten.len()).max(1);
         tokio::select! {
             biased;
             taken = messages.recv_many(&mut batch, room), if open => open = taken > 0,
@@ -158,7 +161,10 @@ impl Writer {
             Ok::<_, StoreError>((database_ms, swept))
         };
         match tokio::time::timeout(NO_ANSWER, alive).await {
-            Ok(Ok((database_ms, swept))) => report(database_ms.saturating_sub(now_ms), swept),
+            Ok(Ok((database_ms, swept))) => {
+                report(database_ms.saturating_sub(now_ms), swept);
+                self.more_to_sweep(swept);
+            }
             Ok(Err(error)) => {
                 tracing::warn!(%error, "this server cannot say that it lives");
                 self.books.recover().await;
@@ -167,9 +173,21 @@ impl Writer {
         }
     }
 
+    /// A whole batch was swept, so there is more: the next one follows the messages that wait now.
+    fn more_to_sweep(&mut self, swept: usize) {
+        if swept < BATCH {
+            return;
+        }
+        if let Some(pulse) = &mut self.pulse
+            && let Some(overdue) = pulse.last.checked_sub(pulse.every)
+        {
+            pulse.last = overdue;
+        }
+    }
+
     /// Writes ends that are still to be written, then the batch.
     async fn write(&mut self, batch: Vec<Message>) {
-        let waiting = self.unwritten.len().min(BATCH);
+        let waiting = self.unwritten.len().min(self.room);
         let mut messages: Vec<Message> =
             self.unwritten.drain(..waiting).map(Message::Close).collect();
         messages.extend(batch);
@@ -209,12 +227,14 @@ impl Writer {
                 Ok(written) => written,
                 Err(_) => {
                     self.books.abandon();
+                    self.room = (messages.len() / 2).max(1);
                     return Err((StoreError::Unreachable("no answer".to_owned()), messages));
                 }
             },
         };
         match written {
             Ok(answers) => {
+                self.room = self.room.saturating_mul(2).min(BATCH);
                 if let Some(pulse) = self.pulse.as_mut().filter(|_| beaten) {
                     pulse.last = Instant::now();
                 }

@@ -290,9 +290,10 @@ mod postgres {
 }
 
 fn batches_match_the_model(kind: Kind) {
+    let cases = if kind == Kind::Sqlite { 96 } else { 32 };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let people = runtime.block_on(People::with_keys(kind, 2, &[]));
-    let config = Config { cases: 96, failure_persistence: None, ..Config::default() };
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
     let ran = TestRunner::new(config).run(&steps(), |steps| {
         runtime.block_on(async {
             let mut race = Race::of(&people).await;

@@ -221,9 +221,9 @@ impl Books {
              where budget_windows.budget_id = c.budget_id
                and budget_windows.start_ms = c.start_ms and b.id = c.budget_id
                and (b.enforcement = 'soft' or c.spent + c.held <= 0
-                    or c.spent + c.held
-                       <= b.cap + case when $2 < b.raise_until_ms then b.raise_amount else 0 end
-                          - budget_windows.spent - budget_windows.held)"
+                    or budget_windows.spent + budget_windows.held + c.spent + c.held
+                       - case when $2 < b.raise_until_ms then b.raise_amount else 0 end
+                       <= b.cap)"
         ));
         let changed = on!(&mut self.link, db => sqlx::query(text)
             .bind(&rows)
