@@ -35,7 +35,9 @@ async fn fill(kind: Kind, store: &Store) {
             "create table numbers as with recursive c (n) as
                  (select 0 union all select n + 1 from c where n < 999) select n from c"
         }
-        Kind::Postgres => "create table numbers as select n from generate_series(0, 999) n",
+        Kind::Postgres => {
+            "create table numbers as select cast(n as bigint) as n from generate_series(0, 999) n"
+        }
     };
     for statement in [numbers, SUMS, ENTRIES, "analyze"] {
         store.tamper(statement).await;
@@ -74,7 +76,8 @@ async fn measure(kind: Kind) {
         eprintln!("{kind:?}: {name}: {best} ms");
     }
     let began = Instant::now();
-    let mut all = export(&Query::default(), ms(super::NOW)).unwrap();
+    let some = Query { rows: Some(100_000), ..Query::default() };
+    let mut all = export(&some, ms(super::NOW)).unwrap();
     let mut rows = 0;
     loop {
         match all.next(&store).await.unwrap().len() {
@@ -82,8 +85,8 @@ async fn measure(kind: Kind) {
             some => rows += some,
         }
     }
-    assert_eq!(rows, 1_000_000);
-    eprintln!("{kind:?}: export of 1,000,000 requests: {} ms", began.elapsed().as_millis());
+    assert_eq!(rows, 100_000);
+    eprintln!("{kind:?}: export of 100,000 requests: {} ms", began.elapsed().as_millis());
 }
 
 #[tokio::test]
