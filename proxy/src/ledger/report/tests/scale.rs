@@ -46,6 +46,7 @@ async fn fill(kind: Kind, store: &Store) {
     assert_eq!(store.number("select count(*) from usage_entries").await, 1_000_000);
 }
 
+#[expect(clippy::print_stderr, reason = "somebody waits for the numbers")]
 async fn measure(kind: Kind) {
     let (_home, store) = store_on(kind).await;
     fill(kind, &store).await;
