@@ -121,7 +121,7 @@ pub(crate) struct UsageArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) model: Option<String>,
 
-    /// What one line stands for: user, key, provider, model or day
+    /// What one line stands for: user, team, organisation, key, provider, model, feature, tag, hour, day, week or month
     #[arg(long, value_name = "WHAT")]
     pub(crate) group_by: Option<GroupBy>,
 

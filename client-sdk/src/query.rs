@@ -28,28 +28,62 @@ pub struct UsageQuery {
 pub enum GroupBy {
     /// A user.
     User,
+    /// The team that the user was in at that time.
+    Team,
+    /// The team's organisation.
+    Organisation,
     /// An API key.
     Key,
     /// A provider.
     Provider,
     /// A model.
     Model,
+    /// A feature; a call counts under each that it used.
+    Feature,
+    /// A tag, as `name=value`; a call counts under each that it had.
+    Tag,
+    /// An hour.
+    Hour,
     /// A day.
     Day,
+    /// A week that begins on Monday.
+    Week,
+    /// A month.
+    Month,
 }
 
 impl GroupBy {
     /// Every choice.
-    pub const ALL: [Self; 5] = [Self::User, Self::Key, Self::Provider, Self::Model, Self::Day];
+    pub const ALL: [Self; 12] = [
+        Self::User,
+        Self::Team,
+        Self::Organisation,
+        Self::Key,
+        Self::Provider,
+        Self::Model,
+        Self::Feature,
+        Self::Tag,
+        Self::Hour,
+        Self::Day,
+        Self::Week,
+        Self::Month,
+    ];
 
     /// The word on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::User => "user",
+            Self::Team => "team",
+            Self::Organisation => "organisation",
             Self::Key => "key",
             Self::Provider => "provider",
             Self::Model => "model",
+            Self::Feature => "feature",
+            Self::Tag => "tag",
+            Self::Hour => "hour",
             Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
         }
     }
 }
@@ -65,7 +99,8 @@ impl FromStr for GroupBy {
 
     fn from_str(text: &str) -> Result<Self, String> {
         Self::ALL.into_iter().find(|choice| choice.as_str() == text).ok_or_else(|| {
-            format!("{text:?} cannot be grouped by, use one of: user, key, provider, model, day")
+            let words: Vec<_> = Self::ALL.iter().map(|choice| choice.as_str()).collect();
+            format!("{text:?} cannot be grouped by, use one of: {}", words.join(", "))
         })
     }
 }

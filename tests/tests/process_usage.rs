@@ -123,6 +123,7 @@ async fn people_read_the_same(books: &Books, [requests, input, output, cost]: [u
     let own = books.toll(&["usage", "--csv", "--group-by", "user"]).await.printed();
     let line = format!("alice,{requests},{input},{output},{cost},0");
     for csv in [operator, own] {
-        assert_eq!(csv.lines().nth(1), Some(line.as_str()), "{csv}");
+        // The server's own command has more columns behind these.
+        assert!(csv.lines().nth(1).is_some_and(|told| told.starts_with(&line)), "{csv}");
     }
 }

@@ -7,17 +7,23 @@ pub use check::{RollupDifference, rebuild_rollups, rollups_differ};
 use crate::store::{EntryRow, RollupKey, RollupRow};
 use std::collections::BTreeMap;
 
-const HOUR_MS: i64 = 3_600_000;
+/// Milliseconds of an hour.
+pub(super) const HOUR_MS: i64 = 3_600_000;
 /// More tags of one call are in its entry, but are not summed.
 const SUMMED_TAGS: usize = 8;
 
 /// Sums by what their entries have in common.
 pub(super) type Sums = BTreeMap<RollupKey, RollupRow>;
 
+/// When the hour of a moment begins.
+pub(super) fn hour_of(ms: i64) -> i64 {
+    ms.saturating_sub(ms.rem_euclid(HOUR_MS))
+}
+
 /// Adds an entry: once by itself, and once for each of its tags.
 pub(super) fn add(sums: &mut Sums, entry: &EntryRow) {
     let key = RollupKey {
-        hour_ms: entry.started_ms - entry.started_ms.rem_euclid(HOUR_MS),
+        hour_ms: hour_of(entry.started_ms),
         tag: String::new(),
         user_id: entry.user_id.clone(),
         key_id: entry.key_id.clone(),

@@ -10,6 +10,7 @@ use crate::{
     prices::Rates,
     store::{Books, EntryRow, OpenHold, StoreError},
 };
+use serde_json::{Map, Value};
 use std::sync::Arc;
 use tollgate_types::Usage;
 
@@ -43,16 +44,34 @@ async fn settle(books: &mut Books, open: &[OpenHold], now_ms: i64) -> Result<(),
     batch::write(books, &ends, now_ms).await.map(drop)
 }
 
-/// The end of a hold that nobody else will end.
-fn end_of(hold: &OpenHold, now_ms: i64) -> Close {
-    // A draft that cannot be read still must not keep money: a degraded row, never none.
-    let mut entry = serde_json::from_str::<EntryRow>(&hold.draft).unwrap_or_else(|_| EntryRow {
+/// The entry as it was planned. What of it cannot be read still must not keep money: a degraded
+/// row, never none.
+fn draft_of(hold: &OpenHold, now_ms: i64) -> EntryRow {
+    if let Ok(entry) = serde_json::from_str(&hold.draft) {
+        return entry;
+    }
+    let mut entry = EntryRow {
         request_id: hold.id.clone(),
+        attempt: 1,
         tool_fees: "{}".to_owned(),
         tags: "{}".to_owned(),
         started_ms: now_ms,
         ..EntryRow::default()
-    });
+    };
+    let fields: Map<String, Value> = serde_json::from_str(&hold.draft).unwrap_or_default();
+    for (name, value) in fields {
+        let Ok(Value::Object(mut whole)) = serde_json::to_value(&entry) else { break };
+        whole.insert(name, value);
+        if let Ok(more) = serde_json::from_value(Value::Object(whole)) {
+            entry = more;
+        }
+    }
+    entry
+}
+
+/// The end of a hold that nobody else will end.
+fn end_of(hold: &OpenHold, now_ms: i64) -> Close {
+    let mut entry = draft_of(hold, now_ms);
     let tokens = |n: i64| u64::try_from(n).unwrap_or_default();
     let usage = Usage {
         estimated: true,
@@ -65,4 +84,27 @@ fn end_of(hold: &OpenHold, now_ms: i64) -> Close {
     let charge = record(&mut entry, &outcome, rates.map(Arc::new).as_ref(), ceiling);
     entry.latency_ms = now_ms.saturating_sub(entry.started_ms).max(0);
     Close { hold_id: hold.id.clone(), charge, entry: Some(entry), reply: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_plan_that_cannot_be_read_every_field_that_can_be_is_kept() {
+        let draft = r#"{"request_id": "r", "user_id": "u", "key_id": 7, "model": "m",
+            "input": 12, "output": "many", "started_ms": 5, "from a newer version": {}}"#;
+        let hold = OpenHold {
+            id: "h".to_owned(),
+            node: "n".to_owned(),
+            draft: draft.to_owned(),
+            delivered_tokens: 3,
+        };
+        let entry = draft_of(&hold, 99);
+        assert_eq!((entry.request_id.as_str(), entry.user_id.as_str()), ("r", "u"));
+        assert_eq!((entry.key_id.as_str(), entry.model.as_str()), ("", "m"));
+        assert_eq!((entry.tokens.input, entry.tokens.output, entry.started_ms), (12, 0, 5));
+        let nothing = draft_of(&OpenHold { draft: "junk".to_owned(), ..hold }, 99);
+        assert_eq!((nothing.request_id.as_str(), nothing.started_ms), ("h", 99));
+    }
 }

@@ -3,6 +3,7 @@
 //! It has a connection of its own, works in small transactions, and of several servers one does it
 //! at a time. Nothing here is in the way of a request.
 
+use super::rollup::hour_of;
 use crate::{
     clock::Clock,
     config::Retention,
@@ -14,7 +15,6 @@ use std::{sync::Arc, time::Duration};
 
 const DAY: Duration = Duration::from_secs(86_400);
 const DAY_MS: i64 = 86_400_000;
-const HOUR_MS: i64 = 3_600_000;
 /// After a failure it is tried again sooner.
 const AGAIN: Duration = Duration::from_secs(600);
 /// Entries that are deleted in one transaction: the ledger waits for it.
@@ -103,8 +103,7 @@ pub async fn round(store: &Store, retention: &Retention, now_ms: i64) -> Result<
 
 /// The beginning of the hour so many days ago.
 fn cutoff(now_ms: i64, days: u32) -> i64 {
-    let ms = now_ms.saturating_sub(i64::from(days).saturating_mul(DAY_MS));
-    ms.saturating_sub(ms.rem_euclid(HOUR_MS))
+    hour_of(now_ms.saturating_sub(i64::from(days).saturating_mul(DAY_MS)))
 }
 
 /// All of them in one turn: another server that finds the turn taken has nothing left to do.

@@ -141,7 +141,7 @@ async fn reports_are_about_exactly_what_was_asked_for() {
 async fn a_query_that_cannot_be_read_is_400_and_says_what_to_write() {
     let books = books().await;
     for (query, named) in [
-        ("group_by=colour", "user, key, provider, model, day"),
+        ("group_by=colour", "user, team, organisation, key, provider, model"),
         ("since=yesterday", "24h"),
         ("until=5y", "2026-01-31"),
         ("since=99999999999999999d", "no time"),
@@ -150,6 +150,12 @@ async fn a_query_that_cannot_be_read_is_400_and_says_what_to_write() {
         ("colour=red", "colour"),
         ("user_id=x", "user_id"),
         ("user=a&user=b", "user"),
+        ("group_by=day,day", "twice"),
+        ("time_zone=Mars", "IANA"),
+        ("disposition=failed", "rows"),
+        ("before=x&rows=1", "cursor"),
+        ("format=xml", "format"),
+        ("format=jsonl", "csv"),
         ("since=%ff", ""),
     ] {
         let reply = books.server.get(&format!("{}?{query}", path::USAGE), &books.admin).await;

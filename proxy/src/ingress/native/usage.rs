@@ -51,10 +51,25 @@ fn refusal(error: ReportError) -> Error {
     }
 }
 
+/// The first field that cannot be read by itself: the form's reader does not say.
+fn wrong_field(query: &str) -> Option<String> {
+    let fields: Vec<(String, String)> = serde_urlencoded::from_str(query).ok()?;
+    let wrong = fields.into_iter().find(|field| {
+        let alone = serde_urlencoded::to_string([field]);
+        alone.is_ok_and(|alone| serde_urlencoded::from_str::<Query>(&alone).is_err())
+    });
+    wrong.map(|(name, _)| name.chars().take(64).collect())
+}
+
 /// A member's query is bound to the member, whatever it asks for.
 fn parse(query: &str, caller: &Caller) -> Result<Query> {
-    let mut parsed: Query = serde_urlencoded::from_str(query)
-        .map_err(|error| Error::new(ErrorKind::InvalidRequest, format!("query: {error}")))?;
+    let mut parsed: Query = serde_urlencoded::from_str(query).map_err(|error| {
+        let message = error.to_string();
+        match wrong_field(query) {
+            Some(field) => Error::invalid(field.clone(), format!("{field}: {message}")),
+            None => Error::new(ErrorKind::InvalidRequest, format!("query: {message}")),
+        }
+    })?;
     if caller.role() == Role::Member {
         parsed.user_id = Some(caller.user_id().to_owned());
     }

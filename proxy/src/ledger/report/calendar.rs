@@ -1,7 +1,9 @@
 //! Hours in somebody's calendar: where its distance from UTC changes, and what its days are called.
 
-use super::query::HOUR_MS;
-use crate::store::{Dimension, Span, UsageFilter};
+use crate::{
+    ledger::rollup::HOUR_MS,
+    store::{Dimension, Span, UsageFilter},
+};
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 
 const DAY_MS: i64 = 86_400_000;

@@ -1,12 +1,14 @@
 //! What somebody asks for, read and checked.
 
 use super::{ReportError, row};
-use crate::store::{Dimension, TagFilter, UsageFilter};
+use crate::{
+    ledger::rollup::{HOUR_MS, hour_of},
+    store::{Dimension, EntryCursor, TagFilter, UsageFilter},
+};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde::Deserialize;
 use tollgate_types::Feature;
 
-pub(super) const HOUR_MS: i64 = 3_600_000;
 /// No name is longer than this.
 const LONGEST: usize = 1024;
 
@@ -107,11 +109,6 @@ impl Terms {
     }
 }
 
-/// The hour that a moment is in.
-fn hour_of(ms: i64) -> i64 {
-    ms.saturating_sub(ms.rem_euclid(HOUR_MS))
-}
-
 /// Texts that no name can be are refused by name, and told back to nobody.
 fn check_texts(query: &Query) -> Result<(), ReportError> {
     for (param, text) in [
@@ -199,7 +196,7 @@ fn tag(text: &str) -> Result<TagFilter, ReportError> {
     Ok(TagFilter { name: name.to_owned(), value })
 }
 
-fn before(text: &str) -> Result<crate::store::EntryCursor, ReportError> {
+fn before(text: &str) -> Result<EntryCursor, ReportError> {
     row::cursor_of(text).ok_or_else(|| {
         ReportError::of("before", "before is no cursor: use what the page before calls next")
     })

@@ -1,5 +1,7 @@
 //! Reports against a plain sum over the same entries.
 
+mod scale;
+
 use super::{Query, ReportError, export, report};
 use crate::{
     ledger::tests::entries::{HOUR, nth, people, write},

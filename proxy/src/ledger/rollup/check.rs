@@ -2,7 +2,7 @@
 //!
 //! Hours whose entries may be deleted are left alone: nothing says any more what they should be.
 
-use super::{HOUR_MS, Sums, add};
+use super::{HOUR_MS, Sums, add, hour_of};
 use crate::store::{Books, EntryCursor, RollupKey, RollupRow, Store, StoreError};
 use std::collections::BTreeSet;
 
@@ -90,10 +90,6 @@ async fn rebuild(books: &mut Books, hour_ms: i64) -> Result<bool, StoreError> {
 async fn first_whole(books: &mut Books, from_ms: i64) -> Result<i64, StoreError> {
     let kept_ms = books.kept_from().await?.saturating_add(HOUR_MS - 1);
     Ok(hour_of(from_ms).max(hour_of(kept_ms)))
-}
-
-fn hour_of(ms: i64) -> i64 {
-    ms.saturating_sub(ms.rem_euclid(HOUR_MS))
 }
 
 async fn sums_of(books: &mut Books, hour_ms: i64) -> Result<Sums, StoreError> {

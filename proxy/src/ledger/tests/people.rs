@@ -57,12 +57,12 @@ impl People {
 
     /// An organisation `org` with a team `team` of so many users `u0`, `u1` ... with a key `k0`,
     /// `k1` ... each, and these budgets: kind and id of the owner, then the terms.
-    pub(super) async fn firm(kind: Kind, users: usize, budgets: &[FirmBudget]) -> Self {
+    pub(in crate::ledger) async fn firm(kind: Kind, users: usize, budgets: &[FirmBudget]) -> Self {
         let (home, store) = store_on(kind).await;
         Self::firm_in(home, store, users, budgets).await
     }
 
-    pub(super) async fn firm_in(
+    pub(in crate::ledger) async fn firm_in(
         home: Home,
         store: Store,
         users: usize,
@@ -91,7 +91,8 @@ impl People {
 }
 
 /// Kind and id of the owner; resource, window and cap.
-pub(super) type FirmBudget = (&'static str, &'static str, (&'static str, &'static str, i64));
+pub(in crate::ledger) type FirmBudget =
+    (&'static str, &'static str, (&'static str, &'static str, i64));
 
 fn user(id: &str, team: Option<&str>) -> UserRow {
     UserRow {
