@@ -6,12 +6,15 @@ mod behalf;
 mod budgets;
 mod config;
 mod keys;
+mod limits;
 pub mod models;
+mod organisations;
 mod output;
 mod prices;
 mod pull;
 mod running;
 mod serve;
+mod teams;
 mod usage;
 mod users;
 
@@ -85,6 +88,12 @@ enum Command {
   tollgate --config /etc/tollgate.toml serve
   TOLLGATE_SERVER__LISTEN=127.0.0.1:0 tollgate serve   a free port, which is printed")]
     Serve,
+    /// Create, list, show, change and delete organisations: teams that pay together.
+    #[command(subcommand)]
+    Organisations(organisations::Organisations),
+    /// Create, list, show, change and delete teams: users who pay together.
+    #[command(subcommand)]
+    Teams(teams::Teams),
     /// Create, list, show, change and delete users.
     #[command(subcommand)]
     Users(users::Users),
@@ -94,6 +103,9 @@ enum Command {
     /// Create, list, show, change and delete budgets.
     #[command(subcommand)]
     Budgets(budgets::Budgets),
+    /// Create, list, change and delete rate limits and places.
+    #[command(subcommand)]
+    Limits(limits::Limits),
     /// Show and set what models cost.
     #[command(subcommand)]
     Prices(prices::Prices),
@@ -136,10 +148,15 @@ pub async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
             telemetry::start(environment);
             serve::run(&config, environment).await
         }
+        Command::Organisations(command) => {
+            organisations::run(command, &store(&config).await?).await
+        }
+        Command::Teams(command) => teams::run(command, &store(&config).await?).await,
         Command::Users(command) => users::run(command, &store(&config).await?).await,
         Command::Keys(command) => keys::run(command, &store(&config).await?).await,
         Command::Budgets(command) => budgets::run(command, &store(&config).await?).await,
         Command::Prices(command) => prices::run(command, &config, &store(&config).await?).await,
+        Command::Limits(command) => limits::run(command, &store(&config).await?).await,
         Command::Usage(arguments) => usage::run(arguments, &store(&config).await?).await,
         Command::Audit(command) => audit::run(command, &store(&config).await?).await,
         Command::Config(command) => config::check(&command, &config),

@@ -11,6 +11,7 @@ mod money;
 mod secret;
 mod usage;
 mod budget;
+mod delegation;
 mod error;
 mod extras;
 mod part;
@@ -29,7 +30,8 @@ mod report;
 mod sse;
 pub mod wire;
 
-pub use budget::{BudgetStatus, Resource, Window};
+pub use budget::{BudgetStatus, Resource, SubBudget, Window};
+pub use delegation::{DelegateRequest, DelegatedKey, DelegatedPermissions};
 pub use embed::{EmbedRequest, EmbedResponse};
 pub use error::{Blame, Error, ErrorBody, ErrorKind, Result};
 pub use event::StreamEvent;

@@ -7,6 +7,8 @@ use crate::{
     store::{BudgetRow, KeyRow, Store, StoreError, UserRow},
 };
 use argon2::{Argon2, password_hash::PasswordHasher};
+use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// What a new key shall be.
 #[derive(Clone, Debug)]
@@ -46,7 +48,15 @@ pub enum IssueError {
     /// The secret could not be hashed.
     #[error("the secret could not be hashed: {0}")]
     Hash(String),
+    /// Too many secrets are hashed at once.
+    #[error("too many keys are being made, try again")]
+    Busy,
 }
+
+/// Secrets hashed at once.
+static HASHERS: Semaphore = Semaphore::const_new(2);
+/// Longest wait for a turn.
+const TURN: Duration = Duration::from_secs(2);
 
 /// A new secret for a key: the key's whole text, to be shown once, and the hash to be kept.
 ///
@@ -55,8 +65,11 @@ pub enum IssueError {
 pub async fn draw_secret(key_id: &str) -> Result<(ApiKey, String), IssueError> {
     let secret = key::new_secret()?;
     let whole = key::assemble(key_id, &secret);
+    let turn = tokio::time::timeout(TURN, HASHERS.acquire()).await;
+    let Ok(Ok(turn)) = turn else { return Err(IssueError::Busy) };
     // Hashing takes milliseconds and megabytes: not on the threads that serve.
     let hashed = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
         Argon2::default()
             .hash_password(secret.expose().as_bytes())
             .map(|hash| hash.to_string())

@@ -4,7 +4,7 @@ use super::{
     AdminError, Amount, Gone, Mandate, Office, Start, Work,
     amounts::given,
     names::something,
-    terms::{BudgetTerms, Overrun, check_percent},
+    terms::{BudgetScope, BudgetTerms, Overrun, check_percent},
     users::living_user,
 };
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     store::{BudgetRow, StoreError},
 };
 use serde::{Deserialize, Serialize};
-use tollgate_types::{BudgetStatus, Resource, Window};
+use tollgate_types::{BudgetStatus, Feature, Resource, Window};
 
 /// A budget to be made. It has one owner.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -24,6 +24,18 @@ pub struct BudgetOrder {
     /// Id of the key that it limits.
     #[serde(default)]
     pub key: Option<String>,
+    /// The team whose users share it, by name or id.
+    #[serde(default)]
+    pub team: Option<String>,
+    /// The organisation whose teams share it, by name or id.
+    #[serde(default)]
+    pub organisation: Option<String>,
+    /// Nobody's: every new user gets a copy.
+    #[serde(default)]
+    pub default: bool,
+    /// Only new users of this team get the copy, by name or id; with `default`.
+    #[serde(default)]
+    pub for_team: Option<String>,
     /// What it counts.
     pub resource: Resource,
     /// How long it lasts before it starts again.
@@ -36,6 +48,18 @@ pub struct BudgetOrder {
     /// Somebody is told when so many percent are spent.
     #[serde(default)]
     pub alert_percent: Option<u32>,
+    /// Only calls to providers that fit this pattern count.
+    #[serde(default)]
+    pub provider: Option<String>,
+    /// Only calls to models that fit this pattern count, as `provider/model`.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// Only calls that use this feature count.
+    #[serde(default)]
+    pub feature: Option<Feature>,
+    /// It limits nothing: somebody is told when it is passed.
+    #[serde(default)]
+    pub soft: bool,
 }
 
 /// What is changed of a budget; what is absent stays.
@@ -46,6 +70,8 @@ pub struct BudgetPatch {
     pub cap: Option<Amount>,
     /// What happens when it cannot pay for the whole answer.
     pub overrun: Option<Overrun>,
+    /// It limits nothing, and only tells.
+    pub soft: Option<bool>,
     /// Somebody is told when so many percent are spent; `null`: nobody is.
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub alert_percent: Option<Option<u32>>,
@@ -268,6 +294,12 @@ impl BudgetOrder {
             cap: self.cap.clone(),
             overrun: self.overrun,
             alert_percent: self.alert_percent,
+            scope: BudgetScope {
+                provider: self.provider.clone(),
+                model: self.model.clone(),
+                feature: self.feature,
+            },
+            soft: self.soft,
         }
     }
 }
@@ -277,18 +309,33 @@ async fn owner_of(
     work: &mut Work,
     order: &BudgetOrder,
 ) -> Result<(&'static str, String), AdminError> {
-    match (&order.user, &order.key) {
-        (Some(named), None) => Ok(("user", living_user(work, named).await?.id)),
-        (None, Some(id)) => {
-            let key = work.change.key(id).await?;
-            let key = key.ok_or_else(|| AdminError::unknown("key", id))?;
-            if key.revoked_ms.is_some() {
-                return Err(AdminError::InTheWay(format!("the key {id} was revoked")));
-            }
-            Ok(("key", key.id))
-        }
-        _ => Err(AdminError::invalid("user", "name one owner: a user or a key")),
+    let BudgetOrder { organisation, team, user, key, default, for_team, .. } = order;
+    let named = [organisation, team, user, key].into_iter().flatten().count();
+    if named + usize::from(*default) != 1 || (for_team.is_some() && !default) {
+        let message = "name one owner: an organisation, a team, a user, a key, or default, which \
+                       alone takes for_team";
+        return Err(AdminError::invalid("user", message));
     }
+    if let Some(named) = user {
+        return Ok(("user", living_user(work, named).await?.id));
+    }
+    if let Some(named) = organisation {
+        let found = work.change.organisation(named).await?;
+        let found = found.ok_or_else(|| AdminError::unknown("organisation", named))?;
+        return Ok(("organisation", found.id));
+    }
+    if let Some(id) = key {
+        let key = work.change.key(id).await?;
+        let key = key.ok_or_else(|| AdminError::unknown("key", id))?;
+        if key.revoked_ms.is_some() {
+            return Err(AdminError::InTheWay(format!("the key {id} was revoked")));
+        }
+        return Ok(("key", key.id));
+    }
+    let kind = if *default { "default" } else { "team" };
+    let Some(named) = team.as_ref().or(for_team.as_ref()) else { return Ok((kind, String::new())) };
+    let found = work.change.team(named).await?;
+    Ok((kind, found.ok_or_else(|| AdminError::unknown("team", named))?.id))
 }
 
 /// Two budgets that limit the same are one of them and a mistake.
@@ -307,6 +354,12 @@ fn patched(mut row: BudgetRow, patch: &BudgetPatch) -> Result<BudgetRow, AdminEr
     }
     if let Some(overrun) = patch.overrun {
         overrun.as_str().clone_into(&mut row.overrun);
+    }
+    if let Some(soft) = patch.soft {
+        if soft { "soft" } else { "hard" }.clone_into(&mut row.enforcement);
+    }
+    if row.enforcement == "soft" && row.overrun == Overrun::Refuse.as_str() {
+        return Err(AdminError::invalid("overrun", "a soft budget refuses nothing"));
     }
     if let Some(percent) = patch.alert_percent {
         check_percent(percent)?;

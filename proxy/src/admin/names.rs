@@ -1,7 +1,7 @@
 //! What operators may call things, and what permissions may say.
 
 use super::AdminError;
-use crate::access::Permissions;
+use crate::{access::Permissions, store::StoreError};
 
 /// The longest name, in bytes.
 const MAX_NAME: usize = 128;
@@ -91,4 +91,13 @@ pub fn check_pattern(field: &str, pattern: &str) -> Result<(), AdminError> {
         return wrong(format!("{pattern:?} has a * before its end, where it stands for nothing"));
     }
     Ok(())
+}
+
+/// A name that is taken is the operator's mistake, not the database's.
+pub(super) fn taken(kind: &'static str, name: &str) -> impl FnOnce(StoreError) -> AdminError {
+    let message = format!("there is a {kind} called {name:?} already");
+    move |error| match error {
+        StoreError::Taken => AdminError::InTheWay(message),
+        error => error.into(),
+    }
 }

@@ -3,11 +3,12 @@
 use super::{
     AdminError,
     amounts::{Amount, spec},
+    names::check_pattern,
 };
 use crate::{clock::Clock, ids::new_id, store::BudgetRow};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::{fmt, str::FromStr};
-use tollgate_types::{Resource, Window};
+use tollgate_types::{Feature, Resource, Window};
 
 /// The highest percentage at which somebody is told: soft budgets can be overspent.
 const MAX_PERCENT: u32 = 1000;
@@ -58,15 +59,66 @@ pub struct BudgetTerms {
     pub overrun: Overrun,
     /// Somebody is told when so many percent are spent.
     pub alert_percent: Option<u32>,
+    /// Which calls count.
+    #[serde(flatten)]
+    pub scope: BudgetScope,
+    /// It limits nothing: somebody is told when it is passed.
+    pub soft: bool,
+}
+
+/// Which calls a budget counts; what is absent counts all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct BudgetScope {
+    /// Only calls to providers that fit this pattern.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// Only calls to models that fit this pattern, as `provider/model`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Only calls that use this feature.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub feature: Option<Feature>,
+}
+
+impl BudgetScope {
+    fn check(&self) -> Result<(), AdminError> {
+        for (field, pattern) in [("provider", &self.provider), ("model", &self.model)] {
+            pattern.as_deref().map_or(Ok(()), |pattern| check_pattern(field, pattern))?;
+        }
+        match &self.model {
+            Some(model) if !model.contains('/') && !model.ends_with('*') => {
+                let message = format!("{model:?} is no model, write it like openai/gpt-4o-mini");
+                Err(AdminError::invalid("model", message))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl BudgetTerms {
+    /// A hard budget that counts every call.
+    pub fn new(resource: Resource, window: Window, cap: Amount) -> Self {
+        Self {
+            resource,
+            window,
+            cap,
+            overrun: Overrun::default(),
+            alert_percent: None,
+            scope: BudgetScope::default(),
+            soft: false,
+        }
+    }
+
     /// Whether they make sense.
     ///
     /// # Errors
     /// The value that does not.
     pub fn check(&self) -> Result<(), AdminError> {
         self.cap_in_units()?;
+        self.scope.check()?;
+        if self.soft && self.overrun == Overrun::Refuse {
+            return Err(AdminError::invalid("overrun", "a soft budget refuses nothing"));
+        }
         check_percent(self.alert_percent)
     }
 
@@ -93,9 +145,17 @@ impl BudgetTerms {
             cap: self.cap_in_units()?,
             overrun: self.overrun.as_str().to_owned(),
             alert_percent: self.alert_percent.map(i64::from),
+            provider: any(self.scope.provider.as_deref()),
+            model: any(self.scope.model.as_deref()),
+            feature: any(self.scope.feature.map(Feature::as_str)),
+            enforcement: if self.soft { "soft" } else { "hard" }.to_owned(),
             ..BudgetRow::default()
         })
     }
+}
+
+fn any(pattern: Option<&str>) -> String {
+    pattern.unwrap_or("*").to_owned()
 }
 
 /// A percentage of a cap.
@@ -117,7 +177,7 @@ impl FromStr for BudgetTerms {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (resource, window, cap) = spec(text)?;
-        Ok(Self { resource, window, cap, overrun: Overrun::default(), alert_percent: None })
+        Ok(Self::new(resource, window, cap))
     }
 }
 
@@ -132,6 +192,14 @@ struct Object {
     overrun: Overrun,
     #[serde(default)]
     alert_percent: Option<u32>,
+    #[serde(default)]
+    provider: Option<String>,
+    #[serde(default)]
+    model: Option<String>,
+    #[serde(default)]
+    feature: Option<Feature>,
+    #[serde(default)]
+    soft: bool,
 }
 
 impl<'de> Deserialize<'de> for BudgetTerms {
@@ -155,7 +223,9 @@ impl<'de> de::Visitor<'de> for TermsVisitor {
 
     fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<BudgetTerms, A::Error> {
         let object = Object::deserialize(de::value::MapAccessDeserializer::new(map))?;
-        let Object { resource, window, cap, overrun, alert_percent } = object;
-        Ok(BudgetTerms { resource, window, cap, overrun, alert_percent })
+        let Object { resource, window, cap, overrun, alert_percent, soft, .. } = object;
+        let Object { provider, model, feature, .. } = object;
+        let scope = BudgetScope { provider, model, feature };
+        Ok(BudgetTerms { resource, window, cap, overrun, alert_percent, scope, soft })
     }
 }

@@ -64,6 +64,7 @@ fn user(name: &str) -> UserOrder {
         name: name.into(),
         role: Role::Member,
         time_zone: "UTC".into(),
+        team: None,
         permissions: Permissions::default(),
         budgets: Vec::new(),
     }

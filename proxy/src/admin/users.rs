@@ -2,6 +2,7 @@
 
 use super::{
     AdminError, BudgetTerms, BudgetView, Mandate, Office, Start, Work,
+    amounts::given,
     names::{check_name, check_permissions, check_zone, something},
 };
 use crate::{
@@ -24,10 +25,14 @@ pub struct UserOrder {
     /// IANA name; its budgets start again by its calendar.
     #[serde(default = "utc")]
     pub time_zone: String,
+    /// The team that it belongs to, by name or id.
+    #[serde(default)]
+    pub team: Option<String>,
     /// What its keys may at most.
     #[serde(default)]
     pub permissions: Permissions,
-    /// Budgets that its keys share.
+    /// Budgets that its keys share. It gets copies of the default budgets too, except of those that
+    /// limit the same as one of these.
     #[serde(default)]
     pub budgets: Vec<BudgetTerms>,
 }
@@ -44,6 +49,11 @@ pub struct UserPatch {
     pub time_zone: Option<String>,
     /// What its keys may at most; takes the place of all that was said before.
     pub permissions: Option<Permissions>,
+    /// Another team, by name or id; `null`: none.
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub team: Option<Option<String>>,
+    /// Give it the default budgets that a new user of its team would get now.
+    pub apply_defaults: bool,
 }
 
 /// A user as operators see it.
@@ -138,12 +148,14 @@ impl Office {
             role: order.role.as_str().to_owned(),
             time_zone: order.time_zone,
             permissions: serde_json::to_string(&order.permissions)?,
-            team_id: None,
+            team_id: team_id(&mut work, order.team.as_deref()).await?,
             created_ms: work.now_ms,
             deleted_ms: None,
         };
         work.change.insert_user(&row).await.map_err(|error| taken(error, &row.name))?;
-        let budgets = self.add_budgets(&mut work, ("user", &row.id), &order.budgets).await?;
+        let mut budgets = self.add_budgets(&mut work, ("user", &row.id), &order.budgets).await?;
+        let defaults = work.change.copy_defaults(&row, self.clock()).await?;
+        budgets.extend(defaults.iter().map(BudgetView::of));
         let answer = NewUser { user: UserView::of(&row), budgets };
         let after = answer.clone();
         work.finish(format!("user:{}", row.id), None::<&()>, Some(&after), answer).await
@@ -193,14 +205,23 @@ impl Office {
         }
         row.name = patch.name.unwrap_or(row.name);
         row.time_zone = patch.time_zone.unwrap_or(row.time_zone);
+        if let Some(team) = &patch.team {
+            row.team_id = team_id(&mut work, team.as_deref()).await?;
+        }
         if let Some(permissions) = &patch.permissions {
             row.permissions = serde_json::to_string(permissions)?;
         }
         let (before, after) = (UserView::of(&before), UserView::of(&row));
-        if before == after {
+        if before == after && !patch.apply_defaults {
             return work.keep(after).await;
         }
         work.change.update_user(&row).await.map_err(|error| taken(error, &row.name))?;
+        if patch.apply_defaults {
+            for budget in work.change.copy_defaults(&row, self.clock()).await? {
+                let (subject, view) = (format!("budget:{}", budget.id), BudgetView::of(&budget));
+                work.record(subject, None::<&()>, Some(&view)).await?;
+            }
+        }
         let answer = after.clone();
         work.finish(format!("user:{}", row.id), Some(&before), Some(&after), answer).await
     }
@@ -232,6 +253,13 @@ impl Office {
 pub(super) async fn living_user(work: &mut Work, named: &str) -> Result<UserRow, AdminError> {
     let row = work.change.user(named).await?.filter(|row| row.deleted_ms.is_none());
     row.ok_or_else(|| AdminError::unknown("user", named))
+}
+
+/// Id of the team that was named.
+async fn team_id(work: &mut Work, named: Option<&str>) -> Result<Option<String>, AdminError> {
+    let Some(named) = named else { return Ok(None) };
+    let team = work.change.team(named).await?;
+    Ok(Some(team.ok_or_else(|| AdminError::unknown("team", named))?.id))
 }
 
 /// A member's key calls models: no administrator's key may become one unseen.

@@ -49,8 +49,8 @@ fn os_user() -> String {
 impl From<AdminError> for Failure {
     fn from(error: AdminError) -> Self {
         let found = match &error {
-            AdminError::Unknown { kind: "user", name } => {
-                format!("no user is called {name:?}; `tollgate users list` shows all")
+            AdminError::Unknown { kind: kind @ ("user" | "team" | "organisation"), name } => {
+                format!("no {kind} is called {name:?}; `tollgate {kind}s list` shows all")
             }
             AdminError::Unknown { kind, name } => {
                 format!("no {kind} has the id {name:?}; `tollgate {kind}s list` shows all")

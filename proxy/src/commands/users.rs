@@ -63,6 +63,9 @@ pub(super) struct Create {
     /// IANA name; the user's budgets start again by its calendar.
     #[arg(long, default_value = "UTC")]
     time_zone: String,
+    /// The team that it belongs to, by name or id.
+    #[arg(long)]
+    team: Option<String>,
     #[command(flatten)]
     may: May,
     /// Budget shared by all of the user's keys: cost=5usd/month, tokens=100000/day, requests=10/minute. Can be repeated.
@@ -78,7 +81,8 @@ pub(super) struct Create {
 #[command(after_help = "Examples:
   tollgate users update alice --time-zone Europe/Berlin
   tollgate users update alice --model 'local/*' --model 'openai/gpt-4o-mini'
-  tollgate users update alice --everything")]
+  tollgate users update alice --everything
+  tollgate users update alice --team red --apply-defaults")]
 pub(super) struct Update {
     /// The user, by name or id.
     user: String,
@@ -91,6 +95,17 @@ pub(super) struct Update {
     /// IANA name; the budgets of the user and of its keys follow at once.
     #[arg(long)]
     time_zone: Option<String>,
+    /// Another team, by name or id. It brings its own budgets, but not its defaults: see
+    /// --apply-defaults.
+    #[arg(long)]
+    team: Option<String>,
+    /// It belongs to no team.
+    #[arg(long, conflicts_with = "team")]
+    no_team: bool,
+    /// Give it the default budgets that a new user of its team would get now, except those that
+    /// limit the same as a budget it has.
+    #[arg(long)]
+    apply_defaults: bool,
     #[command(flatten)]
     may: MayNow,
     #[command(flatten)]
@@ -170,6 +185,7 @@ async fn create(order: Create, office: &Office) -> Result<(), Failure> {
         name: order.name,
         role: order.role,
         time_zone: order.time_zone,
+        team: order.team,
         budgets: order.budgets,
     };
     let made = office.create_user(&mandate, new).await?;
@@ -183,6 +199,8 @@ async fn update(order: Update, office: &Office) -> Result<(), Failure> {
         name: order.name,
         role: order.role,
         time_zone: order.time_zone,
+        team: if order.no_team { Some(None) } else { order.team.map(Some) },
+        apply_defaults: order.apply_defaults,
     };
     let user = office.update_user(&mandate, &order.user, patch).await?;
     order.format.tell(&format!("changed the user {}", user.name), &user)

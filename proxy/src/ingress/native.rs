@@ -2,6 +2,7 @@
 
 mod budgets;
 mod count_tokens;
+mod delegate;
 mod embed;
 mod generate;
 pub(super) mod models;
@@ -12,7 +13,7 @@ use super::{front::Front, problem};
 use axum::{
     Router,
     http::StatusCode,
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::sync::Arc;
@@ -43,7 +44,10 @@ pub(super) fn routes() -> Router<Arc<Front>> {
         .route(path::COUNT_TOKENS, post(count_tokens::count_tokens))
         .route(path::MODELS, get(models::models))
         .route(path::USAGE, get(usage::usage))
+        .route(path::USAGE_EXPORT, get(usage::export::export))
         .route(path::BUDGETS, get(budgets::budgets))
+        .route(path::DELEGATE, get(delegate::list).post(delegate::create))
+        .route(&format!("{}/{{id}}", path::DELEGATE), delete(delegate::revoke))
 }
 
 /// Reads a body of the native API.

@@ -13,6 +13,7 @@ use crate::{
 };
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::sync::{mpsc, oneshot};
@@ -128,7 +129,7 @@ pub(super) struct Placed {
 /// What was set aside, for which call.
 #[derive(Debug)]
 pub(super) struct Held {
-    pub quote: Quote,
+    pub quote: Arc<Quote>,
     pub placed: Placed,
     /// The entry as it would be if nobody ever heard of the call again.
     pub entry: EntryRow,
@@ -177,20 +178,22 @@ pub(super) async fn place(ledger: &Ledger, quote: Quote, order: Order) -> Result
     };
     let (asking, permit) = (reserve()?, reserve()?);
     let hold_id = new_id(ledger.clock.as_ref());
+    let quote = Arc::new(quote);
     let entry = planned_entry(&quote, order, ledger.clock.now_ms());
+    let draft = serde_json::to_string(&entry).map_err(StoreError::from)?;
     let (reply, answer) = oneshot::channel();
     // From here on a dropped future releases the hold, whether or not it was placed by then: the
     // writer reads its messages in order.
     let ending = Ending { permit: Some(permit), hold_id: hold_id.clone() };
     let node = ledger.node.to_string();
-    let message = PlaceHold { hold_id, node, quote: quote.clone(), entry: entry.clone(), reply };
+    let message = PlaceHold { hold_id, node, quote: Arc::clone(&quote), draft, reply };
     asking.send(Message::Place(Box::new(message)));
     let answer = async { answer.await.unwrap_or(Err(HoldError::Closed)) };
     let answer = match ledger.store.is_shared() {
         false => answer.await,
         true => tokio::time::timeout(NO_ANSWER, answer)
             .await
-            .unwrap_or_else(|_| Err(StoreError::Unreachable("no answer".to_owned()).into())),
+            .unwrap_or_else(|_| Err(StoreError::silent().into())),
     };
     match answer {
         Ok(placed) => {
@@ -211,6 +214,7 @@ fn unbooked(ledger: &Ledger, quote: Quote, order: Order) -> Hold {
     let entry = planned_entry(&quote, order, ledger.clock.now_ms());
     let placed = Placed { max_output: quote.bound().max_output, limited: false };
     let ending = Ending { permit: None, hold_id: String::new() };
+    let quote = Arc::new(quote);
     Hold { ending, held: Held { quote, placed, entry, admitted: Instant::now(), queue: None } }
 }
 

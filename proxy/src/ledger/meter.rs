@@ -202,17 +202,14 @@ impl Meter {
     /// When the database does not answer. The writer goes on trying.
     pub async fn settle(mut self, outcome: Outcome) -> Result<Receipt, StoreError> {
         let (reply, answer) = oneshot::channel();
+        let request_id = self.held.entry.request_id.clone();
+        let upstream_request_id = self.held.entry.upstream_request_id.clone();
         let cost = self.close(&outcome, Some(reply));
         let budgets = match self.held.queue {
             Some(_) => answer.await.map_err(|_| StoreError::Busy)?,
             None => Vec::new(),
         };
-        Ok(Receipt {
-            request_id: std::mem::take(&mut self.held.entry.request_id),
-            upstream_request_id: self.held.entry.upstream_request_id.take(),
-            cost,
-            budgets,
-        })
+        Ok(Receipt { request_id, upstream_request_id, cost, budgets })
     }
 
     /// Ends a call whose upstream refused before it produced anything: an entry, and no charge.
@@ -237,12 +234,11 @@ impl Meter {
         let outcome = Outcome { usage: self.timed(&outcome.usage), ..outcome.clone() };
         let mut entry = std::mem::take(&mut self.held.entry);
         let charge = record(&mut entry, &outcome, rates.as_ref(), self.held.ceiling());
-        self.held.entry = entry;
-        self.held.entry.latency_ms = self.elapsed_ms();
-        log_end(&self.held.entry);
-        let cost = self.held.entry.cost_nano_usd.map(NanoUsd);
+        entry.latency_ms = self.elapsed_ms();
+        log_end(&entry);
+        let cost = entry.cost_nano_usd.map(NanoUsd);
         let hold_id = ending.hold_id().to_owned();
-        ending.send(Close { hold_id, charge, entry: Some(self.held.entry.clone()), reply });
+        ending.send(Close { hold_id, charge, entry: Some(entry), reply });
         cost
     }
 }

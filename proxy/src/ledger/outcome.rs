@@ -97,10 +97,14 @@ pub(super) fn record(
     entry.finish = outcome.finish.as_ref().map(finish_word);
     entry.error = outcome.error.map(|kind| kind.as_str().to_owned());
     entry.cost_nano_usd = cost;
-    entry.price = rates.and_then(|rates| serde_json::to_string(rates).ok());
-    entry.price_version = rates.map(|rates| rates.version.clone());
+    if entry.price_version.as_ref() != rates.map(|rates| &rates.version) {
+        entry.price = rates.and_then(|rates| serde_json::to_string(rates).ok());
+        entry.price_version = rates.map(|rates| rates.version.clone());
+    }
     entry.tokens = Tokens::from(&usage);
-    entry.tool_fees = serde_json::to_string(&usage.tool_fees).unwrap_or_else(|_| "{}".to_owned());
+    if !usage.tool_fees.is_empty() {
+        entry.tool_fees = serde_json::to_string(&usage.tool_fees).unwrap_or_default();
+    }
     entry.estimated = i64::from(usage.estimated);
     let counts = outcome.disposition != Disposition::Failed || !usage.is_empty();
     Charge {

@@ -5,6 +5,7 @@
 //! I/O: `batch` reads what goes onto it and writes what comes out of it.
 
 use super::{
+    alert::{self, Alerts},
     hold::{HoldError, Placed},
     rollup::{self, Sums},
     scope, status,
@@ -14,8 +15,8 @@ use crate::{
     access::Caller,
     prices::Quote,
     store::{
-        Booking, BudgetRow, Charge, ChargedBudget, Counters, NewHold, OpenHold, Owner, Share,
-        StoreError, WindowChange, WindowKey,
+        Booking, BudgetRow, Charge, ChargedBudget, Counters, NewAlert, NewHold, OpenHold, Owner,
+        Share, StoreError, WindowChange, WindowKey,
     },
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -48,6 +49,7 @@ pub(super) struct Page<'m> {
     notes: BTreeMap<&'m str, i64>,
     bookings: Vec<Booking<'m>>,
     sums: Sums,
+    alerts: Alerts,
 }
 
 /// What the batch leaves to write.
@@ -58,6 +60,7 @@ pub(super) struct Changes<'m> {
     pub notes: Vec<(&'m str, i64)>,
     pub bookings: Vec<Booking<'m>>,
     pub sums: Sums,
+    pub alerts: Vec<NewAlert>,
 }
 
 /// A window as it stands at this point of the batch.
@@ -167,6 +170,7 @@ impl<'m> Page<'m> {
             notes: self.notes.into_iter().collect(),
             bookings: self.bookings,
             sums: self.sums,
+            alerts: self.alerts.into_values().collect(),
         }
     }
 
@@ -198,7 +202,7 @@ impl<'m> Page<'m> {
         let hold = OpenHold {
             id: place.hold_id.clone(),
             node: place.node.clone(),
-            draft: serde_json::to_string(&place.entry).map_err(StoreError::from)?,
+            draft: place.draft.clone(),
             delivered_tokens: 0,
         };
         let mut new = NewHold { hold, created_ms: self.now_ms, shares: Vec::new() };
@@ -255,6 +259,9 @@ impl<'m> Page<'m> {
                 budgets.extend(line.standing(self.now_ms));
             }
             if amount != 0 {
+                if let Ok(charged) = &line.charged {
+                    alert::note(&mut self.alerts, &window, charged, self.now_ms);
+                }
                 charges.push(Share { window, amount });
             }
         }

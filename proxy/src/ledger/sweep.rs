@@ -40,7 +40,7 @@ pub(super) async fn sweep_dead(books: &mut Books, clock: &dyn Clock) -> Result<u
 async fn settle(books: &mut Books, open: &[OpenHold], now_ms: i64) -> Result<(), StoreError> {
     let ends: Vec<_> =
         open.iter().map(|hold| Message::Close(Box::new(end_of(hold, now_ms)))).collect();
-    batch::write(books, &ends, now_ms, None).await.map(drop)
+    batch::write(books, &ends, now_ms).await.map(drop)
 }
 
 /// The end of a hold that nobody else will end.

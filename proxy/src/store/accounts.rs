@@ -1,6 +1,7 @@
 //! Users and API keys.
 
-use super::{BudgetRow, Store, StoreError, books::Owner, engine::on};
+use super::{BudgetRow, LimitRow, Store, StoreError, books::Owner, engine::on};
+use crate::clock::SystemClock;
 use sqlx::FromRow;
 use std::collections::HashMap;
 
@@ -71,6 +72,8 @@ pub struct Account {
     pub user: UserRow,
     /// The organisation of the user's team.
     pub organisation_id: Option<String>,
+    /// Limits of all of them, and of models.
+    pub limits: Vec<LimitRow>,
 }
 
 impl Account {
@@ -99,7 +102,7 @@ struct Organised {
 }
 
 impl Store {
-    /// Adds a user together with its budgets, or neither.
+    /// Adds a user together with its budgets and copies of the default ones, or nothing.
     ///
     /// # Errors
     /// `Taken` when the name is; any database failure.
@@ -113,6 +116,7 @@ impl Store {
         for budget in budgets {
             change.insert_budget(budget, user.created_ms).await?;
         }
+        change.copy_defaults(user, &SystemClock).await?;
         change.commit().await
     }
 
@@ -189,7 +193,10 @@ impl Store {
             .bind(&key.user_id)
             .fetch_one(db)
             .await)?;
-        Ok(Some(Account { key, ancestors: keys.collect(), user, organisation_id }))
+        let (ancestors, limits) = (keys.collect(), Vec::new());
+        let mut account = Account { key, ancestors, user, organisation_id, limits };
+        account.limits = self.limits_of(&account.owners()).await?;
+        Ok(Some(account))
     }
 
     /// A key and those that it was delegated from, the nearest first.
@@ -237,6 +244,29 @@ impl Store {
             .filter_map(|key| Some((users.get(&key.user_id)?.clone(), key)))
             .map(|(user, key)| (key, user))
             .collect())
+    }
+
+    /// The keys that a key delegated to and that are neither revoked nor expired, the newest first.
+    ///
+    /// # Errors
+    /// Any database failure.
+    pub async fn children_in_force(
+        &self,
+        key_id: &str,
+        now_ms: i64,
+    ) -> Result<Vec<KeyRow>, StoreError> {
+        let text = "select id, user_id, parent_id, depth, name, role, secret_hash, permissions,
+                           rate_per_minute, overrun, created_ms, expires_ms, revoked_ms,
+                           old_hash, old_until_ms
+                    from api_keys
+                    where parent_id = $1 and revoked_ms is null
+                      and (expires_ms is null or expires_ms > $2)
+                    order by created_ms desc, id desc";
+        Ok(on!(&self.pool, db => sqlx::query_as(text)
+            .bind(key_id)
+            .bind(now_ms)
+            .fetch_all(db)
+            .await)?)
     }
 
     /// Revokes a key. Returns false when there is no such key or it was revoked before.

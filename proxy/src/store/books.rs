@@ -121,8 +121,7 @@ impl Books {
             return Ok(());
         }
         let fresh = tokio::time::timeout(CONNECT, self.replacement()).await;
-        (self.link, self.backend) =
-            fresh.map_err(|_| StoreError::Unreachable("no answer".to_owned()))??;
+        (self.link, self.backend) = fresh.map_err(|_| StoreError::silent())??;
         self.lost = false;
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use super::{
     NOW, books, finished, order,
-    people::{People, budget, close, entry, place, quoted, tokens},
+    people::{People, budget, close, place, quoted, tokens},
 };
 use crate::{
     clock::ManualClock,
@@ -39,7 +39,7 @@ async fn an_end_makes_room_for_the_hold_behind_it_in_the_same_batch(kind: Kind) 
         close("c", tokens(70)),
         close("c", tokens(70)),
     ];
-    let answers = batch::write(&mut books, &messages, NOW, None).await.unwrap();
+    let answers = batch::write(&mut books, &messages, NOW).await.unwrap();
     let told: Vec<_> = answers
         .iter()
         .map(|answer| match answer {
@@ -68,7 +68,7 @@ async fn a_budget_that_makes_no_sense_stops_only_its_own_calls(kind: Kind) {
     let mut books = people.store.books().await.unwrap();
     let [one, other] = [0, 1].map(|n| quoted(&people.callers[n], 1, 9));
     let messages = [place("a", other), place("b", one)];
-    let answers = batch::write(&mut books, &messages, NOW, None).await.unwrap();
+    let answers = batch::write(&mut books, &messages, NOW).await.unwrap();
     assert!(
         matches!(
             answers[..],
@@ -88,8 +88,8 @@ async fn a_message_that_cannot_be_written_harms_no_other_of_its_batch(kind: Kind
     let again = PlaceHold {
         hold_id: open[0].id.clone(),
         node: "n".into(),
-        quote: quote(),
-        entry: entry("again"),
+        quote: quote().into(),
+        draft: "{}".into(),
         reply,
     };
     // Nothing else runs until all three wait together.

@@ -81,7 +81,7 @@ impl Fleet {
             (&self.ledgers[n % self.ledgers.len()], &self.people.callers[n % 7 % self.users()]);
         let (input, output) = (10 + n as u64 % 17, 20 + n as u64 % 83);
         let mut meter = match ledger.hold(quoted(caller, input, output), order()).await {
-            Ok(hold) if n % 5 == 0 => {
+            Ok(hold) if n.is_multiple_of(5) => {
                 drop(hold);
                 return self.tally.count(&self.tally.given_back);
             }
@@ -93,7 +93,7 @@ impl Fleet {
         for _ in 0..n % 40 {
             meter.note(&StreamEvent::delta(0, "word"));
         }
-        if n % 7 == 0 {
+        if n.is_multiple_of(7) {
             drop(meter);
             return self.tally.count(&self.tally.cancelled);
         }

@@ -223,9 +223,8 @@ impl<'p> Run<'p> {
             // A soft budget, or one that was soft for a moment, may be anywhere.
             let most = caps.copied().collect::<Option<Vec<_>>>().map(|caps| caps.into_iter().max());
             let (sum, was) = (spent + held, was_spent + was_held);
-            match most {
-                Some(most) => assert!(sum <= was.max(most.unwrap_or(was)), "{case}, cap {most:?}"),
-                None => {}
+            if let Some(most) = most {
+                assert!(sum <= was.max(most.unwrap_or(was)), "{case}, cap {most:?}");
             }
         }
         self.people.store.assert_agrees(&format!("after {event:?}")).await;
@@ -241,16 +240,15 @@ impl<'p> Run<'p> {
         assert!(windows.values().all(|(_, held)| *held == 0), "{windows:?}");
         self.people.store.assert_agrees("after all").await;
         // Nothing is left for the next run.
-        for text in ["update budgets set deleted_ms = 9 where deleted_ms is null"] {
-            self.people.store.tamper(text).await;
-        }
+        let store = &self.people.store;
+        store.tamper("update budgets set deleted_ms = 9 where deleted_ms is null").await;
     }
 }
 
 /// What cannot be written because a cap was changed at that very moment is written one by one, and
 /// what is refused then is not tried again: as the writer does it.
 async fn write(books: &mut Books, messages: &[Message], now_ms: i64) {
-    if let Err(error) = batch::write(books, messages, now_ms, None).await {
+    if let Err(error) = batch::write(books, messages, now_ms).await {
         assert!(matches!(error, StoreError::Unbalanced { .. }), "{error}");
         books.recover().await;
         for message in messages.chunks(1) {
@@ -261,7 +259,7 @@ async fn write(books: &mut Books, messages: &[Message], now_ms: i64) {
 
 async fn write_one(books: &mut Books, message: &[Message], now_ms: i64) {
     loop {
-        match batch::write(books, message, now_ms, None).await {
+        match batch::write(books, message, now_ms).await {
             Ok(answers) => return assert!(!matches!(answers[..], [] | [_, _, ..]), "{answers:?}"),
             Err(StoreError::Unbalanced { .. }) => books.recover().await,
             Err(error) => panic!("{error}"),

@@ -107,7 +107,7 @@ impl Books {
         let ids = json::text(ids)?;
         let text = self.link.text(TAKE);
         let taken: Vec<(String, String)> = on!(&mut self.link, db => sqlx::query_as(text)
-            .bind(&ids)
+            .bind(ids)
             .fetch_all(&mut *db)
             .await)?;
         Ok(taken.into_iter().map(|(id, shares)| (id, shares_of(&shares))).collect())
@@ -136,7 +136,7 @@ impl Books {
             "e"
         ));
         on!(&mut self.link, db => sqlx::query(text)
-            .bind(&rows)
+            .bind(rows)
             .execute(&mut *db)
             .await
             .map(drop))?;
@@ -155,7 +155,7 @@ impl Books {
         let notes = json::text(notes)?;
         let text = self.link.text(NOTE);
         on!(&mut self.link, db => sqlx::query(text)
-            .bind(&notes)
+            .bind(notes)
             .execute(&mut *db)
             .await
             .map(drop))?;
@@ -174,7 +174,7 @@ impl Books {
             "e cross join holds h where h.id = e.value ->> 0 order by h.id"
         ));
         Ok(on!(&mut self.link, db => sqlx::query_as(text)
-            .bind(&ids)
+            .bind(ids)
             .fetch_all(&mut *db)
             .await)?)
     }

@@ -130,7 +130,7 @@ impl Books {
              order by 1, b.id"
         ));
         on!(&mut self.link, db => {
-            found(&sqlx::query(text).bind(&asked).fetch_all(&mut *db).await?)
+            found(&sqlx::query(text).bind(asked).fetch_all(&mut *db).await?)
         })
     }
 
@@ -154,7 +154,7 @@ impl Books {
         let asked = json::text(asked)?;
         let text = self.link.text(WINDOWS);
         on!(&mut self.link, db => {
-            found(&sqlx::query(text).bind(&asked).fetch_all(&mut *db).await?)
+            found(&sqlx::query(text).bind(asked).fetch_all(&mut *db).await?)
         })
     }
 
@@ -182,7 +182,7 @@ impl Books {
             "e where true order by 1, 2 on conflict (budget_id, start_ms) do nothing"
         ));
         on!(&mut self.link, db => sqlx::query(text)
-            .bind(&rows)
+            .bind(rows)
             .execute(&mut *db)
             .await
             .map(drop))?;
@@ -226,7 +226,7 @@ impl Books {
                        <= b.cap)"
         ));
         let changed = on!(&mut self.link, db => sqlx::query(text)
-            .bind(&rows)
+            .bind(rows)
             .bind(now_ms)
             .execute(&mut *db)
             .await
