@@ -56,15 +56,17 @@ impl Office {
         if rows.is_empty() {
             return Err(AdminError::invalid("prices", "there is none to set"));
         }
+        // They begin when they were made, which is later than the work began.
+        let now_ms = rows.first().map_or(work.now_ms, |row| row.created_ms);
         for row in &rows {
             let before = work.change.prices_of(&row.model).await?;
-            let before = changes::versions(&before, work.now_ms);
+            let before = changes::versions(&before, now_ms);
             work.change.insert_price(row).await?;
-            let after = changes::versions(std::slice::from_ref(row), work.now_ms);
+            let after = changes::versions(std::slice::from_ref(row), now_ms);
             let subject = format!("price:{}", row.model);
             work.record(subject, before.last(), after.first()).await?;
         }
-        let answer = changes::versions(&rows, work.now_ms);
+        let answer = changes::versions(&rows, now_ms);
         work.keep(answer).await
     }
 

@@ -51,7 +51,6 @@ impl Office {
         if has_nul(&order) {
             return Err(AdminError::invalid("", "a text has the character NUL, which none may"));
         }
-        let now_ms = self.clock().now_ms();
         let actor = mandate.actor().as_str().to_owned();
         let once = match mandate.idempotency_key() {
             Some(key) => {
@@ -61,6 +60,8 @@ impl Office {
             None => None,
         };
         let mut change = self.store().change().await?;
+        // Read only now, when it is this change's turn: numbers and times of the trail agree.
+        let now_ms = self.clock().now_ms();
         change.forget_operations(now_ms.saturating_sub(REMEMBERED_MS)).await?;
         if let Some((key, fingerprint)) = &once
             && let Some(before) = change.operation(key).await?

@@ -121,8 +121,8 @@ pub(super) struct Update {
     #[command(flatten)]
     may: MayNow,
     /// Most requests: 60/minute; none for no limit.
-    #[arg(long)]
-    rate: Option<String>,
+    #[arg(long, value_parser = rate)]
+    rate: Option<Rate>,
     /// When it stops working: 90d, 12h, 2027-01-31T00:00:00Z or never.
     #[arg(long)]
     expires: Option<String>,
@@ -133,6 +133,15 @@ pub(super) struct Update {
     once: Once,
     #[command(flatten)]
     format: output::Format,
+}
+
+/// A rate, or none.
+#[derive(Clone, Copy, Debug)]
+struct Rate(Option<u32>);
+
+/// `N/minute` or `none`.
+fn rate(text: &str) -> Result<Rate, String> {
+    if text == "none" { Ok(Rate(None)) } else { per_minute(text).map(|rate| Rate(Some(rate))) }
 }
 
 /// `N/minute`.
@@ -195,14 +204,10 @@ fn print(issued: &Issued, json: bool) -> Result<(), Failure> {
 
 async fn update(order: Update, office: &Office) -> Result<(), Failure> {
     let mandate = order.once.mandate()?;
-    let rate = order.rate.as_deref().map(|text| match text {
-        "none" => Ok(None),
-        text => per_minute(text).map(Some),
-    });
     let patch = KeyPatch {
         permissions: order.may.permissions(),
         name: order.name,
-        rate_per_minute: rate.transpose().map_err(Failure::new)?,
+        rate_per_minute: order.rate.map(|Rate(rate)| rate),
         expires: order.expires.map(|text| (text != "never").then_some(text)),
         overrun: order.overrun,
     };

@@ -3,8 +3,11 @@
 
 mod budgets;
 mod keys;
+mod limits;
 mod look;
+mod organisations;
 mod prices;
+mod teams;
 mod users;
 
 use super::{body, front::Front, native, problem, reply};
@@ -41,6 +44,16 @@ pub(super) fn routes() -> Router<Arc<Front>> {
         .route("/keys/{id}/rotate", post(keys::rotate))
         .route("/budgets", get(budgets::list).post(budgets::create))
         .route("/budgets/{id}", get(budgets::show).patch(budgets::update).delete(budgets::delete))
+        .route("/budgets/{id}/raise", post(budgets::raise).delete(budgets::end_raise))
+        .route("/teams", get(teams::list).post(teams::create))
+        .route("/teams/{team}", get(teams::show).patch(teams::update).delete(teams::delete))
+        .route("/organisations", get(organisations::list).post(organisations::create))
+        .route(
+            "/organisations/{organisation}",
+            get(organisations::show).patch(organisations::update).delete(organisations::delete),
+        )
+        .route("/limits", get(limits::list).post(limits::create))
+        .route("/limits/{id}", get(limits::show).patch(limits::update).delete(limits::delete))
         .route("/prices", get(prices::list).post(prices::set))
         .route("/prices/{*model}", delete(prices::remove))
         .route("/usage", get(look::usage))

@@ -5,8 +5,7 @@ use serde_json::{Value, json};
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::oneshot};
 use tollgate::{
-    access::{Permissions, Role},
-    admin::{Actor, Mandate, Office, UserOrder},
+    admin::{Actor, Mandate, Office},
     app::App,
     clock::SystemClock,
     config::{Config, Environment},
@@ -131,13 +130,7 @@ pub async fn read(request: RequestBuilder) -> Reply {
 async fn administrator(store: &Store) -> (String, String) {
     let office = Office::new(store.clone(), Arc::new(SystemClock));
     let mandate = Mandate::of(Actor::shell("root"));
-    let order = UserOrder {
-        name: "root".to_owned(),
-        role: Role::Admin,
-        time_zone: "UTC".to_owned(),
-        permissions: Permissions::default(),
-        budgets: Vec::new(),
-    };
+    let order = serde_json::from_value(json!({"name": "root", "role": "admin"})).unwrap();
     office.create_user(&mandate, order).await.unwrap();
     let order = serde_json::from_value(json!({"user": "root", "role": "admin"})).unwrap();
     let issued = office.create_key(&mandate, order).await.unwrap();

@@ -8,6 +8,7 @@ on_both_engines!(
     users_keys_and_budgets_live_and_die_over_http,
     a_repetition_under_an_idempotency_key_gets_the_first_answer,
     what_the_key_did_is_on_record,
+    teams_organisations_limits_and_raises_are_reached_too,
     a_price_that_is_set_counts_and_is_taken_back,
     usage_of_everybody_is_shown
 );
@@ -92,6 +93,36 @@ async fn what_the_key_did_is_on_record(kind: Kind) {
     assert_eq!(older["audit"].as_array().unwrap().len(), 3);
     let verdict = gate.get("/audit/verify").await;
     assert_eq!((&verdict["rows"], &verdict["broken"]), (&json!(4), &Value::Null));
+}
+
+async fn teams_organisations_limits_and_raises_are_reached_too(kind: Kind) {
+    let gate = Gate::on(kind).await;
+    let ask = async |method: &str, path: &str, body: Value| gate.ask(method, path, &body).await;
+    ask("POST", "/organisations", json!({"name": "acme", "time_zone": "UTC"})).await.body(201);
+    let team = json!({"name": "red", "organisation": "acme", "time_zone": "UTC"});
+    ask("POST", "/teams", team).await.body(201);
+    assert_eq!(gate.get("/teams").await["teams"][0]["organisation"], "acme");
+    assert_eq!(gate.get("/organisations/acme").await["teams"], 1);
+    ask("DELETE", "/organisations/acme", Value::Null).await.body(409);
+    ask("PATCH", "/teams/red", json!({"name": "blue"})).await.body(200);
+
+    let order = json!({"team": "blue", "resource": "cost", "window": "day", "cap": "5usd"});
+    let budget = ask("POST", "/budgets", order).await.body(201);
+    let path = format!("/budgets/{}", budget["id"].as_str().unwrap());
+    let raise = format!("{path}/raise");
+    ask("POST", &raise, json!({"by": "1usd", "until": "2h"})).await.body(200);
+    assert_eq!(gate.get(&path).await["now"]["cap"], 6_000_000_000_i64);
+    ask("POST", &raise, json!({"by": 0, "until": "2h"})).await.body(400);
+    ask("DELETE", &raise, Value::Null).await.body(200);
+    assert_eq!(gate.get(&path).await["now"]["cap"], 5_000_000_000_i64);
+
+    let limit = ask("POST", "/limits", json!({"team": "blue", "concurrent": 3})).await.body(201);
+    let path = format!("/limits/{}", limit["id"].as_str().unwrap());
+    assert_eq!(ask("PATCH", &path, json!({"concurrent": 4})).await.body(200)["concurrent"], 4);
+    ask("DELETE", &path, Value::Null).await.body(200);
+    assert_eq!(gate.get("/limits").await["limits"], json!([]));
+    ask("DELETE", "/teams/blue", Value::Null).await.body(200);
+    ask("DELETE", "/organisations/acme", Value::Null).await.body(200);
 }
 
 async fn a_price_that_is_set_counts_and_is_taken_back(kind: Kind) {
