@@ -3,6 +3,7 @@
 mod budgets;
 mod keys;
 mod repetition;
+mod teams;
 mod trail;
 mod users;
 
