@@ -1,6 +1,7 @@
 //! Operators' changes on both databases.
 
 mod budgets;
+mod delegations;
 mod keys;
 mod repetition;
 mod teams;
