@@ -68,7 +68,6 @@ update holds set shares = coalesce(
             || ']'
      from hold_amounts a where a.hold_id = holds.id), '[]');
 delete from hold_amounts;
-create index holds_node on holds (node);
 
 -- Servers that have holds. One that is not seen for the length of its lease is dead, and the others
 -- settle what it left open.
@@ -84,6 +83,8 @@ create table nodes (
 alter table usage_entries add column team_id text;
 alter table usage_entries add column features text not null default '';
 alter table usage_entries add column price_version text;
+-- A key's entries are found by its user's.
+drop index usage_entries_key;
 -- What the entry charged, as a hold's shares.
 alter table usage_entries add column charges text not null default '[]';
 
@@ -117,6 +118,16 @@ create table usage_rollups (
     first_tokens bigint not null,
     primary key (hour_ms, tag, user_id, key_id, team_id, provider, model, features)
 );
+-- A member's report reads the member's hours only.
+create index usage_rollups_user on usage_rollups (user_id, hour_ms);
+
+-- Entries that began before `from_ms` are deleted or about to be: their sums may stay, but can no
+-- longer be compared with them.
+create table entries_kept (
+    id bigint primary key,
+    from_ms bigint not null
+);
+insert into entries_kept (id, from_ms) values (1, 0);
 
 insert into usage_rollups
 select started_ms - started_ms % 3600000, '', user_id, key_id, '', provider, model, '',

@@ -8,9 +8,9 @@ use crate::{
     config::{Config, Environment},
     gateway::Gateway,
     ingress::{Front, Readiness},
-    ledger::Ledger,
+    ledger::{Ledger, upkeep},
     limits::Limits,
-    prices::PriceList,
+    prices::{PriceList, Prices},
     providers::ProviderError,
     registry::Registry,
     store::{Patience, Place, ServerLock, Store, StoreError},
@@ -112,14 +112,19 @@ impl App {
         registry.check().map_err(|e| system(&e))?;
         let lease = Duration::from_secs(config.ledger.lease_seconds);
         let prices = PriceList::new(&config.prices).map_err(|e| system(&e))?.or_listed(registry);
+        let prices = Arc::new(Prices::new(prices, Arc::clone(&clock)));
+        prices.follow(store.clone(), &tasks).await?;
         let ledger = if config.ledger.enabled {
+            let retention = config.retention.clone();
+            upkeep::start(store.clone(), Arc::clone(&clock), &tasks, retention).await;
             Ledger::open(store.clone(), Arc::clone(&clock), &tasks, lease).await?
         } else {
             unlimited(&store).await?;
             Ledger::off(store.clone(), Arc::clone(&clock))
         };
         let catalog = catalog.await?;
-        let limits = Limits::new(config.limits.max_concurrent);
+        let limits = Limits::open(config.limits.max_concurrent, &config.redis, &tasks).await;
+        let limits = limits.map_err(StartError::System)?;
         let once = Arc::default();
         let gateway = Gateway { catalog, limits, prices, ledger, once, tasks: tasks.clone() };
         let front = Arc::new(Front {
@@ -131,6 +136,7 @@ impl App {
             read_patience: Duration::from_secs(config.server.read_seconds),
             max_delegation_depth: config.access.max_delegation_depth,
             readiness: Readiness::default(),
+            config: config.shown(),
             reports: Semaphore::new(REPORTS),
         });
         let drain = Duration::from_secs(config.server.drain_seconds);

@@ -6,9 +6,11 @@ mod behalf;
 mod budgets;
 mod config;
 mod keys;
+mod limits;
 pub mod models;
 mod organisations;
 mod output;
+mod prices;
 mod pull;
 mod running;
 mod serve;
@@ -18,7 +20,7 @@ mod users;
 
 use crate::{
     app::open_store,
-    config::{Config, Environment},
+    config::{Config, Environment, masked_url},
     store::{Patience, Store},
     telemetry,
 };
@@ -101,9 +103,12 @@ enum Command {
     /// Create, list, show, change and delete budgets.
     #[command(subcommand)]
     Budgets(budgets::Budgets),
-    /// Show what models cost.
+    /// Create, list, change and delete rate limits and places.
     #[command(subcommand)]
-    Prices(config::Prices),
+    Limits(limits::Limits),
+    /// Show and set what models cost.
+    #[command(subcommand)]
+    Prices(prices::Prices),
     /// Show what was used, by whom, and what it cost.
     Usage(usage::UsageArgs),
     /// Show who changed what, and check the record of it.
@@ -150,13 +155,17 @@ pub async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
         Command::Users(command) => users::run(command, &store(&config).await?).await,
         Command::Keys(command) => keys::run(command, &store(&config).await?).await,
         Command::Budgets(command) => budgets::run(command, &store(&config).await?).await,
-        Command::Prices(command) => config::prices(&command, &config),
+        Command::Prices(command) => prices::run(command, &config, &store(&config).await?).await,
+        Command::Limits(command) => limits::run(command, &store(&config).await?).await,
         Command::Usage(arguments) => usage::run(arguments, &store(&config).await?).await,
         Command::Audit(command) => audit::run(command, &store(&config).await?).await,
         Command::Config(command) => config::check(&command, &config),
         Command::Migrate(format) => {
             store(&config).await?;
-            format.tell("the database is up to date", &json!({"migrated": config.store.url}))
+            format.tell(
+                "the database is up to date",
+                &json!({"migrated": masked_url(&config.store.url)}),
+            )
         }
         Command::Models(_) | Command::Version(_) => Ok(()),
     }

@@ -11,7 +11,10 @@ mod limits;
 mod models;
 mod prices;
 mod providers;
+mod redis;
+mod retention;
 mod server;
+mod shown;
 mod store;
 mod suggest;
 
@@ -22,9 +25,12 @@ pub use file::ConfigError;
 pub use ledger::LedgerSettings;
 pub use limits::Limits;
 pub use models::ModelEntry;
-pub use prices::{Amounts, LongContext, PriceEntry};
+pub use prices::{Amounts, LongContext, PriceEntry, PriceError, read_prices, write_prices};
 pub use providers::{GpuLayers, LoadedModel, OpenaiApi, ProviderEntry, ProviderKind};
+pub use redis::{OnFailure, Redis};
+pub use retention::Retention;
 pub use server::Server;
+pub use shown::masked_url;
 pub use store::StoreSettings;
 
 use serde::{Deserialize, Serialize};
@@ -43,8 +49,12 @@ pub struct Config {
     pub access: AccessSettings,
     /// Who is told when a budget passes its percentage.
     pub alerts: AlertSettings,
+    /// How long usage is kept.
+    pub retention: Retention,
     /// Limits of the whole server.
     pub limits: Limits,
+    /// Where several servers count together.
+    pub redis: Redis,
     /// Upstreams, in the order in which they are asked.
     pub providers: Vec<ProviderEntry>,
     /// Aliases, and facts about models.
@@ -58,11 +68,12 @@ impl Config {
     fn validate(&self) -> Result<(), String> {
         self.server.validate()?;
         self.store.validate()?;
+        self.redis.validate()?;
         self.ledger.validate()?;
         self.access.validate()?;
         self.alerts.validate()?;
+        self.retention.validate()?;
         providers::validate(&self.providers)?;
-        models::validate(&self.models, &self.providers)?;
-        prices::validate(&self.prices)
+        models::validate(&self.models, &self.providers)
     }
 }

@@ -13,12 +13,18 @@ mod change;
 mod engine;
 mod entries;
 mod error;
+mod holds;
+mod limits;
+mod hours;
 mod lock;
 mod nodes;
 mod open;
 mod operations;
+mod prices;
 mod reports;
 mod teams;
+mod partitions;
+mod retention;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tokens;
@@ -34,17 +40,37 @@ pub use budgets::{BudgetRow, Counters};
 pub use change::Change;
 pub use entries::EntryRow;
 pub use error::StoreError;
+pub use holds::HoldRow;
+pub use limits::LimitRow;
 pub use lock::ServerLock;
 pub use nodes::NodeRow;
 pub use open::{Patience, Place};
 pub use operations::OperationRow;
-pub use reports::{GroupRow, NamedEntry, UsageFilter};
+pub use prices::{CostPlace, CostRow, PriceMark, PriceRow};
 pub use teams::{ListedOrganisation, ListedTeam, OrganisationRow, TeamRow};
+pub use partitions::{Made, Partition};
+pub use reports::{
+    Dimension, EntryCursor, GroupRow, Grouping, NamedEntry, Span, TagFilter, UsageFilter,
+};
 pub use tokens::Tokens;
 
 use engine::{Engine, Pool, on};
 use open::Options;
-use std::path::Path;
+use std::{path::Path, time::Duration};
+
+/// A caller is told within a second that the database does not answer.
+const PROMPT: Duration = Duration::from_millis(800);
+
+/// Waits for an answer that a caller waits for, and that takes milliseconds. A connection that is
+/// lost in silence would else keep the caller for many minutes.
+///
+/// # Errors
+/// `Unreachable` when there is none in time, and whatever the answer is.
+pub async fn promptly<T>(
+    answer: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    tokio::time::timeout(PROMPT, answer).await.unwrap_or_else(|_| Err(StoreError::silent()))
+}
 
 /// The database, open and migrated.
 #[derive(Clone, Debug)]
@@ -70,8 +96,8 @@ impl Store {
 
     async fn connect(place: &Place, patience: Patience) -> Result<Self, StoreError> {
         let options = Options::of(place, patience)?;
+        open::migrate(&options, patience).await?;
         let pool = options.pool(place, patience).await?;
-        open::migrate(&pool).await?;
         let store = Self { pool, options, place: place.clone() };
         store.check_writable().await?;
         Ok(store)
@@ -90,7 +116,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be opened again.
     pub async fn books(&self) -> Result<Books, StoreError> {
-        Ok(Books::new(self.options.connect().await?, self.options.clone()))
+        Books::open(self.options.named()).await
     }
 
     /// Claims the database for one server, where only one may use it; see [`ServerLock`].
@@ -114,8 +140,11 @@ impl Store {
     /// # Errors
     /// When it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        on!(&self.pool, db => sqlx::query("select 1").execute(db).await.map(drop))?;
-        Ok(())
+        promptly(async {
+            on!(&self.pool, db => sqlx::query("select 1").execute(db).await.map(drop))?;
+            Ok(())
+        })
+        .await
     }
 
     /// A consistent copy of a SQLite database as it stands, while the server runs.

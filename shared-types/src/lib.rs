@@ -55,4 +55,4 @@ pub use secret::Secret;
 pub use sse::{EventTooLarge, SseDecoder};
 pub use stream::{EventSource, EventStream};
 pub use tool::{FunctionTool, HostedTool, Tool, ToolChoice};
-pub use usage::Usage;
+pub use usage::{GPU_MS, Usage};

@@ -53,6 +53,8 @@ pub struct Front {
     pub max_delegation_depth: u8,
     /// Whether new work is welcome.
     pub readiness: Readiness,
+    /// The configuration as it may be shown.
+    pub config: serde_json::Value,
     /// Turns for reports: they read much, and must not take the database from those who call.
     pub reports: Semaphore,
 }

@@ -91,6 +91,12 @@ impl Line {
         status::of_charged(self.charged()?, now_ms)
     }
 
+    /// What a window can still count. A hard budget never gets there; a soft one takes any amount.
+    fn countable(&self) -> i64 {
+        let counters = self.charged.as_ref().map(|charged| charged.counters).unwrap_or_default();
+        i64::MAX.saturating_sub(counters.spent).saturating_sub(counters.held).max(0)
+    }
+
     /// Releases what a hold set aside and spends at most as much. Returns what was spent.
     fn end(&mut self, amount: i64, close: &Close) -> i64 {
         let budget = self.charged.as_ref().map(|charged| &charged.budget).ok();
@@ -196,13 +202,14 @@ impl<'m> Page<'m> {
         let hold = OpenHold {
             id: place.hold_id.clone(),
             node: place.node.clone(),
-            draft: serde_json::to_string(&place.entry).map_err(StoreError::from)?,
+            draft: place.draft.clone(),
             delivered_tokens: 0,
         };
         let mut new = NewHold { hold, created_ms: self.now_ms, shares: Vec::new() };
         for (window, resource) in shares {
-            let amount = quote.amount(resource, placed.max_output);
-            self.line(&window)?.add(0, amount);
+            let line = self.line(&window)?;
+            let amount = quote.amount(resource, placed.max_output).min(line.countable());
+            line.add(0, amount);
             new.shares.push(Share { window, amount });
         }
         self.placed.insert(&place.hold_id, new);
@@ -278,6 +285,14 @@ fn affordable(
     {
         let budget = standing.budget.clone();
         return Err(HoldError::Unpriced { target: target.clone(), budget });
+    }
+    if standing.resource == Resource::Cost
+        && let Some((target, tool)) = quote
+            .unpriced_tools()
+            .find(|(target, _)| scope::is_for(budget, &target.provider, &target.model))
+    {
+        let (target, tool, budget) = (target.clone(), tool.to_owned(), standing.budget.clone());
+        return Err(HoldError::UnpricedTool { target, tool, budget });
     }
     let available = standing.cap.saturating_sub(standing.spent).saturating_sub(standing.held);
     let whole = quote.bound().max_output;

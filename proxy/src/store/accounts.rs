@@ -1,6 +1,6 @@
 //! Users and API keys.
 
-use super::{BudgetRow, Store, StoreError, books::Owner, engine::on};
+use super::{BudgetRow, LimitRow, Store, StoreError, books::Owner, engine::on};
 use crate::clock::SystemClock;
 use sqlx::FromRow;
 use std::collections::HashMap;
@@ -72,6 +72,8 @@ pub struct Account {
     pub user: UserRow,
     /// The organisation of the user's team.
     pub organisation_id: Option<String>,
+    /// Limits of all of them, and of models.
+    pub limits: Vec<LimitRow>,
 }
 
 impl Account {
@@ -191,7 +193,10 @@ impl Store {
             .bind(&key.user_id)
             .fetch_one(db)
             .await)?;
-        Ok(Some(Account { key, ancestors: keys.collect(), user, organisation_id }))
+        let (ancestors, limits) = (keys.collect(), Vec::new());
+        let mut account = Account { key, ancestors, user, organisation_id, limits };
+        account.limits = self.limits_of(&account.owners()).await?;
+        Ok(Some(account))
     }
 
     /// A key and those that it was delegated from, the nearest first.

@@ -143,7 +143,7 @@ impl Store {
                and b.deleted_ms is null
              order by cast(e.value ->> 0 as bigint), b.id"
         ));
-        Ok(on!(&self.pool, db => sqlx::query_as(text).bind(&asked).fetch_all(db).await)?)
+        Ok(on!(&self.pool, db => sqlx::query_as(text).bind(asked).fetch_all(db).await)?)
     }
 
     /// What a window has counted; zero when nothing was ever held in it.

@@ -5,6 +5,7 @@ mod keys;
 mod organisations;
 mod owners;
 mod teams;
+mod limits;
 mod users;
 
 use super::{
