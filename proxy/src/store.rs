@@ -46,12 +46,12 @@ pub use lock::ServerLock;
 pub use nodes::NodeRow;
 pub use open::{Patience, Place};
 pub use operations::OperationRow;
-pub use prices::{CostPlace, CostRow, PriceMark, PriceRow};
-pub use teams::{ListedOrganisation, ListedTeam, OrganisationRow, TeamRow};
 pub use partitions::{Made, Partition};
+pub use prices::{CostPlace, CostRow, PriceMark, PriceRow};
 pub use reports::{
     Dimension, EntryCursor, GroupRow, Grouping, NamedEntry, Span, TagFilter, UsageFilter,
 };
+pub use teams::{ListedOrganisation, ListedTeam, OrganisationRow, TeamRow};
 pub use tokens::Tokens;
 
 use engine::{Engine, Pool, on};

@@ -32,7 +32,7 @@ pub struct Query {
 /// # Errors
 /// When the query makes no sense; any database failure.
 pub async fn list(store: &Store, query: &Query, now_ms: i64) -> Result<Vec<AuditRow>, AdminError> {
-    let since = query.since.as_deref().map(|text| report::moment("since", text, now_ms, &TimeZone::UTC)).transpose();
+    let since = query.since.as_deref().map(|text| report::moment(text, now_ms)).transpose();
     let since_ms = since.map_err(|error| AdminError::invalid("since", error.to_string()))?;
     let filter =
         AuditFilter { since_ms, subject: query.subject.clone(), actor: query.actor.clone() };

@@ -114,7 +114,10 @@ async fn prices_have_a_history_and_begin_at_their_moment() {
         assert_eq!((at(now - 1).await, at(now).await), (Some(9_000), Some(1_000)), "{books:?}");
         assert_eq!(at(now + 10_000).await, Some(2_000), "{books:?}");
         let past = set("3", Some(now - 1)).await;
-        assert!(matches!(past, Err(AdminError::Invalid { field: "from_ms", .. })), "{past:?}");
+        assert!(
+            matches!(&past, Err(AdminError::Invalid { field, .. }) if field == "from_ms"),
+            "{past:?}"
+        );
         clock.advance(Duration::from_secs(5));
         set("4", None).await.unwrap();
         assert_eq!(at(now + 5_000).await, Some(4_000));

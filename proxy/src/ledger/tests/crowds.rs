@@ -2,7 +2,7 @@
 
 use super::{
     NOW, books, finished, order,
-    people::{People, budget, close, entry, place, quoted, tokens},
+    people::{People, budget, close, place, quoted, tokens},
 };
 use crate::{
     clock::ManualClock,
