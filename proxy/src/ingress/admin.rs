@@ -4,7 +4,9 @@
 mod budgets;
 mod keys;
 mod look;
+mod organisations;
 mod prices;
+mod teams;
 mod users;
 
 use super::{body, front::Front, native, problem, reply};
@@ -36,11 +38,20 @@ pub(super) fn routes() -> Router<Arc<Front>> {
     Router::new()
         .route("/users", get(users::list).post(users::create))
         .route("/users/{user}", get(users::show).patch(users::update).delete(users::delete))
+        .route("/organisations", get(organisations::list).post(organisations::create))
+        .route(
+            "/organisations/{organisation}",
+            get(organisations::show).patch(organisations::update).delete(organisations::delete),
+        )
+        .route("/teams", get(teams::list).post(teams::create))
+        .route("/teams/{team}", get(teams::show).patch(teams::update).delete(teams::delete))
         .route("/keys", get(keys::list).post(keys::create))
         .route("/keys/{id}", get(keys::show).patch(keys::update).delete(keys::revoke))
         .route("/keys/{id}/rotate", post(keys::rotate))
         .route("/budgets", get(budgets::list).post(budgets::create))
         .route("/budgets/{id}", get(budgets::show).patch(budgets::update).delete(budgets::delete))
+        .route("/budgets/{id}/raise", post(budgets::raise).delete(budgets::end_raise))
+        .route("/alerts", get(look::alerts))
         .route("/prices", get(prices::list).post(prices::set))
         .route("/prices/{*model}", delete(prices::remove))
         .route("/usage", get(look::usage))

@@ -12,7 +12,8 @@ use tollgate_bench::{on_both_engines, private::Kind};
 on_both_engines!(
     a_delegated_key_calls_is_paid_for_by_all_above_and_stops_with_them,
     a_delegated_key_is_refused_what_it_may_not,
-    bad_orders_are_refused_with_their_field;
+    bad_orders_are_refused_with_their_field,
+    operators_keep_organisations_teams_and_raises_over_http;
     threads: the_first_requests_of_a_new_user_do_not_pass_the_default_budget,
     an_alert_reaches_the_operators_address_once,
 );
@@ -151,6 +152,61 @@ async fn bad_orders_are_refused_with_their_field(kind: Kind) {
     assert_eq!(first.body["id"], second.body["id"]);
     assert!(first.body["key"].is_string() && second.body.get("key").is_none());
     assert_eq!(again(json!({"name": "other"})).await.status, StatusCode::CONFLICT);
+}
+
+async fn operators_keep_organisations_teams_and_raises_over_http(kind: Kind) {
+    let gate = Gate::start(kind).await;
+    gate.user(json!({"name": "root", "role": "admin"})).await;
+    gate.user(json!({"name": "alice"})).await;
+    let (_, admin) = gate.key(json!({"user": "root", "role": "admin"})).await;
+    let (_, member) = gate.key(json!({"user": "alice"})).await;
+    let ask = async |method: Method, path: &str, body: Value| {
+        let request = gate.request(1, method, &format!("/api/v1/admin{path}"), &admin);
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let reply = read(request.body(body)).await;
+        (reply.status.as_u16(), reply.body)
+    };
+    let (post, get, patch, delete) = (Method::POST, Method::GET, Method::PATCH, Method::DELETE);
+    let none = Value::Null;
+    assert_eq!(ask(post.clone(), "/organisations", json!({"name": "acme"})).await.0, 201);
+    let red = json!({"name": "red", "organisation": "acme", "time_zone": "Asia/Tokyo"});
+    let (status, team) = ask(post.clone(), "/teams", red).await;
+    assert_eq!((status, &team["time_zone"]), (201, &json!("Asia/Tokyo")));
+    assert_eq!(ask(patch.clone(), "/users/alice", json!({"team": "red"})).await.0, 200);
+    let order = json!({"team": "red", "resource": "requests", "window": "day", "cap": 1,
+                       "feature": "chat", "alert_percent": 50});
+    let (status, budget) = ask(post.clone(), "/budgets", order).await;
+    assert_eq!((status, &budget["feature"]), (201, &json!("chat")));
+    assert_eq!(gate.call(0, &member).await.status, StatusCode::OK);
+    let refused = gate.call(0, &member).await;
+    assert_eq!(refused.body["error"]["quota"]["owner"], "team:red");
+    let path = format!("/budgets/{}/raise", text(&budget["id"]));
+    assert_eq!(ask(post.clone(), &path, json!({"by": 1, "until": "1h"})).await.0, 200);
+    assert_eq!(gate.call(0, &member).await.status, StatusCode::OK);
+    assert_eq!(ask(delete.clone(), &path, none.clone()).await.1["raise_amount"], 0);
+    assert_eq!(gate.call(0, &member).await.status, StatusCode::PAYMENT_REQUIRED);
+    let (_, alerts) = ask(get.clone(), "/alerts?limit=5", none.clone()).await;
+    assert_eq!(alerts["alerts"][0]["owner"], "team:red");
+    assert_eq!(ask(get.clone(), "/teams", none.clone()).await.1["teams"][0]["users"], 1);
+    assert_eq!(ask(get, "/organisations/acme", none.clone()).await.1["teams"], 1);
+    for (path, status) in [("/teams/red", 409), ("/organisations/acme", 409), ("/teams/blue", 404)]
+    {
+        assert_eq!(ask(delete.clone(), path, none.clone()).await.0, status, "{path}");
+    }
+    for (path, wrong) in [
+        ("/teams", json!({"name": 5})),
+        ("/teams", json!({"name": "a", "users": []})),
+        ("/organisations", json!({"name": "a", "time_zone": "Mars/Olympus"})),
+        (
+            "/budgets",
+            json!({"team": "red", "user": "alice", "resource": "cost", "window": "day", "cap": 1}),
+        ),
+    ] {
+        assert_eq!(ask(post.clone(), path, wrong.clone()).await.0, 400, "{path} {wrong}");
+    }
+    let request = gate.request(0, post, "/api/v1/admin/teams", &member);
+    let refused = read(request.body(json!({"name": "mine"}).to_string())).await;
+    assert_eq!(refused.body["error"]["permission"], "role:admin");
 }
 
 async fn an_alert_reaches_the_operators_address_once(kind: Kind) {

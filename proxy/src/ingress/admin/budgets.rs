@@ -59,3 +59,22 @@ pub(super) async fn delete(
     let admitted = admit(&front, &headers).await?;
     told(admitted.office.delete_budget(&admitted.mandate, &named(id)?).await)
 }
+
+pub(super) async fn raise(
+    State(front): State<Arc<Front>>,
+    id: Named,
+    request: Request<Body>,
+) -> Answer {
+    let admitted = admit(&front, request.headers()).await?;
+    let raise = order(&front, request).await?;
+    told(admitted.office.raise_budget(&admitted.mandate, &named(id)?, Some(raise)).await)
+}
+
+pub(super) async fn end_raise(
+    State(front): State<Arc<Front>>,
+    id: Named,
+    headers: HeaderMap,
+) -> Answer {
+    let admitted = admit(&front, &headers).await?;
+    told(admitted.office.raise_budget(&admitted.mandate, &named(id)?, None).await)
+}
