@@ -41,14 +41,14 @@ fn kind_of(reply: &Reply) -> (u16, &str) {
 
 async fn a_delegated_key_calls_is_paid_for_by_all_above_and_stops_with_them(kind: Kind) {
     let gate = Gate::start(kind).await;
-    gate.user(json!({"name": "alice", "budgets": ["tokens=10000/total"]})).await;
+    gate.user(json!({"name": "alice", "budgets": ["tokens=4_000_000/total"]})).await;
     let (parent_id, parent) =
-        gate.key(json!({"user": "alice", "budgets": ["tokens=5000/total"]})).await;
-    let order = json!({"name": "agent", "budgets": ["tokens=1000/total"]});
+        gate.key(json!({"user": "alice", "budgets": ["tokens=3_000_000/total"]})).await;
+    let order = json!({"name": "agent", "budgets": ["tokens=2_000_000/total"]});
     let made = gate.delegate(&parent, order).await;
     assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
     let (child_id, child) = (text(&made.body["id"]), text(&made.body["key"]));
-    let below = gate.delegate(&child, json!({"budgets": ["tokens=500/total"]})).await;
+    let below = gate.delegate(&child, json!({"budgets": ["tokens=1_000_000/total"]})).await;
     let (below_id, below) = (text(&below.body["id"]), text(&below.body["key"]));
     let reply = gate.call(1, &below).await;
     assert_eq!(reply.status, StatusCode::OK, "{reply:?}");

@@ -67,7 +67,11 @@ async fn a_delegated_key_is_narrower_and_ends_with_the_key_above_it(kind: Kind) 
     let listed = desk.office.delegated_by(&parent).await.unwrap();
     assert_eq!(listed.len(), 2);
     assert!(listed.iter().all(|key| key.key.is_none()), "never again");
-    assert!(listed.contains(&DelegatedKey { key: None, ..made }));
+    let found = listed.into_iter().find(|key| key.id == made.id).unwrap();
+    assert_eq!(found.budgets.len(), 2);
+    assert_eq!(DelegatedKey { budgets: Vec::new(), ..found }, {
+        DelegatedKey { key: None, budgets: Vec::new(), ..made }
+    });
     for seconds in [0, 86_401] {
         let refused = desk.delegate(&parent, json!({"expires_in_seconds": seconds})).await;
         assert_eq!(invalid(refused).0, "expires_in_seconds");
