@@ -5,6 +5,7 @@
 //!
 //! Read next: `work` (that transaction), then `users`, the shortest of its users.
 
+mod alerts;
 mod amounts;
 pub mod audit;
 mod budgets;
@@ -23,6 +24,7 @@ mod terms;
 mod users;
 mod work;
 
+pub use alerts::AlertView;
 pub use amounts::{Amount, MAX_CAP, moment_to_come, shown};
 pub use budgets::{BudgetOrder, BudgetPatch, BudgetStanding, BudgetView};
 pub use error::AdminError;

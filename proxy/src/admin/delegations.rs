@@ -171,6 +171,12 @@ fn planned(
         let message = "administrators' keys do not delegate: they cannot call models".to_owned();
         return Err(AdminError::Denied { permission: "role:member".to_owned(), message });
     }
+    let over = |key: &KeyRow| {
+        key.revoked_ms.is_some() || key.expires_ms.is_some_and(|expires_ms| expires_ms <= now_ms)
+    };
+    if account.user.deleted_ms.is_some() || line(account).any(over) {
+        return Err(AdminError::InTheWay("this key is not in force any more".to_owned()));
+    }
     if above.depth >= i64::from(max_depth) {
         let message = format!("keys are delegated at most {max_depth} deep, and this one is");
         return Err(AdminError::Denied { permission: "delegate".to_owned(), message });

@@ -1,8 +1,10 @@
 //! Operators' changes on both databases.
 
 mod budgets;
+mod delegations;
 mod keys;
 mod repetition;
+mod teams;
 mod trail;
 mod users;
 

@@ -57,7 +57,7 @@ pub(super) async fn run(command: Budgets, store: &Store) -> Result<(), Failure> 
         Budgets::Show { id, json: _ } => output::json(&office.budget(&id).await?),
         Budgets::Update(order) => update::update(order, &office).await,
         Budgets::Raise(order) => update::raise(order, &office).await,
-        Budgets::Alerts(order) => alerts::list(order, store).await,
+        Budgets::Alerts(order) => alerts::list(order, &office).await,
         Budgets::Delete { id, once, format } => {
             let changed = office.delete_budget(&once.mandate()?, &id).await?.changed;
             let sentence = match changed {

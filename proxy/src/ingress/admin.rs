@@ -39,6 +39,13 @@ pub(super) fn routes() -> Router<Arc<Front>> {
     Router::new()
         .route("/users", get(users::list).post(users::create))
         .route("/users/{user}", get(users::show).patch(users::update).delete(users::delete))
+        .route("/organisations", get(organisations::list).post(organisations::create))
+        .route(
+            "/organisations/{organisation}",
+            get(organisations::show).patch(organisations::update).delete(organisations::delete),
+        )
+        .route("/teams", get(teams::list).post(teams::create))
+        .route("/teams/{team}", get(teams::show).patch(teams::update).delete(teams::delete))
         .route("/keys", get(keys::list).post(keys::create))
         .route("/keys/{id}", get(keys::show).patch(keys::update).delete(keys::revoke))
         .route("/keys/{id}/rotate", post(keys::rotate))
@@ -54,6 +61,7 @@ pub(super) fn routes() -> Router<Arc<Front>> {
         )
         .route("/limits", get(limits::list).post(limits::create))
         .route("/limits/{id}", get(limits::show).patch(limits::update).delete(limits::delete))
+        .route("/alerts", get(look::alerts))
         .route("/prices", get(prices::list).post(prices::set))
         .route("/prices/{*model}", delete(prices::remove))
         .route("/usage", get(look::usage))

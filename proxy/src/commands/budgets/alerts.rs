@@ -1,12 +1,10 @@
 //! `tollgate budgets alerts`.
 
 use crate::{
-    admin,
+    admin::{self, AlertView, Office},
     commands::{Failure, output},
-    store::{AlertRow, Store},
 };
 use clap::Args;
-use serde_json::{Value, json};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -21,31 +19,17 @@ pub(in crate::commands) struct Alerts {
     json: bool,
 }
 
-pub(super) async fn list(order: Alerts, store: &Store) -> Result<(), Failure> {
-    let alerts = store.alerts(order.limit.into()).await?;
+pub(super) async fn list(order: Alerts, office: &Office) -> Result<(), Failure> {
+    let alerts = office.alerts(order.limit).await?;
     if order.json {
-        return output::json(&alerts.iter().map(described).collect::<Vec<_>>());
+        return output::json(&alerts);
     }
     let rows = alerts.iter().map(row).collect();
     let header = ["noticed", "budget", "owner", "limits", "spent", "of", "at", "told"];
     output::table(header, rows, "no budget has passed its alert")
 }
 
-fn owner(alert: &AlertRow) -> String {
-    let named = if alert.owner_kind == "key" { &alert.owner_id } else { &alert.owner_name };
-    format!("{}:{named}", alert.owner_kind)
-}
-
-fn described(alert: &AlertRow) -> Value {
-    json!({
-        "budget": alert.budget_id, "owner": owner(alert), "resource": alert.resource,
-        "window": alert.span, "window_start_ms": alert.start_ms, "percent": alert.percent,
-        "spent": alert.spent, "cap": alert.cap, "soft": alert.enforcement == "soft",
-        "noticed_ms": alert.at_ms, "delivered_ms": alert.delivered_ms, "attempts": alert.attempts,
-    })
-}
-
-fn row(alert: &AlertRow) -> [String; 8] {
+fn row(alert: &AlertView) -> [String; 8] {
     let amount = |amount| match alert.resource.parse() {
         Ok(resource) => admin::shown(resource, amount),
         Err(_) => amount.to_string(),
@@ -56,10 +40,10 @@ fn row(alert: &AlertRow) -> [String; 8] {
         (None, tries) => format!("not yet, tried {tries} times"),
     };
     [
-        output::moment(alert.at_ms),
-        alert.budget_id.clone(),
-        owner(alert),
-        format!("{} a {}", alert.resource, alert.span),
+        output::moment(alert.noticed_ms),
+        alert.budget.clone(),
+        alert.owner.clone(),
+        format!("{} a {}", alert.resource, alert.window),
         amount(alert.spent),
         amount(alert.cap),
         format!("{}%", alert.percent),

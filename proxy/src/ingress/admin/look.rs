@@ -9,6 +9,7 @@ use axum::{
     extract::{RawQuery, State},
     http::{HeaderMap, StatusCode},
 };
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -27,6 +28,29 @@ pub(super) async fn holds(
     let query = query(raw)?;
     let _turn = front.reports.acquire().await;
     told(admitted.office.holds(query).await.map(|holds| json!({"holds": holds})))
+}
+
+/// How many alerts are asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Newest {
+    /// At most so many; 100 unless given.
+    limit: Option<u32>,
+}
+
+/// No answer has more alerts.
+const MAX_ALERTS: u32 = 10_000;
+
+pub(super) async fn alerts(
+    State(front): State<Arc<Front>>,
+    raw: RawQuery,
+    headers: HeaderMap,
+) -> Answer {
+    let admitted = admit(&front, &headers).await?;
+    let Newest { limit } = query(raw)?;
+    let _turn = front.reports.acquire().await;
+    let alerts = admitted.office.alerts(limit.unwrap_or(100).min(MAX_ALERTS)).await;
+    told(alerts.map(|alerts| json!({"alerts": alerts})))
 }
 
 pub(super) async fn audit(

@@ -59,7 +59,14 @@ pub(crate) async fn create(
         let message = format!("the body is larger than the {MAX_BODY} bytes that are accepted");
         return Err(Error::new(ErrorKind::TooLarge, message).into());
     }
-    let order: DelegateRequest = if text.is_empty() { Default::default() } else { parse(&text)? };
+    let order = match text.trim_ascii_start().first() {
+        None => DelegateRequest::default(),
+        Some(b'{') => parse(&text)?,
+        Some(_) => {
+            let message = "the body must be a JSON object";
+            return Err(Error::new(ErrorKind::InvalidRequest, message).into());
+        }
+    };
     let made = office.delegate(&mandate, &key_id, front.max_delegation_depth, &order).await;
     Ok(reply::json(StatusCode::CREATED, &made.map_err(problem::of_admin)?))
 }

@@ -90,7 +90,7 @@ async fn single_entries_are_found_by_an_index(kind: Kind) {
     for (text, who, index) in [
         (rows::OF_ALL, None, "started"),
         (rows::OF_USER, Some("u1"), "user"),
-        (rows::OF_KEY, Some("k1"), "key"),
+        (rows::OF_KEY, Some("k1"), "user"),
     ] {
         let plan = plan(&store, text, &parameters(who)).await;
         assert!(plan.contains(index), "{index}:\n{plan}");
