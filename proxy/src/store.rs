@@ -7,13 +7,17 @@
 mod accounts;
 mod books;
 mod budgets;
+mod correct;
 mod engine;
 mod entries;
 mod error;
+mod facts;
 mod lock;
 mod nodes;
 mod open;
 mod reports;
+mod snapshot;
+mod suspects;
 mod tokens;
 
 pub use accounts::{Account, KeyRow, UserRow};
@@ -22,12 +26,16 @@ pub use books::{
     Share, WindowChange, WindowKey,
 };
 pub use budgets::{BudgetRow, Counters};
+pub use correct::RepairClaim;
 pub use entries::EntryRow;
 pub use error::StoreError;
+pub use facts::{Durability, Facts, Migrations};
 pub use lock::ServerLock;
 pub use nodes::NodeRow;
 pub use open::{Patience, Place};
 pub use reports::{GroupRow, NamedEntry, UsageFilter};
+pub use snapshot::{Snapshot, WindowRow};
+pub use suspects::{Future, HeldCall, Overdrawn, Ownerless};
 pub use tokens::Tokens;
 
 use engine::{Engine, Pool, on};
@@ -53,6 +61,25 @@ impl Store {
         Self::connect(&place, patience).await.map_err(|source| match source {
             error @ StoreError::Folder { .. } => error,
             source => StoreError::Unusable { place: place.to_string(), source: Box::new(source) },
+        })
+    }
+
+    /// Opens a database as it is: nothing is made, migrated or written.
+    ///
+    /// # Errors
+    /// When it is not there or cannot be reached or read.
+    pub async fn look(place: impl Into<Place>, patience: Patience) -> Result<Self, StoreError> {
+        let place = place.into();
+        let looking = async {
+            let options = Options::of_existing(&place, patience)?;
+            let pool = options.pool(&place, patience).await?;
+            let store = Self { pool, options, place: place.clone() };
+            store.ping().await?;
+            Ok(store)
+        };
+        looking.await.map_err(|source: StoreError| StoreError::Unusable {
+            place: place.to_string(),
+            source: Box::new(source),
         })
     }
 

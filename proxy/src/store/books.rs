@@ -8,7 +8,7 @@ pub(super) mod json;
 mod rollups;
 mod windows;
 
-pub(super) use holds::shares_text;
+pub(super) use holds::{read_shares, shares_of, shares_text};
 pub use holds::{NewHold, OpenHold, Share};
 pub use rollups::{RollupKey, RollupRow};
 pub use windows::{ChargedBudget, Found, Owner, WindowChange, WindowKey};

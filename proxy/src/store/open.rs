@@ -89,8 +89,17 @@ impl Options {
             Place::File(path) => {
                 make_folder(path)?;
                 create_private(path)?;
-                Ok(Self::Sqlite(sqlite(path, patience)))
+                let options = sqlite(path, patience).create_if_missing(true);
+                Ok(Self::Sqlite(options.journal_mode(SqliteJournalMode::Wal)))
             }
+            Place::Server { url, .. } => Ok(Self::Postgres(postgres(url, patience)?)),
+        }
+    }
+
+    /// Of a database that is taken as it is: nothing is made, and its journal stays what it is.
+    pub(super) fn of_existing(place: &Place, patience: Patience) -> Result<Self, StoreError> {
+        match place {
+            Place::File(path) => Ok(Self::Sqlite(sqlite(path, patience))),
             Place::Server { url, .. } => Ok(Self::Postgres(postgres(url, patience)?)),
         }
     }
@@ -129,8 +138,7 @@ impl Options {
 fn sqlite(path: &Path, patience: Patience) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
+        .create_if_missing(false)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(patience.lock())
         .foreign_keys(true)
@@ -148,14 +156,19 @@ fn postgres(url: &str, patience: Patience) -> Result<PgConnectOptions, StoreErro
     ]))
 }
 
-/// Brings the tables up to date. A newer version may have added some: this one runs beside it.
-pub(super) async fn migrate(pool: &Pool) -> Result<(), StoreError> {
+/// The migrations that belong to an engine, in their order.
+pub(super) fn migrations(pool: &Pool) -> Vec<Migration> {
     let all = sqlx::migrate!("../migrations");
     let own = |migration: &&Migration| {
         let postgres_only = migration.description.ends_with("postgres");
         matches!(pool, Engine::Postgres(_)) || !postgres_only
     };
-    let mut migrator = Migrator::with_migrations(all.iter().filter(own).cloned().collect());
+    all.iter().filter(own).cloned().collect()
+}
+
+/// Brings the tables up to date. A newer version may have added some: this one runs beside it.
+pub(super) async fn migrate(pool: &Pool) -> Result<(), StoreError> {
+    let mut migrator = Migrator::with_migrations(migrations(pool));
     migrator.set_ignore_missing(true);
     on!(pool, db => migrator.run(db).await)?;
     Ok(())
