@@ -22,6 +22,7 @@ mod writer;
 pub use hold::{Hold, HoldError, Order};
 pub use meter::{Flow, Meter};
 pub use outcome::{Disposition, Outcome};
+pub use sweep::settle_orphans;
 pub use window::{Bounds, bounds};
 
 use crate::{

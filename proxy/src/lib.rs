@@ -32,6 +32,7 @@ pub mod gateway;
 // ways in
 pub mod ingress;
 // running
+pub mod doctor;
 pub mod app;
 pub mod serve;
 pub mod commands;

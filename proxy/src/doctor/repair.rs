@@ -1,0 +1,179 @@
+//! Sets the books to what proves them.
+//!
+//! Beside running servers: each window is corrected in a transaction of its own, under its lock.
+//! `held` is then what the open holds come to at that moment. `spent` is corrected by the
+//! difference that the snapshot showed, because reading all entries under the lock would keep
+//! every call waiting; a server changes both sides of that difference alike, so it stays right
+//! however much was spent since.
+
+use super::{
+    Patient,
+    calls::{open_calls, settlement},
+    open,
+    report::{Repair, moment},
+    sums::{Comparison, Difference, clamp},
+};
+use crate::{
+    ledger::{bounds, settle_orphans},
+    store::{Books, Counters, Store, StoreError, WindowKey},
+};
+use serde_json::{Value, json};
+use tollgate_types::Window;
+
+/// Whether something is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Change what is wrong.
+    Apply,
+    /// Say what would be changed.
+    DryRun,
+}
+
+/// What was changed, and why no more was.
+#[derive(Debug, Default)]
+pub struct Repairs {
+    /// In the order in which they were made.
+    pub made: Vec<Repair>,
+    /// What stopped it. What was made before stays.
+    pub stopped: Option<StoreError>,
+}
+
+/// Settles the holds of servers that died, then corrects every window that differs from what
+/// proves it. Changes nothing when nothing is wrong.
+pub async fn repair(patient: &Patient<'_>, mode: Mode) -> Repairs {
+    let mut made = Vec::new();
+    let stopped = repair_all(patient, mode, &mut made).await.err();
+    Repairs { made, stopped }
+}
+
+async fn repair_all(
+    patient: &Patient<'_>,
+    mode: Mode,
+    made: &mut Vec<Repair>,
+) -> Result<(), StoreError> {
+    let store = open(patient.place).await?;
+    // Taken before anything is read, so that nothing is corrected that somebody just corrected.
+    let claim = match mode {
+        Mode::Apply => Some(store.claim_repair().await?),
+        Mode::DryRun => None,
+    };
+    holds(patient, &store, mode, made).await?;
+    windows(patient, &store, mode, made).await?;
+    drop(claim);
+    store.close().await;
+    Ok(())
+}
+
+async fn holds(
+    patient: &Patient<'_>,
+    store: &Store,
+    mode: Mode,
+    made: &mut Vec<Repair>,
+) -> Result<(), StoreError> {
+    let mut orphans = open_calls(store, patient.clock).await?;
+    orphans.retain(super::OpenCall::is_orphan);
+    if orphans.is_empty() {
+        return Ok(());
+    }
+    if mode == Mode::Apply {
+        settle_orphans(store, patient.clock).await?;
+    }
+    made.extend(orphans.iter().map(|orphan| {
+        let (subject, before, after) = settlement(orphan);
+        Repair { what: "hold", subject, before, after }
+    }));
+    Ok(())
+}
+
+async fn windows(
+    patient: &Patient<'_>,
+    store: &Store,
+    mode: Mode,
+    made: &mut Vec<Repair>,
+) -> Result<(), StoreError> {
+    let mut comparison = Comparison::begin(store, patient.depth).await?;
+    let mut books = store.books().await?;
+    while let Some(differences) = comparison.next(patient.progress).await? {
+        for difference in differences {
+            match mode {
+                Mode::DryRun => made.push(planned(&difference)),
+                Mode::Apply => made.extend(correct(store, &mut books, &difference).await?),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn planned(difference: &Difference) -> Repair {
+    let Difference { spent, held, .. } = difference;
+    let values = |spent: Option<i64>, held: i64| match spent {
+        Some(spent) => json!({"spent": spent, "held": held}),
+        None => json!({"held": held}),
+    };
+    let before = values(spent.map(|spent| spent.counted), held.counted);
+    let after = values(spent.map(|spent| spent.proven), held.proven);
+    repaired(&difference.window, before, after)
+}
+
+fn repaired(window: &WindowKey, before: Value, after: Value) -> Repair {
+    let subject = format!("budget {} from {}", window.budget_id, moment(window.start_ms));
+    Repair { what: "window", subject, before, after }
+}
+
+/// `None` when the window is right by now, or belongs to no budget.
+async fn correct(
+    store: &Store,
+    books: &mut Books,
+    difference: &Difference,
+) -> Result<Option<Repair>, StoreError> {
+    let window = &difference.window;
+    if !difference.is_there && !open_window(store, books, window).await? {
+        return Ok(None);
+    }
+    books.begin().await?;
+    match correct_locked(books, difference).await {
+        Ok(Some((before, after))) => {
+            books.commit().await?;
+            let values = |c: Counters| json!({"spent": c.spent, "held": c.held});
+            Ok(Some(repaired(window, values(before), values(after))))
+        }
+        Ok(None) => {
+            books.rollback().await?;
+            Ok(None)
+        }
+        Err(error) => {
+            books.recover().await;
+            Err(error)
+        }
+    }
+}
+
+async fn correct_locked(
+    books: &mut Books,
+    difference: &Difference,
+) -> Result<Option<(Counters, Counters)>, StoreError> {
+    let window = &difference.window;
+    let Some(before) = books.lock_window(window).await? else { return Ok(None) };
+    let held = clamp(books.held_in(window).await?);
+    let missing = difference
+        .spent
+        .map_or(0, |pair| i128::from(pair.proven) - i128::from(pair.counted));
+    let after = Counters { spent: clamp(i128::from(before.spent) + missing), held };
+    if after == before && difference.is_readable {
+        return Ok(None);
+    }
+    Ok(books.set_counters(window, after).await?.then_some((before, after)))
+}
+
+/// Opens a window that somebody's hand removed. Returns false when its budget is gone too.
+async fn open_window(
+    store: &Store,
+    books: &mut Books,
+    window: &WindowKey,
+) -> Result<bool, StoreError> {
+    let Some(budget) = store.budget(&window.budget_id).await? else { return Ok(false) };
+    let span: Window = budget.span.parse().map_err(StoreError::Row)?;
+    let end_ms = bounds(span, window.start_ms, &budget.time_zone).end_ms;
+    books.open_windows(&[(window.clone(), end_ms)]).await?;
+    Ok(true)
+}
