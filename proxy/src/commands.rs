@@ -4,6 +4,8 @@
 mod amounts;
 mod budgets;
 mod config;
+mod doctor;
+mod holds;
 mod keys;
 pub mod models;
 mod output;
@@ -14,7 +16,7 @@ mod usage;
 mod users;
 
 use crate::{
-    app::open_store,
+    app::{open_store, place_of},
     config::{Config, Environment},
     store::{Patience, Store},
     telemetry,
@@ -93,6 +95,9 @@ enum Command {
     /// Create, list, change and delete budgets.
     #[command(subcommand)]
     Budgets(budgets::Budgets),
+    /// Show the requests whose money is set aside.
+    #[command(subcommand)]
+    Holds(holds::Holds),
     /// Show what models cost.
     #[command(subcommand)]
     Prices(config::Prices),
@@ -104,6 +109,8 @@ enum Command {
     /// Check the configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Check the books, the database, the clock, the disk and the configuration.
+    Doctor(doctor::DoctorArgs),
     /// Bring the database's tables up to date; `serve` does this by itself.
     #[command(after_help = "Example:
   tollgate migrate")]
@@ -126,6 +133,9 @@ pub async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
     if let Command::Models(models) = cli.command {
         return pull::run(models, cli.config.as_deref(), environment).await;
     }
+    if let Command::Doctor(arguments) = cli.command {
+        return doctor::run(arguments, cli.config.as_deref(), environment).await;
+    }
     let config = Config::load(cli.config.as_deref(), environment)?;
     match cli.command {
         Command::Serve => {
@@ -135,15 +145,34 @@ pub async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
         Command::Users(command) => users::run(command, &store(&config).await?).await,
         Command::Keys(command) => keys::run(command, &store(&config).await?).await,
         Command::Budgets(command) => budgets::run(command, &store(&config).await?).await,
+        Command::Holds(command) => holds::run(command, &store(&config).await?).await,
         Command::Prices(command) => config::prices(&command, &config),
         Command::Usage(arguments) => usage::run(arguments, &store(&config).await?).await,
         Command::Config(command) => config::check(&command, &config),
-        Command::Migrate(format) => {
-            store(&config).await?;
-            format.tell("the database is up to date", &json!({"migrated": config.store.url}))
-        }
-        Command::Models(_) | Command::Version(_) => Ok(()),
+        Command::Migrate(format) => migrate(&config, &format).await,
+        Command::Doctor(_) | Command::Models(_) | Command::Version(_) => Ok(()),
     }
+}
+
+async fn migrate(config: &Config, format: &Format) -> Result<(), Failure> {
+    let store = store(config).await?;
+    let steps = store.migrations().await?;
+    let name = books_name(config)?;
+    let (made, newer) = (steps.applied.len(), steps.newer.len());
+    let more = match newer {
+        0 => String::new(),
+        newer => format!(", and {newer} of a newer version"),
+    };
+    let sentence = format!("{name} is up to date: {made} migrations made{more}");
+    format.tell(&sentence, &json!({"migrated": name, "migrations": made, "newer": newer}))
+}
+
+/// The database as the configuration names it, without its password.
+fn books_name(config: &Config) -> Result<String, Failure> {
+    if config.store.is_postgres() {
+        return Ok(place_of(config)?.to_string());
+    }
+    Ok(config.store.url.clone())
 }
 
 async fn store(config: &Config) -> Result<Store, Failure> {

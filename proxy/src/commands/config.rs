@@ -1,6 +1,6 @@
 //! `tollgate config` and `tollgate prices`.
 
-use super::{Failure, output};
+use super::{Failure, books_name, output};
 use crate::{
     access::{Pattern, Target},
     config::{Config, PriceEntry},
@@ -40,7 +40,7 @@ pub(super) fn check(command: &ConfigCommand, config: &Config) -> Result<(), Fail
     Registry::of(config).check().map_err(|error| Failure::new(error.to_string()))?;
     let aliases: usize = config.models.iter().map(|entry| entry.names().count()).sum();
     let providers = config.providers.len();
-    let (prices, listen, url) = (config.prices.len(), &config.server.listen, &config.store.url);
+    let (prices, listen, url) = (config.prices.len(), &config.server.listen, books_name(config)?);
     format.tell(
         &format!(
             "the configuration is right: {providers} providers, {aliases} aliases, {prices} prices; listening on {listen}, books in {url}"

@@ -11,6 +11,7 @@ use crate::{
     store::{Overdrawn, Store, StoreError},
 };
 use serde_json::json;
+use std::collections::HashMap;
 
 /// What sets counters right.
 const REPAIR: &str = "`tollgate doctor --repair` sets them to what proves them";
@@ -35,8 +36,14 @@ pub(super) async fn check(patient: &Patient<'_>, store: &Store) -> Vec<Check> {
 async fn sums(patient: &Patient<'_>, store: &Store) -> Result<Vec<Check>, StoreError> {
     let mut comparison = Comparison::begin(store, patient.depth).await?;
     let (mut held, mut spent) = (Findings::default(), Findings::default());
+    let mut known = KnownBudgets { store, budgets: HashMap::new() };
+    let mut lost = 0_usize;
     while let Some(differences) = comparison.next(patient.progress).await? {
         for difference in differences {
+            if !difference.is_there && !known.has(&difference.window.budget_id).await? {
+                lost += 1;
+                continue;
+            }
             if difference.in_held() {
                 held.add(&difference, "held", Some(difference.held));
             }
@@ -56,7 +63,36 @@ async fn sums(patient: &Patient<'_>, store: &Store) -> Result<Vec<Check>, StoreE
     };
     let mut checks = vec![held, spent];
     checks.extend(unreadable_holds(&seen));
+    if lost > 0 {
+        let found = format!("{} that no budget is left for", several(lost, "charged window"));
+        checks.push(Check::warning("lost windows", found).advise(
+            "somebody removed budgets by hand: what holds and entries charged to them counts nowhere",
+        ));
+    }
+    if seen.overflowed {
+        let found = "more windows are missing than can be told at once";
+        checks.push(Check::broken("missing windows", found).advise(
+            "`tollgate doctor --repair` makes those that it can tell; then run it again",
+        ));
+    }
     Ok(checks)
+}
+
+/// Which budgets are there, asked once each.
+struct KnownBudgets<'s> {
+    store: &'s Store,
+    budgets: HashMap<String, bool>,
+}
+
+impl KnownBudgets<'_> {
+    async fn has(&mut self, id: &str) -> Result<bool, StoreError> {
+        if let Some(known) = self.budgets.get(id) {
+            return Ok(*known);
+        }
+        let known = self.store.budget(id).await?.is_some();
+        self.budgets.insert(id.to_owned(), known);
+        Ok(known)
+    }
 }
 
 /// Windows that differ; the first of them in full.
