@@ -27,6 +27,9 @@ alter table api_keys add column parent_id text references api_keys (id);
 alter table api_keys add column depth bigint not null default 0;
 -- What happens when a budget cannot pay for the whole answer: 'clamp' or 'refuse'.
 alter table api_keys add column overrun text not null default 'clamp';
+-- After a rotation the secret before may go on working for a time.
+alter table api_keys add column old_hash text;
+alter table api_keys add column old_until_ms bigint;
 create index api_keys_parent on api_keys (parent_id);
 
 -- Name and time zone of the owner stand beside the budget: they are read at every hold.
@@ -190,3 +193,4 @@ create table admin_operations (
     answer text not null,
     at_ms bigint not null
 );
+create index admin_operations_at on admin_operations (at_ms);

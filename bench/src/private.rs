@@ -4,7 +4,8 @@
 //! password, and is gone with its folder when it is dropped or when the process ends, however it
 //! ends. What the machine runs itself is never touched. Linux only: processes are found in `/proc`.
 //!
-//! Most tests want [`Database::fresh`] and [`redis_url`], which share one instance; those that
+//! Tests that run on either engine make a [`Home`] of a [`Kind`], see `on_both_engines!`. Most others
+//! want [`Database::fresh`] and [`redis_url`], which share one instance; those that
 //! stop, kill, pause or exhaust one start their own with [`Postgres::start`] or [`Redis::start`].
 
 mod shell;
@@ -12,10 +13,12 @@ mod programs;
 mod instance;
 mod postgres;
 mod database;
+mod home;
 mod redis;
 
 pub use self::redis::{Redis, redis_url};
 pub use database::Database;
+pub use home::{Home, Kind};
 pub use postgres::{Durability, Postgres, PostgresOptions};
 
 /// Names the PostgreSQL that tests share: the URL of a superuser.

@@ -10,7 +10,7 @@ mod permissions;
 mod verify;
 
 pub use caller::{Caller, Role};
-pub use issue::{IssueError, IssuedKey, KeyOrder, issue_key};
+pub use issue::{DrawnKey, IssueError, IssuedKey, KeyOrder, draw_key, draw_secret, issue_key};
 pub use key::{ApiKey, KeyParts};
 pub use permissions::{Pattern, Permissions, fits};
 pub use verify::{Access, AuthError};

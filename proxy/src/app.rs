@@ -69,6 +69,19 @@ pub async fn open_store(config: &Config, patience: Patience) -> Result<Store, St
     Ok(Store::open(place_of(config)?, patience).await?)
 }
 
+/// Whether nobody has a budget: one that is not kept is a lie.
+async fn unlimited(store: &Store) -> Result<(), StartError> {
+    match store.budgets().await?.len() {
+        0 => {
+            tracing::warn!("the ledger is off: calls are neither limited nor recorded");
+            Ok(())
+        }
+        budgets => Err(StartError::System(format!(
+            "ledger.enabled is false, and there are {budgets} budgets that would not be kept: turn the ledger on, or delete them"
+        ))),
+    }
+}
+
 impl App {
     /// Builds every floor. Slow: local models are loaded.
     ///
@@ -97,7 +110,12 @@ impl App {
         registry.check().map_err(|e| system(&e))?;
         let lease = Duration::from_secs(config.ledger.lease_seconds);
         let prices = PriceList::new(&config.prices).map_err(|e| system(&e))?.or_listed(registry);
-        let ledger = Ledger::open(store.clone(), Arc::clone(&clock), &tasks, lease).await?;
+        let ledger = if config.ledger.enabled {
+            Ledger::open(store.clone(), Arc::clone(&clock), &tasks, lease).await?
+        } else {
+            unlimited(&store).await?;
+            Ledger::off(store.clone(), Arc::clone(&clock))
+        };
         let catalog = catalog.await?;
         let limits = Limits::new(config.limits.max_concurrent);
         let once = Arc::default();

@@ -19,6 +19,7 @@ pub use report::{Check, Detail, Repair, Report, State};
 pub use sums::Progress;
 
 use crate::{
+    admin::{Actor, audit},
     clock::Clock,
     config::{Config, Environment},
     store::{Migrations, Patience, Place, Store, StoreError},
@@ -44,6 +45,8 @@ pub struct Patient<'p> {
     pub place: &'p Place,
     /// The time.
     pub clock: &'p dyn Clock,
+    /// Who repairs, for the audit trail.
+    pub actor: &'p Actor,
     /// How much is read.
     pub depth: Depth,
     /// Told while the entries are read.
@@ -88,7 +91,26 @@ async fn examine_store(patient: &Patient<'_>, store: &Store, checks: &mut Vec<Ch
     }
     checks.extend(books::check(patient, store).await);
     checks.extend(surroundings::check(patient, store).await);
+    checks.push(match patient.depth {
+        Depth::Quick => Check::skipped("audit", "not walked with --quick"),
+        Depth::Whole => Check::of("audit", trail(store).await),
+    });
     checks.push(Check::of("prices", settings::prices(patient.config, store).await));
+}
+
+/// Whether the audit trail is whole. Nothing ever mends it: that is its purpose.
+async fn trail(store: &Store) -> Result<Check, StoreError> {
+    let verdict = audit::verify(store).await?;
+    let Some(broken) = &verdict.broken else {
+        let end = match verdict.rows {
+            0 => String::new(),
+            _ => format!(", up to {}", verdict.hash),
+        };
+        return Ok(Check::ok("audit", format!("{} changes, unbroken{end}", verdict.rows)));
+    };
+    let (seq, reason) = (broken.seq, broken.reason);
+    Ok(Check::broken("audit", format!("broken at row {seq}: {reason}"))
+        .advise("compare with a copy of the database from before; the trail is never repaired"))
 }
 
 /// Whether this version can read the tables. A newer one's are read too, as by a running server.

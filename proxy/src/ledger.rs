@@ -44,7 +44,8 @@ const QUEUE: usize = 16_384;
 /// The books of all budgets.
 #[derive(Clone, Debug)]
 pub struct Ledger {
-    queue: mpsc::Sender<writer::Message>,
+    /// Absent when the ledger is off.
+    queue: Option<mpsc::Sender<writer::Message>>,
     store: Store,
     clock: Arc<dyn Clock>,
     node: Arc<str>,
@@ -77,7 +78,13 @@ impl Ledger {
         let (queue, messages) = mpsc::channel(QUEUE);
         let (clock_of_writer, stop) = (Arc::clone(&clock), tasks.clone());
         tasks.spawn(writer::run((books, pulse), messages, clock_of_writer, stop));
-        Ok(Self { queue, store, clock, node })
+        Ok(Self { queue: Some(queue), store, clock, node })
+    }
+
+    /// Books in which nothing is written: no call is held, counted or recorded.
+    pub fn off(store: Store, clock: Arc<dyn Clock>) -> Self {
+        let node = Arc::from(new_id(clock.as_ref()));
+        Self { queue: None, store, clock, node }
     }
 
     /// Sets aside what a call may cost, in every budget of its caller or in none. A budget that

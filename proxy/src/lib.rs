@@ -22,6 +22,8 @@ pub mod access;
 pub mod limits;
 pub mod prices;
 pub mod ledger;
+// what operators change, and the record of it
+pub mod admin;
 // upstreams
 pub mod providers;
 // which upstream

@@ -5,8 +5,10 @@
 //! readers never wait for the writer.
 
 mod accounts;
+mod audit;
 mod books;
 mod budgets;
+mod change;
 mod correct;
 mod engine;
 mod entries;
@@ -15,17 +17,22 @@ mod facts;
 mod lock;
 mod nodes;
 mod open;
+mod operations;
 mod reports;
 mod snapshot;
 mod suspects;
+#[cfg(test)]
+pub(crate) mod testing;
 mod tokens;
 
 pub use accounts::{Account, KeyRow, UserRow};
+pub use audit::{AuditFilter, AuditRow, Deed, Head as AuditHead};
 pub use books::{
     Booking, Books, Charge, ChargedBudget, Found, NewHold, OpenHold, Owner, RollupKey, RollupRow,
     Share, WindowChange, WindowKey,
 };
 pub use budgets::{BudgetRow, Counters};
+pub use change::Change;
 pub use correct::RepairClaim;
 pub use entries::EntryRow;
 pub use error::StoreError;
@@ -33,6 +40,7 @@ pub use facts::{Durability, Facts, Migrations};
 pub use lock::ServerLock;
 pub use nodes::NodeRow;
 pub use open::{Patience, Place};
+pub use operations::OperationRow;
 pub use reports::{GroupRow, NamedEntry, UsageFilter};
 pub use snapshot::{Snapshot, WindowRow};
 pub use suspects::{Future, HeldCall, Overdrawn, Ownerless};

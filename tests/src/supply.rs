@@ -1,11 +1,12 @@
 //! What the project depends on: licences that its users can accept, sources that do not move.
 
 /// Licences that a user of an MIT or Apache-2.0 project can accept without reading further.
-const ACCEPTED: [&str; 8] = [
+const ACCEPTED: [&str; 9] = [
     "MIT",
     "Apache-2.0",
     "ISC",
-    "BSD-3-Clause", "BSL-1.0",
+    "BSD-3-Clause",
+    "BSL-1.0",
     "Zlib",
     "Unicode-3.0",
     "CDLA-Permissive-2.0",

@@ -112,6 +112,14 @@ impl Postgres {
         self.instance.start_again(command, async |instance| is_ready(instance)).await
     }
 
+    /// The postmaster's process; those that serve connections are its children.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn id(&self) -> io::Result<u32> {
+        self.instance.id()
+    }
+
     /// Lets all of its processes stand still, as if the network had gone silent: new connections
     /// are taken by the kernel, and nothing is ever answered.
     ///

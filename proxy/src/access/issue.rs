@@ -48,7 +48,65 @@ pub enum IssueError {
     Hash(String),
 }
 
-/// Makes a key for a user.
+/// A key that is not in the database yet.
+#[derive(Debug)]
+pub struct DrawnKey {
+    /// Its row.
+    pub row: KeyRow,
+    /// Its own budgets.
+    pub budgets: Vec<BudgetRow>,
+    /// Its whole text, to be shown once.
+    pub key: ApiKey,
+}
+
+/// A new secret for a key: the key's whole text, to be shown once, and the hash to be kept.
+///
+/// # Errors
+/// When there are no random bits.
+pub async fn draw_secret(key_id: &str) -> Result<(ApiKey, String), IssueError> {
+    let secret = key::new_secret()?;
+    let whole = key::assemble(key_id, &secret);
+    // Hashing takes milliseconds and megabytes: not on the threads that serve.
+    let hashed = tokio::task::spawn_blocking(move || {
+        Argon2::default()
+            .hash_password(secret.expose().as_bytes())
+            .map(|hash| hash.to_string())
+            .map_err(|error| error.to_string())
+    });
+    let hash = hashed.await.map_err(|error| IssueError::Hash(error.to_string()))?;
+    Ok((whole, hash.map_err(IssueError::Hash)?))
+}
+
+/// Draws a key for a user.
+///
+/// # Errors
+/// When there are no random bits.
+pub async fn draw_key(
+    clock: &dyn Clock,
+    user_id: &str,
+    order: KeyOrder,
+) -> Result<DrawnKey, IssueError> {
+    let id = new_id(clock);
+    let (key, secret_hash) = draw_secret(&id).await?;
+    let row = KeyRow {
+        id,
+        user_id: user_id.to_owned(),
+        name: order.name,
+        role: order.role.as_str().to_owned(),
+        secret_hash,
+        permissions: serde_json::to_string(&order.permissions).map_err(StoreError::from)?,
+        rate_per_minute: order.rate_per_minute.map(i64::from),
+        overrun: "clamp".to_owned(),
+        created_ms: clock.now_ms(),
+        expires_ms: order.expires_ms,
+        ..KeyRow::default()
+    };
+    let mut budgets = order.budgets;
+    budgets.iter_mut().for_each(|budget| budget.owner_id.clone_from(&row.id));
+    Ok(DrawnKey { row, budgets, key })
+}
+
+/// Makes a key for a user, on nobody's record: for tests and measurements.
 ///
 /// # Errors
 /// When the database fails or there are no random bits.
@@ -58,28 +116,7 @@ pub async fn issue_key(
     user: &UserRow,
     order: KeyOrder,
 ) -> Result<IssuedKey, IssueError> {
-    let secret = key::new_secret()?;
-    let hash = Argon2::default()
-        .hash_password(secret.expose().as_bytes())
-        .map_err(|error| IssueError::Hash(error.to_string()))?;
-    let row = KeyRow {
-        id: new_id(clock),
-        user_id: user.id.clone(),
-        parent_id: None,
-        depth: 0,
-        name: order.name,
-        role: order.role.as_str().to_owned(),
-        secret_hash: hash.to_string(),
-        permissions: serde_json::to_string(&order.permissions).map_err(StoreError::from)?,
-        rate_per_minute: order.rate_per_minute.map(i64::from),
-        overrun: "clamp".to_owned(),
-        created_ms: clock.now_ms(),
-        expires_ms: order.expires_ms,
-        revoked_ms: None,
-    };
-    let mut budgets = order.budgets;
-    budgets.iter_mut().for_each(|budget| budget.owner_id.clone_from(&row.id));
-    store.insert_key(&row, &budgets).await?;
-    let key = key::assemble(&row.id, &secret);
-    Ok(IssuedKey { id: row.id, key })
+    let drawn = draw_key(clock, &user.id, order).await?;
+    store.insert_key(&drawn.row, &drawn.budgets).await?;
+    Ok(IssuedKey { id: drawn.row.id, key: drawn.key })
 }

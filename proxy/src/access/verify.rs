@@ -58,9 +58,9 @@ pub enum AuthError {
 /// What is remembered of a credential, by the keyed hash of its text.
 #[derive(Clone)]
 enum Memory {
-    /// The secret is right. The account is as of `seen`.
-    Verified { account: Arc<Account>, caller: Arc<Caller>, seen: Instant },
-    /// The secret is wrong; that never changes.
+    /// The secret fits that hash. The account is as of `seen`.
+    Verified { account: Arc<Account>, caller: Arc<Caller>, hash: Arc<str>, seen: Instant },
+    /// The secret is wrong; that never changes: a new one is drawn, not chosen.
     Wrong,
 }
 
@@ -115,10 +115,10 @@ impl Access {
     ) -> Option<Result<(Arc<Account>, Arc<Caller>), AuthError>> {
         Some(match self.recall(&name)? {
             Memory::Wrong => Err(AuthError::Invalid),
-            Memory::Verified { account, caller, seen } if seen.elapsed() < FRESH => {
+            Memory::Verified { account, caller, seen, .. } if seen.elapsed() < FRESH => {
                 Ok((account, caller))
             }
-            Memory::Verified { .. } => self.load(name, key_id).await,
+            Memory::Verified { hash, .. } => self.load(name, key_id, hash).await,
         })
     }
 
@@ -138,16 +138,16 @@ impl Access {
             return known;
         }
         let secret = parts.secret.expose().as_bytes().to_vec();
-        let hash = account.key.secret_hash.clone();
+        let hashes = accepted(&account, self.clock.now_ms());
         // The turn ends with the hash, not with a caller who leaves before.
         let right = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            matches_hash(&secret, &hash)
+            hashes.into_iter().find(|hash| matches_hash(&secret, hash))
         })
         .await;
         match right {
-            Ok(true) => self.believe(name, account),
-            Ok(false) => {
+            Ok(Some(hash)) => self.believe(name, account, hash),
+            Ok(None) => {
                 self.remember(name, Memory::Wrong);
                 Err(AuthError::Invalid)
             }
@@ -156,28 +156,33 @@ impl Access {
         }
     }
 
-    /// Reads the account of a credential whose secret is known to be right.
+    /// Reads the account of a credential whose secret is known to fit a hash. After a rotation the
+    /// key may have another one.
     async fn load(
         &self,
         name: [u8; 32],
         key_id: &str,
+        hash: Arc<str>,
     ) -> Result<(Arc<Account>, Arc<Caller>), AuthError> {
         let account = self.store.account(key_id).await?.ok_or(AuthError::Invalid)?;
-        self.believe(name, account)
+        if !accepted(&account, self.clock.now_ms()).contains(&hash) {
+            self.remember(name, Memory::Wrong);
+            return Err(AuthError::Invalid);
+        }
+        self.believe(name, account, hash)
     }
 
     fn believe(
         &self,
         name: [u8; 32],
         account: Account,
+        hash: Arc<str>,
     ) -> Result<(Arc<Account>, Arc<Caller>), AuthError> {
         let caller = Arc::new(Caller::of(&account)?);
         let account = Arc::new(account);
-        let (for_memory, seen) = (Arc::clone(&account), Instant::now());
-        self.remember(
-            name,
-            Memory::Verified { account: for_memory, caller: Arc::clone(&caller), seen },
-        );
+        let known = (Arc::clone(&account), Arc::clone(&caller));
+        let seen = Instant::now();
+        self.remember(name, Memory::Verified { account: known.0, caller: known.1, hash, seen });
         Ok((account, caller))
     }
 
@@ -207,6 +212,13 @@ impl Access {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         memory.put(name, what);
     }
+}
+
+/// Hashes of the secrets that a key works with at a moment.
+fn accepted(account: &Account, now_ms: i64) -> Vec<Arc<str>> {
+    let key = &account.key;
+    let old = key.old_hash.as_deref().filter(|_| key.old_until_ms.is_some_and(|ms| now_ms < ms));
+    [Some(key.secret_hash.as_str()), old].into_iter().flatten().map(Arc::from).collect()
 }
 
 fn matches_hash(secret: &[u8], hash: &str) -> bool {

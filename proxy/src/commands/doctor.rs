@@ -2,6 +2,7 @@
 
 use super::{Failure, output};
 use crate::{
+    admin::Actor,
     app::place_of,
     clock::SystemClock,
     config::{Config, Environment},
@@ -97,6 +98,7 @@ async fn look(
         environment,
         place: &place,
         clock: &SystemClock,
+        actor: &Actor::shell(environment.get("USER").unwrap_or("unknown")),
         depth: if arguments.quick { Depth::Quick } else { Depth::Whole },
         progress: &progress,
     };

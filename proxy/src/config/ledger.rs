@@ -1,4 +1,4 @@
-//! `[ledger]`: how servers that share a database take each other for dead.
+//! `[ledger]`: whether calls are booked, and when a server among several is dead.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LedgerSettings {
+    /// Off: no call is held, counted or recorded, and no budget is kept. A server with budgets
+    /// does not start so.
+    pub enabled: bool,
     /// A server that has not been seen for so long is dead: the others settle its open calls. Only
     /// where several share a database.
     pub lease_seconds: u64,
@@ -13,7 +16,7 @@ pub struct LedgerSettings {
 
 impl Default for LedgerSettings {
     fn default() -> Self {
-        Self { lease_seconds: 30 }
+        Self { enabled: true, lease_seconds: 30 }
     }
 }
 

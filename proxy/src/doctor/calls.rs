@@ -181,7 +181,7 @@ fn old(calls: &[OpenCall]) -> Check {
         .listing(old.into_iter().map(OpenCall::detail))
 }
 
-/// What settling a hold changes.
+/// What settling a hold changes: its id, what it was, what it is.
 pub(super) fn settlement(call: &OpenCall) -> (String, Value, Value) {
     let before = json!({
         "state": "open", "request_id": call.request_id, "node": call.node,

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     ledger::{bounds, settle_orphans},
-    store::{Books, Counters, Store, StoreError, WindowKey},
+    store::{Books, Counters, Deed, Store, StoreError, WindowKey},
 };
 use serde_json::{Value, json};
 use tollgate_types::Window;
@@ -75,14 +75,32 @@ async fn holds(
     if orphans.is_empty() {
         return Ok(());
     }
+    let settled: Vec<_> = orphans
+        .iter()
+        .map(|orphan| {
+            let (subject, before, after) = settlement(orphan);
+            Repair { what: "hold", subject, before, after }
+        })
+        .collect();
     if mode == Mode::Apply {
         settle_orphans(store, patient.clock).await?;
+        record_settled(patient, store, &settled).await?;
     }
-    made.extend(orphans.iter().map(|orphan| {
-        let (subject, before, after) = settlement(orphan);
-        Repair { what: "hold", subject, before, after }
-    }));
+    made.extend(settled);
     Ok(())
+}
+
+async fn record_settled(
+    patient: &Patient<'_>,
+    store: &Store,
+    settled: &[Repair],
+) -> Result<(), StoreError> {
+    let mut change = store.change().await?;
+    for repair in settled {
+        let subject = format!("hold:{}", repair.subject);
+        change.record(deed(patient, "doctor.settle", subject, repair)).await?;
+    }
+    change.commit().await
 }
 
 async fn windows(
@@ -97,7 +115,7 @@ async fn windows(
         for difference in differences {
             match mode {
                 Mode::DryRun => made.push(planned(&difference)),
-                Mode::Apply => made.extend(correct(store, &mut books, &difference).await?),
+                Mode::Apply => made.extend(correct(patient, store, &mut books, &difference).await?),
             }
         }
     }
@@ -120,8 +138,10 @@ fn repaired(window: &WindowKey, before: Value, after: Value) -> Repair {
     Repair { what: "window", subject, before, after }
 }
 
-/// `None` when the window is right by now, or belongs to no budget.
+/// Corrects a window and records that, or does neither. `None` when the window is right by now, or
+/// belongs to no budget.
 async fn correct(
+    patient: &Patient<'_>,
     store: &Store,
     books: &mut Books,
     difference: &Difference,
@@ -130,39 +150,35 @@ async fn correct(
     if !difference.is_there && !open_window(store, books, window).await? {
         return Ok(None);
     }
-    books.begin().await?;
-    match correct_locked(books, difference).await {
-        Ok(Some((before, after))) => {
-            books.commit().await?;
-            let values = |c: Counters| json!({"spent": c.spent, "held": c.held});
-            Ok(Some(repaired(window, values(before), values(after))))
-        }
-        Ok(None) => {
-            books.rollback().await?;
-            Ok(None)
-        }
-        Err(error) => {
-            books.recover().await;
-            Err(error)
-        }
-    }
-}
-
-async fn correct_locked(
-    books: &mut Books,
-    difference: &Difference,
-) -> Result<Option<(Counters, Counters)>, StoreError> {
-    let window = &difference.window;
-    let Some(before) = books.lock_window(window).await? else { return Ok(None) };
-    let held = clamp(books.held_in(window).await?);
-    let missing = difference
-        .spent
-        .map_or(0, |pair| i128::from(pair.proven) - i128::from(pair.counted));
+    let mut change = store.change().await?;
+    let Some(before) = change.lock_window(window).await? else { return Ok(None) };
+    let held = clamp(change.held_in(window).await?);
+    let missing =
+        difference.spent.map_or(0, |pair| i128::from(pair.proven) - i128::from(pair.counted));
     let after = Counters { spent: clamp(i128::from(before.spent) + missing), held };
     if after == before && difference.is_readable {
         return Ok(None);
     }
-    Ok(books.set_counters(window, after).await?.then_some((before, after)))
+    let values = |c: Counters| json!({"spent": c.spent, "held": c.held});
+    let repair = repaired(window, values(before), values(after));
+    if !change.set_counters(window, after).await? {
+        return Ok(None);
+    }
+    let subject = format!("window:{}:{}", window.budget_id, window.start_ms);
+    change.record(deed(patient, "doctor.correct", subject, &repair)).await?;
+    change.commit().await?;
+    Ok(Some(repair))
+}
+
+fn deed(patient: &Patient<'_>, action: &str, subject: String, repair: &Repair) -> Deed {
+    Deed {
+        at_ms: patient.clock.now_ms(),
+        actor: patient.actor.as_str().to_owned(),
+        action: action.to_owned(),
+        subject,
+        before: repair.before.to_string(),
+        after: repair.after.to_string(),
+    }
 }
 
 /// Opens a window that somebody's hand removed. Returns false when its budget is gone too.

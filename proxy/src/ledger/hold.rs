@@ -121,7 +121,8 @@ pub(super) struct Held {
     /// The entry as it would be if nobody ever heard of the call again.
     pub entry: EntryRow,
     pub admitted: Instant,
-    pub queue: mpsc::Sender<Message>,
+    /// Absent when the ledger is off.
+    pub queue: Option<mpsc::Sender<Message>>,
 }
 
 impl Held {
@@ -154,8 +155,9 @@ pub struct Hold {
 }
 
 pub(super) async fn place(ledger: &Ledger, quote: Quote, order: Order) -> Result<Hold, HoldError> {
+    let Some(queue) = &ledger.queue else { return Ok(unbooked(ledger, quote, order)) };
     let reserve = || {
-        ledger.queue.clone().try_reserve_owned().map_err(|error| match error {
+        queue.clone().try_reserve_owned().map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => HoldError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => HoldError::Closed,
         })
@@ -179,7 +181,7 @@ pub(super) async fn place(ledger: &Ledger, quote: Quote, order: Order) -> Result
     };
     match answer {
         Ok(placed) => {
-            let (admitted, queue) = (Instant::now(), ledger.queue.clone());
+            let (admitted, queue) = (Instant::now(), Some(queue.clone()));
             Ok(Hold { ending, held: Held { quote, placed, entry, admitted, queue } })
         }
         // Whether a hold was written by a batch that failed is not known: it is released.
@@ -189,6 +191,14 @@ pub(super) async fn place(ledger: &Ledger, quote: Quote, order: Order) -> Result
             Err(error)
         }
     }
+}
+
+/// A call of a server whose ledger is off: nothing limits it, and nothing remembers it.
+fn unbooked(ledger: &Ledger, quote: Quote, order: Order) -> Hold {
+    let entry = planned_entry(&quote, order, ledger.clock.now_ms());
+    let placed = Placed { max_output: quote.bound().max_output, limited: false };
+    let ending = Ending { permit: None, hold_id: String::new() };
+    Hold { ending, held: Held { quote, placed, entry, admitted: Instant::now(), queue: None } }
 }
 
 /// The entry as it would be if nobody ever heard of the call again.

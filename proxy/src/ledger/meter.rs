@@ -106,11 +106,11 @@ impl Meter {
         self.held.entry.first_token_ms.get_or_insert(elapsed);
         let delivered = self.output_estimate();
         if delivered >= self.noted.saturating_add(NOTE_EVERY)
-            && let Some(ending) = &self.ending
+            && let (Some(ending), Some(queue)) = (&self.ending, &self.held.queue)
         {
             // Best effort: the queue may be full, and a later note says more.
             let hold_id = ending.hold_id().to_owned();
-            if self.held.queue.try_send(Message::Note { hold_id, delivered }).is_ok() {
+            if queue.try_send(Message::Note { hold_id, delivered }).is_ok() {
                 self.noted = delivered;
             }
         }
@@ -162,7 +162,10 @@ impl Meter {
     pub async fn settle(mut self, outcome: Outcome) -> Result<Receipt, StoreError> {
         let (reply, answer) = oneshot::channel();
         let cost = self.close(&outcome, Some(reply));
-        let budgets = answer.await.map_err(|_| StoreError::Busy)?;
+        let budgets = match self.held.queue {
+            Some(_) => answer.await.map_err(|_| StoreError::Busy)?,
+            None => Vec::new(),
+        };
         Ok(Receipt {
             request_id: std::mem::take(&mut self.held.entry.request_id),
             upstream_request_id: self.held.entry.upstream_request_id.take(),

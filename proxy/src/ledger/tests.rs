@@ -10,13 +10,27 @@ use crate::{
     clock::ManualClock,
     config::PriceEntry,
     prices::{Bound, PriceList, Quote, quote},
-    store::{BudgetRow, Patience, Store, UsageFilter, UserRow},
+    store::{
+        BudgetRow, Store, UsageFilter, UserRow, WindowKey,
+        testing::{Home, Kind, on_both_engines, open_again, store_on},
+    },
     tasks::Tasks,
 };
-use std::{
-    collections::BTreeMap, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration,
-};
+use std::{collections::BTreeMap, os::unix::fs::PermissionsExt, sync::Arc, time::Duration};
 use tollgate_types::{BudgetStatus, StreamEvent, Usage};
+
+on_both_engines!(
+    a_settled_call_costs_exactly_what_it_used,
+    a_dropped_hold_gives_everything_back_and_leaves_no_entry,
+    a_dropped_meter_is_charged_as_cancelled,
+    several_answers_that_nobody_counted_are_charged_as_often_as_they_came,
+    an_answer_is_shortened_to_what_the_budget_affords_and_then_refused,
+    a_model_without_a_price_is_refused_where_cost_is_limited,
+    a_hold_belongs_to_the_window_in_which_it_was_placed,
+    a_locked_database_refuses_holds_and_still_writes_every_end,
+    shutdown_waits_for_open_calls_to_settle;
+    threads: two_hundred_calls_at_once_never_pass_a_budget_that_fits_ten,
+);
 
 struct Books {
     store: Store,
@@ -24,16 +38,14 @@ struct Books {
     tasks: Tasks,
     clock: Arc<ManualClock>,
     caller: Arc<Caller>,
-    _folder: Option<tempfile::TempDir>,
+    home: Home,
 }
 
 const NOW: i64 = 1_795_000_000_000;
 const LEASE: Duration = Duration::from_secs(30);
 
-async fn books(budgets: &[(&str, &str, i64)]) -> Books {
-    let folder = tempfile::tempdir().unwrap();
-    let mut books = reopen(&folder.path().join("t.db")).await;
-    books._folder = Some(folder);
+async fn books(kind: Kind, budgets: &[(&str, &str, i64)]) -> Books {
+    let (home, store) = store_on(kind).await;
     let user = UserRow {
         id: "user".into(),
         name: "alice".into(),
@@ -43,7 +55,7 @@ async fn books(budgets: &[(&str, &str, i64)]) -> Books {
         created_ms: NOW,
         ..UserRow::default()
     };
-    books.store.insert_user(&user, &[]).await.unwrap();
+    store.insert_user(&user, &[]).await.unwrap();
     for (index, (resource, span, cap)) in budgets.iter().enumerate() {
         let row = BudgetRow {
             id: format!("b{index}"),
@@ -54,18 +66,18 @@ async fn books(budgets: &[(&str, &str, i64)]) -> Books {
             cap: *cap,
             ..BudgetRow::default()
         };
-        books.store.insert_budget(&row, NOW).await.unwrap();
+        store.insert_budget(&row, NOW).await.unwrap();
     }
-    books
+    on(home, store).await
 }
 
-async fn reopen(path: &Path) -> Books {
-    let store = Store::open(path, Patience::Server).await.unwrap();
+/// A ledger over books that are there already.
+async fn on(home: Home, store: Store) -> Books {
     let clock = Arc::new(ManualClock::at(NOW));
     let tasks = Tasks::new();
     let ledger = Ledger::open(store.clone(), clock.clone(), &tasks, LEASE).await.unwrap();
     let caller = Arc::new(Caller::for_tests(Role::Member, [Permissions::default()]));
-    Books { store, ledger, tasks, clock, caller, _folder: None }
+    Books { store, ledger, tasks, clock, caller, home }
 }
 
 impl Books {
@@ -146,18 +158,17 @@ fn finished(input: u64, output: u64) -> Outcome {
 
 #[tokio::test]
 async fn the_database_is_readable_by_its_owner_alone() {
-    let books = books(&[]).await;
+    let books = books(Kind::Sqlite, &[]).await;
     drop(books.hold(1, 1).await.unwrap());
-    let folder = books._folder.as_ref().unwrap().path();
-    for file in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+    let Home::Sqlite(folder) = &books.home else { panic!("no folder") };
+    for file in std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap) {
         let mode = file.metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{}", file.path().display());
     }
 }
 
-#[tokio::test]
-async fn a_settled_call_costs_exactly_what_it_used() {
-    let books = books(&[("cost", "month", 1_000_000), ("tokens", "day", 500)]).await;
+async fn a_settled_call_costs_exactly_what_it_used(kind: Kind) {
+    let books = books(kind, &[("cost", "month", 1_000_000), ("tokens", "day", 500)]).await;
     let hold = books.hold(10, 90).await.unwrap();
     assert_eq!(books.status().await[0].held, 100_000);
     let receipt = hold.sent().settle(finished(10, 5)).await.unwrap();
@@ -166,18 +177,16 @@ async fn a_settled_call_costs_exactly_what_it_used() {
     books.settled().await;
 }
 
-#[tokio::test]
-async fn a_dropped_hold_gives_everything_back_and_leaves_no_entry() {
-    let books = books(&[("tokens", "total", 100), ("requests", "day", 1)]).await;
+async fn a_dropped_hold_gives_everything_back_and_leaves_no_entry(kind: Kind) {
+    let books = books(kind, &[("tokens", "total", 100), ("requests", "day", 1)]).await;
     drop(books.hold(10, 90).await.unwrap());
     books.settled().await;
     assert_eq!(books.status().await.iter().map(|b| b.spent).sum::<i64>(), 0);
     books.hold(10, 90).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_dropped_meter_is_charged_as_cancelled() {
-    let books = books(&[("tokens", "total", 1000)]).await;
+async fn a_dropped_meter_is_charged_as_cancelled(kind: Kind) {
+    let books = books(kind, &[("tokens", "total", 1000)]).await;
     let mut meter = books.hold(10, 90).await.unwrap().sent();
     meter.note(&StreamEvent::delta(0, "some"));
     meter.note(&StreamEvent::delta(0, "words"));
@@ -189,9 +198,8 @@ async fn a_dropped_meter_is_charged_as_cancelled() {
     assert_eq!((entry.tokens.input, entry.tokens.output), (10, 3));
 }
 
-#[tokio::test]
-async fn several_answers_that_nobody_counted_are_charged_as_often_as_they_came() {
-    let books = books(&[("tokens", "total", 1000)]).await;
+async fn several_answers_that_nobody_counted_are_charged_as_often_as_they_came(kind: Kind) {
+    let books = books(kind, &[("tokens", "total", 1000)]).await;
     let quote = books.quote_several("m", (10, 90), 8);
     let mut meter = books.ledger.hold(quote, order()).await.unwrap().sent();
     meter.note(&StreamEvent::delta(0, "some"));
@@ -202,9 +210,8 @@ async fn several_answers_that_nobody_counted_are_charged_as_often_as_they_came()
     assert_eq!((rows[0].entry.tokens.input, rows[0].entry.tokens.output), (10, 24));
 }
 
-#[tokio::test]
-async fn an_answer_is_shortened_to_what_the_budget_affords_and_then_refused() {
-    let books = books(&[("tokens", "total", 100)]).await;
+async fn an_answer_is_shortened_to_what_the_budget_affords_and_then_refused(kind: Kind) {
+    let books = books(kind, &[("tokens", "total", 100)]).await;
     let hold = books.hold(10, 1000).await.unwrap();
     assert_eq!((hold.max_output(), hold.is_clamped()), (90, true));
     let Err(HoldError::Exhausted(budget)) = books.hold(10, 1000).await else {
@@ -215,20 +222,18 @@ async fn an_answer_is_shortened_to_what_the_budget_affords_and_then_refused() {
     assert_eq!(books.hold(10, 1000).await.unwrap().max_output(), 60);
 }
 
-#[tokio::test]
-async fn a_model_without_a_price_is_refused_where_cost_is_limited() {
-    let limited = books(&[("cost", "total", 1_000_000_000)]).await;
+async fn a_model_without_a_price_is_refused_where_cost_is_limited(kind: Kind) {
+    let limited = books(kind, &[("cost", "total", 1_000_000_000)]).await;
     let refused = limited.ledger.hold(limited.quote("free", 1, 1), order()).await;
     assert!(matches!(refused, Err(HoldError::Unpriced { .. })));
-    let free = books(&[("tokens", "total", 1_000)]).await;
+    let free = books(kind, &[("tokens", "total", 1_000)]).await;
     let hold = free.ledger.hold(free.quote("free", 1, 1), order()).await.unwrap();
     let receipt = hold.sent().settle(finished(1, 1)).await.unwrap();
     assert_eq!(receipt.cost, None);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn two_hundred_calls_at_once_never_pass_a_budget_that_fits_ten() {
-    let books = books(&[("requests", "day", 10), ("tokens", "day", 1_000_000)]).await;
+async fn two_hundred_calls_at_once_never_pass_a_budget_that_fits_ten(kind: Kind) {
+    let books = books(kind, &[("requests", "day", 10), ("tokens", "day", 1_000_000)]).await;
     let holds = futures_util::future::join_all((0..200).map(|n| books.hold(10 + n, 50))).await;
     let placed: Vec<_> = holds.into_iter().flatten().collect();
     assert_eq!(placed.len(), 10);
@@ -248,9 +253,8 @@ impl Books {
     }
 }
 
-#[tokio::test]
-async fn a_hold_belongs_to_the_window_in_which_it_was_placed() {
-    let books = books(&[("requests", "day", 1)]).await;
+async fn a_hold_belongs_to_the_window_in_which_it_was_placed(kind: Kind) {
+    let books = books(kind, &[("requests", "day", 1)]).await;
     let meter = books.hold(1, 1).await.unwrap().sent();
     books.clock.advance(Duration::from_secs(86_400));
     let tomorrow = books.hold(1, 1).await.unwrap();
@@ -264,10 +268,11 @@ async fn a_hold_belongs_to_the_window_in_which_it_was_placed() {
 
 #[tokio::test]
 async fn what_a_dead_server_left_open_is_charged_at_the_next_start() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("t.db");
+    let home = Home::fresh(Kind::Sqlite).await.unwrap();
+    let Home::Sqlite(folder) = &home else { panic!("no folder") };
+    let path = folder.path().join("books.db");
     {
-        let dying = books(&[("tokens", "total", 1000)]).await;
+        let dying = books(Kind::Sqlite, &[("tokens", "total", 1000)]).await;
         let mut meter = dying.hold(10, 90).await.unwrap().sent();
         for _ in 0..20 {
             meter.note(&StreamEvent::delta(0, "word"));
@@ -276,7 +281,8 @@ async fn what_a_dead_server_left_open_is_charged_at_the_next_start() {
         let _open = dying.hold(1, 1).await.unwrap();
         dying.store.copy_to(&path).await.unwrap();
     }
-    let books = reopen(&path).await;
+    let store = open_again(&home).await;
+    let books = on(home, store).await;
     books.settled().await;
     let rows = books.store.usage_rows(&UsageFilter::default(), 9).await.unwrap();
     assert_eq!(rows.len(), 2);
@@ -286,12 +292,14 @@ async fn what_a_dead_server_left_open_is_charged_at_the_next_start() {
     assert_eq!(books.status().await[0].spent, 10 + 16 + 1);
 }
 
-#[tokio::test]
-async fn a_locked_database_refuses_holds_and_still_writes_every_end() {
-    let books = books(&[("tokens", "total", 1000)]).await;
+async fn a_locked_database_refuses_holds_and_still_writes_every_end(kind: Kind) {
+    let books = books(kind, &[("tokens", "total", 1000)]).await;
     let meter = books.hold(10, 90).await.unwrap().sent();
     let mut blocker = books.store.books().await.unwrap();
     blocker.begin().await.unwrap();
+    // SQLite is locked as a whole by now, PostgreSQL row by row.
+    let window = WindowKey { budget_id: "b0".into(), start_ms: 0 };
+    assert_eq!(blocker.windows(&[window]).await.unwrap().len(), 1);
     assert!(matches!(books.hold(1, 1).await, Err(HoldError::Store(_))));
     let (told, ending) = tokio::sync::oneshot::channel();
     books.tasks.spawn(async move { drop(told.send(meter.settle(finished(8, 4)).await)) });
@@ -302,9 +310,8 @@ async fn a_locked_database_refuses_holds_and_still_writes_every_end() {
     assert_eq!(books.status().await[0].spent, 12);
 }
 
-#[tokio::test]
-async fn shutdown_waits_for_open_calls_to_settle() {
-    let books = books(&[("tokens", "total", 1000)]).await;
+async fn shutdown_waits_for_open_calls_to_settle(kind: Kind) {
+    let books = books(kind, &[("tokens", "total", 1000)]).await;
     let meter = books.hold(10, 90).await.unwrap().sent();
     let draining = books.tasks.drain(Duration::from_secs(5));
     let settling = meter.settle(finished(3, 4));

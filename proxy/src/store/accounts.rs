@@ -1,10 +1,6 @@
 //! Users and API keys.
 
-use super::{
-    BudgetRow, Store, StoreError,
-    books::Owner,
-    engine::{Change, on},
-};
+use super::{BudgetRow, Store, StoreError, books::Owner, engine::on};
 use sqlx::FromRow;
 
 /// A user.
@@ -57,6 +53,10 @@ pub struct KeyRow {
     pub expires_ms: Option<i64>,
     /// When it was revoked.
     pub revoked_ms: Option<i64>,
+    /// Argon2 hash of the secret before the last one, which may still be used for a time.
+    pub old_hash: Option<String>,
+    /// Until when it may.
+    pub old_until_ms: Option<i64>,
 }
 
 /// A key together with everyone above it.
@@ -107,10 +107,10 @@ impl Store {
         user: &UserRow,
         budgets: &[BudgetRow],
     ) -> Result<(), StoreError> {
-        let mut change = self.pool.begin().await?;
-        user.insert(&mut change).await?;
+        let mut change = self.change().await?;
+        change.insert_user(user).await?;
         for budget in budgets {
-            budget.insert(&mut change, user.created_ms).await?;
+            change.insert_budget(budget, user.created_ms).await?;
         }
         change.commit().await
     }
@@ -141,15 +141,13 @@ impl Store {
     /// # Errors
     /// Any database failure.
     pub async fn delete_user(&self, name: &str, now_ms: i64) -> Result<bool, StoreError> {
-        let text = "update users set deleted_ms = $2, name = name || '#' || id
-                    where name = $1 and deleted_ms is null";
-        let changed = on!(&self.pool, db => sqlx::query(text)
-            .bind(name)
-            .bind(now_ms)
-            .execute(db)
-            .await
-            .map(|done| done.rows_affected()))?;
-        Ok(changed == 1)
+        let mut change = self.change().await?;
+        let Some(user) = change.user(name).await?.filter(|user| user.deleted_ms.is_none()) else {
+            return Ok(false);
+        };
+        change.delete_user(&user.id, now_ms).await?;
+        change.commit().await?;
+        Ok(true)
     }
 
     /// Adds a key together with its budgets, or neither.
@@ -157,10 +155,10 @@ impl Store {
     /// # Errors
     /// Any database failure.
     pub async fn insert_key(&self, key: &KeyRow, budgets: &[BudgetRow]) -> Result<(), StoreError> {
-        let mut change = self.pool.begin().await?;
-        key.insert(&mut change).await?;
+        let mut change = self.change().await?;
+        change.insert_key(key).await?;
         for budget in budgets {
-            budget.insert(&mut change, key.created_ms).await?;
+            change.insert_budget(budget, key.created_ms).await?;
         }
         change.commit().await
     }
@@ -191,7 +189,7 @@ impl Store {
                         where k.parent_id is not null and l.level < 16)
                     select k.id, k.user_id, k.parent_id, k.depth, k.name, k.role, k.secret_hash,
                            k.permissions, k.rate_per_minute, k.overrun, k.created_ms,
-                           k.expires_ms, k.revoked_ms
+                           k.expires_ms, k.revoked_ms, k.old_hash, k.old_until_ms
                     from line l join api_keys k on k.id = l.id order by l.level";
         Ok(on!(&self.pool, db => sqlx::query_as(text).bind(key_id).fetch_all(db).await)?)
     }
@@ -202,7 +200,8 @@ impl Store {
     /// Any database failure.
     pub async fn keys(&self, user_id: Option<&str>) -> Result<Vec<KeyRow>, StoreError> {
         let text = "select id, user_id, parent_id, depth, name, role, secret_hash, permissions,
-                           rate_per_minute, overrun, created_ms, expires_ms, revoked_ms
+                           rate_per_minute, overrun, created_ms, expires_ms, revoked_ms,
+                           old_hash, old_until_ms
                     from api_keys where $1 is null or user_id = $1
                     order by created_ms desc, id desc";
         Ok(on!(&self.pool, db => sqlx::query_as(text).bind(user_id).fetch_all(db).await)?)
@@ -213,57 +212,9 @@ impl Store {
     /// # Errors
     /// Any database failure.
     pub async fn revoke_key(&self, key_id: &str, now_ms: i64) -> Result<bool, StoreError> {
-        let text = "update api_keys set revoked_ms = $2 where id = $1 and revoked_ms is null";
-        let changed = on!(&self.pool, db => sqlx::query(text)
-            .bind(key_id)
-            .bind(now_ms)
-            .execute(db)
-            .await
-            .map(|done| done.rows_affected()))?;
-        Ok(changed == 1)
-    }
-}
-
-impl UserRow {
-    pub(super) async fn insert(&self, change: &mut Change) -> Result<(), StoreError> {
-        let text = "insert into users (id, name, role, time_zone, permissions, team_id, created_ms)
-                    values ($1, $2, $3, $4, $5, $6, $7)";
-        on!(change, db => sqlx::query(text)
-            .bind(&self.id)
-            .bind(&self.name)
-            .bind(&self.role)
-            .bind(&self.time_zone)
-            .bind(&self.permissions)
-            .bind(&self.team_id)
-            .bind(self.created_ms)
-            .execute(&mut **db)
-            .await
-            .map(drop))?;
-        Ok(())
-    }
-}
-
-impl KeyRow {
-    pub(super) async fn insert(&self, change: &mut Change) -> Result<(), StoreError> {
-        let text = "insert into api_keys (id, user_id, parent_id, depth, name, role, secret_hash,
-                        permissions, rate_per_minute, overrun, created_ms, expires_ms)
-                    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
-        on!(change, db => sqlx::query(text)
-            .bind(&self.id)
-            .bind(&self.user_id)
-            .bind(&self.parent_id)
-            .bind(self.depth)
-            .bind(&self.name)
-            .bind(&self.role)
-            .bind(&self.secret_hash)
-            .bind(&self.permissions)
-            .bind(self.rate_per_minute)
-            .bind(&self.overrun)
-            .bind(self.created_ms)
-            .bind(self.expires_ms)
-            .execute(&mut **db)
-            .await
-            .map(drop))?;
-        Ok(())
+        let mut change = self.change().await?;
+        let revoked = change.revoke_key(key_id, now_ms).await?;
+        change.commit().await?;
+        Ok(revoked)
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     Store, StoreError,
     books::Owner,
-    engine::{Change, on, with_rows},
+    engine::{on, with_rows},
 };
 use crate::store::books::json;
 use sqlx::FromRow;
@@ -84,44 +84,6 @@ impl BudgetRow {
         let raise = if now_ms < self.raise_until_ms { self.raise_amount } else { 0 };
         self.cap.saturating_add(raise)
     }
-
-    pub(super) async fn insert(&self, change: &mut Change, now_ms: i64) -> Result<(), StoreError> {
-        let text = "insert into budgets (id, owner_kind, owner_id, owner_name, time_zone, resource,
-                        span, cap, provider, model, feature, enforcement, overrun, alert_percent,
-                        raise_amount, raise_until_ms, created_ms)
-                    select $1, $2, $3,
-                        coalesce((select name from users where id = $3),
-                            (select u.name from users u join api_keys k on k.user_id = u.id
-                             where k.id = $3),
-                            (select name from teams where id = $3),
-                            (select name from organisations where id = $3), ''),
-                        coalesce((select time_zone from users where id = $3),
-                            (select u.time_zone from users u join api_keys k on k.user_id = u.id
-                             where k.id = $3),
-                            (select time_zone from teams where id = $3),
-                            (select time_zone from organisations where id = $3), 'UTC'),
-                        $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15";
-        on!(change, db => sqlx::query(text)
-            .bind(&self.id)
-            .bind(&self.owner_kind)
-            .bind(&self.owner_id)
-            .bind(&self.resource)
-            .bind(&self.span)
-            .bind(self.cap)
-            .bind(&self.provider)
-            .bind(&self.model)
-            .bind(&self.feature)
-            .bind(&self.enforcement)
-            .bind(&self.overrun)
-            .bind(self.alert_percent)
-            .bind(self.raise_amount)
-            .bind(self.raise_until_ms)
-            .bind(now_ms)
-            .execute(&mut **db)
-            .await
-            .map(drop))?;
-        Ok(())
-    }
 }
 
 impl Store {
@@ -130,8 +92,8 @@ impl Store {
     /// # Errors
     /// Any database failure.
     pub async fn insert_budget(&self, budget: &BudgetRow, now_ms: i64) -> Result<(), StoreError> {
-        let mut change = self.pool.begin().await?;
-        budget.insert(&mut change, now_ms).await?;
+        let mut change = self.change().await?;
+        change.insert_budget(budget, now_ms).await?;
         change.commit().await
     }
 
@@ -191,8 +153,13 @@ impl Store {
     /// # Errors
     /// Any database failure.
     pub async fn set_cap(&self, budget_id: &str, cap: i64) -> Result<bool, StoreError> {
-        let text = "update budgets set cap = $2 where id = $1 and deleted_ms is null";
-        self.change_budget(text, budget_id, cap).await
+        let mut change = self.change().await?;
+        let Some(budget) = change.budget(budget_id).await? else {
+            return Ok(false);
+        };
+        change.update_budget(&BudgetRow { cap, ..budget }).await?;
+        change.commit().await?;
+        Ok(true)
     }
 
     /// Deletes a budget; open holds on it still settle. Returns false when there is none.
@@ -200,22 +167,9 @@ impl Store {
     /// # Errors
     /// Any database failure.
     pub async fn delete_budget(&self, budget_id: &str, now_ms: i64) -> Result<bool, StoreError> {
-        let text = "update budgets set deleted_ms = $2 where id = $1 and deleted_ms is null";
-        self.change_budget(text, budget_id, now_ms).await
-    }
-
-    async fn change_budget(
-        &self,
-        text: &'static str,
-        budget_id: &str,
-        value: i64,
-    ) -> Result<bool, StoreError> {
-        let changed = on!(&self.pool, db => sqlx::query(text)
-            .bind(budget_id)
-            .bind(value)
-            .execute(db)
-            .await
-            .map(|done| done.rows_affected()))?;
-        Ok(changed == 1)
+        let mut change = self.change().await?;
+        let deleted = change.delete_budget(budget_id, now_ms).await?;
+        change.commit().await?;
+        Ok(deleted)
     }
 }

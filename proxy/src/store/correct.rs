@@ -1,7 +1,7 @@
 //! Counters set to what holds and entries say, one window at a time and beside running servers.
 
 use super::{
-    Books, Counters, ServerLock, Store, StoreError, WindowKey,
+    Change, Counters, ServerLock, Store, StoreError, WindowKey,
     books::shares_of,
     engine::{Engine, Link, Text, on},
 };
@@ -51,7 +51,7 @@ impl Store {
     }
 }
 
-impl Books {
+impl Change {
     /// The counters of a window. Nobody else changes them, or holds on them, until the
     /// transaction ends.
     ///
@@ -62,7 +62,7 @@ impl Books {
         Ok(on!(&mut self.link, db => sqlx::query_as(text)
             .bind(&window.budget_id)
             .bind(window.start_ms)
-            .fetch_optional(&mut *db)
+            .fetch_optional(&mut **db)
             .await)?)
     }
 
@@ -74,7 +74,7 @@ impl Books {
         let text = "select shares from holds where shares like '%' || $1 || '%'";
         let holds: Vec<String> = on!(&mut self.link, db => sqlx::query_scalar(text)
             .bind(&window.budget_id)
-            .fetch_all(&mut *db)
+            .fetch_all(&mut **db)
             .await)?;
         let shares = holds.iter().flat_map(|shares| shares_of(shares));
         Ok(shares.filter(|share| share.window == *window).map(|s| i128::from(s.amount)).sum())
@@ -98,7 +98,7 @@ impl Books {
             .bind(window.start_ms)
             .bind(counters.spent)
             .bind(counters.held)
-            .execute(&mut *db)
+            .execute(&mut **db)
             .await
             .map(|done| done.rows_affected()))?;
         Ok(changed == 1)

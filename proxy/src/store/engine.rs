@@ -1,7 +1,7 @@
 //! SQLite or PostgreSQL: one text of SQL and one flow of code for both.
 
 use super::StoreError;
-use sqlx::{PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction};
+use sqlx::{PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool};
 
 /// The same thing on either engine.
 #[derive(Clone, Debug)]
@@ -17,7 +17,8 @@ pub(super) type Pool = Engine<SqlitePool, PgPool>;
 /// One connection.
 pub(super) type Link = Engine<SqliteConnection, PgConnection>;
 /// A transaction; dropping it takes everything back.
-pub(super) type Change = Engine<Transaction<'static, Sqlite>, Transaction<'static, Postgres>>;
+pub(super) type Transaction =
+    Engine<sqlx::Transaction<'static, Sqlite>, sqlx::Transaction<'static, Postgres>>;
 
 /// Runs the same expression on whichever engine it is; `$db` is its pool or connection.
 macro_rules! on {
@@ -60,8 +61,8 @@ impl<S, P> Engine<S, P> {
 }
 
 impl Pool {
-    /// Begins a change. SQLite takes the write lock now, so that what is read stays true.
-    pub(super) async fn begin(&self) -> Result<Change, StoreError> {
+    /// Begins a transaction. SQLite takes the write lock now, so that what is read stays true.
+    pub(super) async fn begin(&self) -> Result<Transaction, StoreError> {
         Ok(match self {
             Self::Sqlite(pool) => Engine::Sqlite(pool.begin_with("begin immediate").await?),
             Self::Postgres(pool) => Engine::Postgres(pool.begin().await?),
@@ -69,16 +70,16 @@ impl Pool {
     }
 }
 
-impl Change {
-    /// Makes the change durable.
+impl Transaction {
+    /// Makes everything since its beginning durable.
     pub(super) async fn commit(self) -> Result<(), StoreError> {
-        on!(self, change => change.commit().await)?;
+        on!(self, db => db.commit().await)?;
         Ok(())
     }
 
     /// Takes everything back.
     pub(super) async fn rollback(self) -> Result<(), StoreError> {
-        on!(self, change => change.rollback().await)?;
+        on!(self, db => db.rollback().await)?;
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     clock::ManualClock,
     ids::new_id,
     ledger::{HoldError, batch, page::Answer, writer::Message},
-    store::{Books, BudgetRow, Charge, UsageFilter},
+    store::{Books, BudgetRow, Charge, UsageFilter, testing::Kind},
 };
 use proptest::{
     prelude::*,
@@ -275,10 +275,23 @@ impl<'p> Race<'p> {
     }
 }
 
-#[test]
-fn a_batch_comes_to_what_its_messages_would_one_by_one() {
+mod sqlite {
+    #[test]
+    fn a_batch_comes_to_what_its_messages_would_one_by_one() {
+        super::batches_match_the_model(super::Kind::Sqlite);
+    }
+}
+
+mod postgres {
+    #[test]
+    fn a_batch_comes_to_what_its_messages_would_one_by_one() {
+        super::batches_match_the_model(super::Kind::Postgres);
+    }
+}
+
+fn batches_match_the_model(kind: Kind) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let people = runtime.block_on(People::with_keys(2, &[]));
+    let people = runtime.block_on(People::with_keys(kind, 2, &[]));
     let config = Config { cases: 96, failure_persistence: None, ..Config::default() };
     let ran = TestRunner::new(config).run(&steps(), |steps| {
         runtime.block_on(async {

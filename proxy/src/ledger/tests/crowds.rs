@@ -11,15 +11,24 @@ use crate::{
         page::Answer,
         writer::{Message, PlaceHold},
     },
-    store::{StoreError, UsageFilter},
+    store::{
+        StoreError, UsageFilter,
+        testing::{Kind, on_both_engines},
+    },
     tasks::Tasks,
 };
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
-#[tokio::test]
-async fn an_end_makes_room_for_the_hold_behind_it_in_the_same_batch() {
-    let people = People::with_keys(1, &[("tokens", "total", 100)]).await;
+on_both_engines!(
+    an_end_makes_room_for_the_hold_behind_it_in_the_same_batch,
+    a_budget_that_makes_no_sense_stops_only_its_own_calls,
+    a_message_that_cannot_be_written_harms_no_other_of_its_batch;
+    threads: four_hundred_calls_on_ten_thousand_budgets_never_pass_one,
+);
+
+async fn an_end_makes_room_for_the_hold_behind_it_in_the_same_batch(kind: Kind) {
+    let people = People::with_keys(kind, 1, &[("tokens", "total", 100)]).await;
     let mut books = people.store.books().await.unwrap();
     let quote = |output| quoted(&people.callers[0], 10, output);
     let messages = [
@@ -52,9 +61,8 @@ async fn an_end_makes_room_for_the_hold_behind_it_in_the_same_batch() {
     assert_eq!(rows.len(), 2, "one entry for each hold that was open");
 }
 
-#[tokio::test]
-async fn a_budget_that_makes_no_sense_stops_only_its_own_calls() {
-    let people = People::with_keys(2, &[("tokens", "total", 100)]).await;
+async fn a_budget_that_makes_no_sense_stops_only_its_own_calls(kind: Kind) {
+    let people = People::with_keys(kind, 2, &[("tokens", "total", 100)]).await;
     let nonsense = budget("key", "k1", ("gold", "total", 1));
     people.store.insert_budget(&nonsense, NOW).await.unwrap();
     let mut books = people.store.books().await.unwrap();
@@ -70,9 +78,8 @@ async fn a_budget_that_makes_no_sense_stops_only_its_own_calls() {
     );
 }
 
-#[tokio::test]
-async fn a_message_that_cannot_be_written_harms_no_other_of_its_batch() {
-    let books = books(&[("tokens", "total", 100)]).await;
+async fn a_message_that_cannot_be_written_harms_no_other_of_its_batch(kind: Kind) {
+    let books = books(kind, &[("tokens", "total", 100)]).await;
     let kept = books.hold(10, 10).await.unwrap();
     let open = books.store.books().await.unwrap().open_holds().await.unwrap();
     let quote = || books.quote("m", 1, 9);
@@ -86,7 +93,8 @@ async fn a_message_that_cannot_be_written_harms_no_other_of_its_batch() {
         reply,
     };
     // Nothing else runs until all three wait together.
-    books.ledger.queue.try_send(Message::Place(Box::new(again))).unwrap();
+    let queue = books.ledger.queue.as_ref().unwrap();
+    queue.try_send(Message::Place(Box::new(again))).unwrap();
     let (placed, receipt) =
         tokio::join!(books.ledger.hold(quote(), order()), first.sent().settle(finished(10, 5)));
     assert!(matches!(refused.await.unwrap(), Err(HoldError::Store(_))));
@@ -96,11 +104,10 @@ async fn a_message_that_cannot_be_written_harms_no_other_of_its_batch() {
     books.settled().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn four_hundred_calls_on_ten_thousand_budgets_never_pass_one() {
+async fn four_hundred_calls_on_ten_thousand_budgets_never_pass_one(kind: Kind) {
     let mut budgets = vec![("tokens", "day", 1_000_000); 99];
     budgets.push(("requests", "day", 2));
-    let people = People::with_keys(100, &budgets).await;
+    let people = People::with_keys(kind, 100, &budgets).await;
     let tasks = Tasks::new();
     let clock = Arc::new(ManualClock::at(NOW));
     let ledger = Ledger::open(people.store.clone(), clock, &tasks, super::LEASE).await.unwrap();

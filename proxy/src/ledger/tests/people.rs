@@ -8,18 +8,20 @@ use crate::{
     ids::new_id,
     ledger::writer::{Close, Message, PlaceHold},
     prices::{Bound, PriceList, Quote, quote},
-    store::{BudgetRow, Charge, EntryRow, KeyRow, Patience, Store, UserRow},
+    store::{
+        BudgetRow, Charge, EntryRow, KeyRow, Store, UserRow,
+        testing::{Home, Kind, store_on},
+    },
 };
 use argon2::{Algorithm, Argon2, Params, Version, password_hash::PasswordHasher};
 use std::sync::Arc;
-use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 /// A user and some of its keys, verified.
 pub(super) struct People {
     pub(super) store: Store,
     pub(super) callers: Vec<Arc<Caller>>,
-    _folder: TempDir,
+    _home: Home,
 }
 
 pub(super) fn budget(kind: &str, owner: &str, terms: (&str, &str, i64)) -> BudgetRow {
@@ -36,9 +38,8 @@ pub(super) fn budget(kind: &str, owner: &str, terms: (&str, &str, i64)) -> Budge
 
 impl People {
     /// So many keys, each with these budgets.
-    pub(super) async fn with_keys(keys: usize, budgets: &[(&str, &str, i64)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("t.db"), Patience::Server).await.unwrap();
+    pub(super) async fn with_keys(kind: Kind, keys: usize, budgets: &[(&str, &str, i64)]) -> Self {
+        let (home, store) = store_on(kind).await;
         let user = UserRow {
             id: "user".into(),
             name: "alice".into(),
@@ -76,7 +77,7 @@ impl People {
             let text = format!("{text}_{:08x}", crc32fast::hash(text.as_bytes()));
             callers.push(access.authenticate(Some(&text)).await.unwrap());
         }
-        Self { store, callers, _folder: folder }
+        Self { store, callers, _home: home }
     }
 }
 

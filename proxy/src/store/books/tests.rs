@@ -2,14 +2,19 @@
 
 use super::{Booking, NewHold, OpenHold, Owner, Share, WindowChange, WindowKey};
 use crate::store::{
-    BudgetRow, EntryRow, Patience, Store, StoreError, Tokens, UsageFilter, UserRow, engine::Engine,
+    BudgetRow, EntryRow, Store, StoreError, Tokens, UsageFilter, UserRow,
+    testing::{Home, Kind, on_both_engines, store_on},
 };
-use sqlx::SqlitePool;
-use tempfile::TempDir;
 
-async fn store() -> (TempDir, Store) {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("t.db"), Patience::Server).await.unwrap();
+on_both_engines!(
+    no_change_passes_a_cap_whatever_was_decided_before,
+    a_window_that_is_not_there_cannot_be_charged,
+    a_hold_is_taken_once_with_all_that_it_set_aside,
+    an_entry_is_read_back_as_it_was_written,
+);
+
+async fn store(kind: Kind) -> (Home, Store) {
+    let (home, store) = store_on(kind).await;
     let user = UserRow {
         id: "user".into(),
         name: "alice".into(),
@@ -20,7 +25,7 @@ async fn store() -> (TempDir, Store) {
         ..UserRow::default()
     };
     store.insert_user(&user, &[budget("b", 100)]).await.unwrap();
-    (folder, store)
+    (home, store)
 }
 
 fn budget(id: &str, cap: i64) -> BudgetRow {
@@ -35,11 +40,6 @@ fn budget(id: &str, cap: i64) -> BudgetRow {
     }
 }
 
-fn sqlite(store: &Store) -> &SqlitePool {
-    let Engine::Sqlite(pool) = &store.pool else { panic!("not SQLite") };
-    pool
-}
-
 fn window(budget_id: &str) -> WindowKey {
     WindowKey { budget_id: budget_id.into(), start_ms: 0 }
 }
@@ -48,9 +48,8 @@ fn change(budget_id: &str, spent: i64, held: i64) -> WindowChange {
     WindowChange { window: window(budget_id), spent, held }
 }
 
-#[tokio::test]
-async fn no_change_passes_a_cap_whatever_was_decided_before() {
-    let (_folder, store) = store().await;
+async fn no_change_passes_a_cap_whatever_was_decided_before(kind: Kind) {
+    let (_home, store) = store(kind).await;
     let mut books = store.books().await.unwrap();
     books.open_windows(&[(window("b"), None)]).await.unwrap();
     books.change_windows(&[change("b", 10, 90)], 1).await.unwrap();
@@ -69,22 +68,19 @@ async fn no_change_passes_a_cap_whatever_was_decided_before() {
     assert_eq!((counters.spent, counters.held), (90, 0));
 }
 
-#[tokio::test]
-async fn a_window_that_is_not_there_cannot_be_charged() {
-    let (_folder, store) = store().await;
+async fn a_window_that_is_not_there_cannot_be_charged(kind: Kind) {
+    let (_home, store) = store(kind).await;
     let mut books = store.books().await.unwrap();
     let refused = books.change_windows(&[change("b", 0, 1)], 1).await;
     assert!(matches!(refused, Err(StoreError::Unbalanced { .. })), "{refused:?}");
 }
 
+/// Only SQLite takes a word for a number.
 #[tokio::test]
 async fn a_budget_that_cannot_be_read_spoils_only_itself() {
-    let (_folder, store) = store().await;
+    let (_home, store) = store(Kind::Sqlite).await;
     store.insert_budget(&budget("c", 7), 1).await.unwrap();
-    sqlx::query("update budgets set cap = 'much' where id = 'b'")
-        .execute(sqlite(&store))
-        .await
-        .unwrap();
+    store.tamper("update budgets set cap = 'much' where id = 'b'").await;
     let mut books = store.books().await.unwrap();
     books.open_windows(&[(window("b"), None), (window("c"), None)]).await.unwrap();
     let owner = Owner { kind: "user", id: "user".into() };
@@ -98,9 +94,8 @@ async fn a_budget_that_cannot_be_read_spoils_only_itself() {
     books.change_windows(&[change("b", 3, -5), change("c", 1, 1)], 1).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_hold_is_taken_once_with_all_that_it_set_aside() {
-    let (_folder, store) = store().await;
+async fn a_hold_is_taken_once_with_all_that_it_set_aside(kind: Kind) {
+    let (_home, store) = store(kind).await;
     let mut books = store.books().await.unwrap();
     books.open_windows(&[(window("b"), None)]).await.unwrap();
     let hold = |id: &str, shares: Vec<Share>| NewHold {
@@ -125,9 +120,8 @@ async fn a_hold_is_taken_once_with_all_that_it_set_aside() {
     assert!(books.take_holds(&["h", "free"]).await.unwrap().is_empty());
 }
 
-#[tokio::test]
-async fn an_entry_is_read_back_as_it_was_written() {
-    let (_folder, store) = store().await;
+async fn an_entry_is_read_back_as_it_was_written(kind: Kind) {
+    let (_home, store) = store(kind).await;
     let mut books = store.books().await.unwrap();
     let full = EntryRow {
         request_id: "r1".into(),
