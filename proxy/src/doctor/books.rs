@@ -59,7 +59,7 @@ async fn sums(patient: &Patient<'_>, store: &Store) -> Result<Vec<Check>, StoreE
     let spent = match patient.depth {
         Depth::Quick => Check::skipped("spent", "entries are not read with --quick"),
         Depth::Whole if !seen.unreadable_entries.is_empty() => unreadable_entries(&seen),
-        Depth::Whole => spent.check("spent", &format!("{windows}, {} entries", seen.entries)),
+        Depth::Whole => spent.check("spent", &format!("{windows}, {}", entries(seen.entries))),
     };
     let mut checks = vec![held, spent];
     checks.extend(unreadable_holds(&seen));
@@ -76,6 +76,10 @@ async fn sums(patient: &Patient<'_>, store: &Store) -> Result<Vec<Check>, StoreE
         ));
     }
     Ok(checks)
+}
+
+fn entries(count: u64) -> String {
+    if count == 1 { "1 entry".to_owned() } else { format!("{count} entries") }
 }
 
 /// Which budgets are there, asked once each.
@@ -145,7 +149,7 @@ fn detail(difference: &Difference, what: &str, pair: Option<Pair>) -> Detail {
 
 fn unreadable_entries(seen: &Seen) -> Check {
     let requests = &seen.unreadable_entries;
-    let found = format!("the charges of {} cannot be read", several(requests.len(), "entry row"));
+    let found = format!("the charges of {} cannot be read", entries(requests.len() as u64));
     Check::broken("spent", found)
         .advise("correct the column `charges` of these entries: until then spent cannot be proven, and is not repaired")
         .listing(requests.iter().map(|id| {

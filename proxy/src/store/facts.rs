@@ -149,7 +149,7 @@ impl Store {
     /// Any database failure.
     pub async fn damages(&self) -> Result<Vec<String>, StoreError> {
         let Engine::Sqlite(pool) = &self.pool else { return Ok(Vec::new()) };
-        let text = "select quick_check from pragma_quick_check(10)";
+        let text = "pragma quick_check(10)";
         let mut found: Vec<String> = sqlx::query_scalar(text).fetch_all(pool).await?;
         found.retain(|line| line != "ok");
         Ok(found)
