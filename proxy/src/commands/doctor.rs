@@ -89,7 +89,8 @@ async fn look(
         bar.set_length(all);
         bar.set_position(read);
     };
-    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {human_pos} of {human_len} entries") {
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {human_pos} of {human_len} entries")
+    {
         bar.set_style(style);
     }
     let place = place_of(config)?;

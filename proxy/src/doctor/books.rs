@@ -71,9 +71,11 @@ async fn sums(patient: &Patient<'_>, store: &Store) -> Result<Vec<Check>, StoreE
     }
     if seen.overflowed {
         let found = "more windows are missing than can be told at once";
-        checks.push(Check::broken("missing windows", found).advise(
-            "`tollgate doctor --repair` makes those that it can tell; then run it again",
-        ));
+        checks.push(
+            Check::broken("missing windows", found).advise(
+                "`tollgate doctor --repair` makes those that it can tell; then run it again",
+            ),
+        );
     }
     Ok(checks)
 }

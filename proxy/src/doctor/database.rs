@@ -41,12 +41,16 @@ async fn identity(store: &Store) -> Result<Check, StoreError> {
 
 fn durability(found: &Durability) -> Check {
     let lost = |what: &str| {
-        Check::warning("durability", format!("{what}: a power cut can lose calls that were answered"))
+        Check::warning(
+            "durability",
+            format!("{what}: a power cut can lose calls that were answered"),
+        )
     };
     match found {
         Durability::Sqlite { journal_mode, synchronous } => {
             if !["wal", "WAL"].contains(&journal_mode.as_str()) {
-                let found = format!("the journal mode is {journal_mode}: readers wait for the writer");
+                let found =
+                    format!("the journal mode is {journal_mode}: readers wait for the writer");
                 return Check::warning("durability", found)
                     .advise("the next start of a server sets it to WAL, if the disk allows that");
             }
@@ -81,7 +85,9 @@ fn file(damages: Vec<String>) -> Check {
     }
     let found = format!("SQLite finds {} in it", several(damages.len(), "damage"));
     Check::broken("file", found)
-        .advise("stop the server and restore a copy; `sqlite3 FILE .recover` saves what can be read")
+        .advise(
+            "stop the server and restore a copy; `sqlite3 FILE .recover` saves what can be read",
+        )
         .listing(damages.into_iter().map(|text| Detail::new(text.clone(), json!({"damage": text}))))
 }
 

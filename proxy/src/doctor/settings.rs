@@ -39,11 +39,16 @@ fn upstreams(config: &Config, environment: &Environment) -> Check {
     if wrong.is_empty() {
         return Check::ok("providers", "every key and every model file is there");
     }
-    Check::broken("providers", several(wrong.len(), "thing") + " missing: the server does not start")
-        .advise("set what is named, or take the provider out of the configuration")
-        .listing(wrong.into_iter().map(|(name, text)| {
+    Check::broken(
+        "providers",
+        several(wrong.len(), "thing") + " missing: the server does not start",
+    )
+    .advise("set what is named, or take the provider out of the configuration")
+    .listing(
+        wrong.into_iter().map(|(name, text)| {
             Detail::new(text.clone(), json!({"provider": name, "problem": text}))
-        }))
+        }),
+    )
 }
 
 fn problems(entry: &ProviderEntry, environment: &Environment) -> impl Iterator<Item = String> {
@@ -53,7 +58,10 @@ fn problems(entry: &ProviderEntry, environment: &Environment) -> impl Iterator<I
     };
     let missing = entry.load.iter().filter(|model| !model.path.is_file()).map(|model| {
         let path = model.path.display();
-        format!("provider {:?}: there is no file {path} for the model {:?}", entry.name, model.model)
+        format!(
+            "provider {:?}: there is no file {path} for the model {:?}",
+            entry.name, model.model
+        )
     });
     key.into_iter().chain(missing)
 }
@@ -139,7 +147,9 @@ impl<'b> Payers<'b> {
         let names: BTreeSet<&String> = named.iter().chain(own).collect();
         let counts = |target: &Target, name: &str| {
             permissions.iter().all(|permissions| allows(permissions, target, name))
-                && budgets.iter().any(|b| fits(&b.provider, &target.provider) && fits(&b.model, name))
+                && budgets
+                    .iter()
+                    .any(|b| fits(&b.provider, &target.provider) && fits(&b.model, name))
                 && prices.of(target).is_none()
         };
         let unpriced = names.into_iter().filter(|name| {

@@ -44,9 +44,12 @@ async fn clock(patient: &Patient<'_>, store: &Store) -> Result<Check, StoreError
         return Ok(Check::ok("clock", found).listing([Detail::new(String::new(), fields)]));
     }
     let direction = if skew_ms > 0 { "ahead of" } else { "behind" };
-    let found = format!("the database's is {} ms {direction} this machine's", skew_ms.unsigned_abs());
+    let found =
+        format!("the database's is {} ms {direction} this machine's", skew_ms.unsigned_abs());
     Ok(Check::warning("clock", found)
-        .advise("synchronise the clocks: calls at the edge of a window are counted in the wrong one")
+        .advise(
+            "synchronise the clocks: calls at the edge of a window are counted in the wrong one",
+        )
         .listing([Detail::new(String::new(), fields)]))
 }
 
@@ -62,9 +65,11 @@ async fn time_zones(store: &Store) -> Result<Check, StoreError> {
     let found = format!("{} not known: budgets there follow UTC", several(unknown.len(), "zone"));
     Ok(Check::warning("time zones", found)
         .advise("give the users a zone by its IANA name, as Europe/Berlin")
-        .listing(unknown.into_iter().map(|zone| {
-            Detail::new(format!("{zone:?}"), json!({"time_zone": zone}))
-        })))
+        .listing(
+            unknown
+                .into_iter()
+                .map(|zone| Detail::new(format!("{zone:?}"), json!({"time_zone": zone}))),
+        ))
 }
 
 async fn future(patient: &Patient<'_>, store: &Store) -> Result<Check, StoreError> {
@@ -98,7 +103,9 @@ fn disk(file: Option<&Path>) -> Check {
             if wal > LITTLE {
                 let found = format!("{text}, and a write-ahead log of {}", HumanBytes(wal));
                 return Check::warning("disk", found)
-                    .advise("a program reads the database for a long time and keeps it from shrinking")
+                    .advise(
+                        "a program reads the database for a long time and keeps it from shrinking",
+                    )
                     .listing([detail]);
             }
             Check::ok("disk", format!("{text}, write-ahead log {}", HumanBytes(wal)))
@@ -145,7 +152,8 @@ async fn servers(patient: &Patient<'_>, store: &Store) -> Result<Check, StoreErr
     let needed = each.saturating_mul(i64::try_from(alive.max(1)).unwrap_or(i64::MAX));
     let check = match facts.max_connections {
         Some(most) if needed > most.saturating_sub(RESERVED) => {
-            let found = format!("{found}; they may open {needed} connections, PostgreSQL allows {most}");
+            let found =
+                format!("{found}; they may open {needed} connections, PostgreSQL allows {most}");
             Check::warning("servers", found)
                 .advise("lower store.connections, or raise max_connections in postgresql.conf")
         }

@@ -8,8 +8,8 @@ pub(super) mod json;
 mod rollups;
 mod windows;
 
-pub(super) use holds::{read_shares, shares_of, shares_text};
 pub use holds::{NewHold, OpenHold, Share};
+pub(super) use holds::{read_shares, shares_of, shares_text};
 pub use rollups::{RollupKey, RollupRow};
 pub use windows::{ChargedBudget, Found, Owner, WindowChange, WindowKey};
 

@@ -57,7 +57,10 @@ impl Change {
     ///
     /// # Errors
     /// Any database failure.
-    pub async fn lock_window(&mut self, window: &WindowKey) -> Result<Option<Counters>, StoreError> {
+    pub async fn lock_window(
+        &mut self,
+        window: &WindowKey,
+    ) -> Result<Option<Counters>, StoreError> {
         let text = self.link.text(LOCKED);
         Ok(on!(&mut self.link, db => sqlx::query_as(text)
             .bind(&window.budget_id)

@@ -54,7 +54,7 @@ async fn crowd(kind: Kind) -> (Arc<Ward>, Arc<AtomicBool>, tokio::sync::oneshot:
             used
         });
         let used = join_all(callers).await.into_iter().sum();
-        drop(told.send(used));
+        told.send(used).unwrap();
     });
     while ward.store.number("select count(*) from usage_entries").await < 50 {
         tokio::task::yield_now().await;
@@ -104,7 +104,8 @@ async fn a_repair_beside_running_calls_restores_exactly_the_sums(kind: Kind) {
     let counters = ward.counters().await;
     let requests = ward.store.number("select count(*) from usage_entries").await;
     assert!(counters.iter().all(|(.., held)| *held == 0), "{counters:?}");
-    let spent: Vec<_> = counters.iter().map(|(budget, _, spent, _)| (budget.as_str(), *spent)).collect();
+    let spent: Vec<_> =
+        counters.iter().map(|(budget, _, spent, _)| (budget.as_str(), *spent)).collect();
     assert_eq!(spent[1], ("b1", requests));
     let tokens = "select cast(sum(input + output) as bigint) from usage_entries";
     assert_eq!(spent[0], ("b0", ward.store.number(tokens).await));

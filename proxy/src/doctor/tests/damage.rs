@@ -33,8 +33,7 @@ on_both_engines!(
 
 /// Two budgets, two ended calls and an open one.
 async fn used(kind: Kind) -> (Ward, crate::ledger::Meter) {
-    let ward =
-        Ward::with(kind, &[("tokens", "total", 1_000), ("cost", "month", 10_000_000)]).await;
+    let ward = Ward::with(kind, &[("tokens", "total", 1_000), ("cost", "month", 10_000_000)]).await;
     ward.call(10, 20).await;
     ward.call(1, 2).await;
     let open = ward.hold(5, 50).await.unwrap().sent();
@@ -67,11 +66,11 @@ async fn a_reservation_that_leaked_is_found_and_repaired(kind: Kind) {
     ward.store.tamper("update budget_windows set held = held + 90").await;
     assert!(ward.hold(1, 10).await.is_err(), "nothing is left, it seems");
     let held = ward.check("held").await;
-    Ward::assert_is(&held, State::Broken, &[
-        "wrong in 1 window",
-        "budget b0",
-        "90 held by nobody: no open hold accounts for it",
-    ]);
+    Ward::assert_is(
+        &held,
+        State::Broken,
+        &["wrong in 1 window", "budget b0", "90 held by nobody: no open hold accounts for it"],
+    );
     assert_eq!(held.details[0].fields["proven"], 0);
     assert!(held.advice.unwrap().contains("tollgate doctor --repair"));
     let repairs = ward.repair(Mode::Apply).await;
@@ -97,8 +96,9 @@ fn damages() -> impl Strategy<Value = Vec<String>> {
         Just("archived".to_owned()),
     ];
     let place = prop_oneof![Just(""), Just(" where budget_id = 'b0'"), Just(" where held = 0")];
-    let damage = (column, value, place)
-        .prop_map(|(column, value, place)| format!("update budget_windows set {column} = {value}{place}"));
+    let damage = (column, value, place).prop_map(|(column, value, place)| {
+        format!("update budget_windows set {column} = {value}{place}")
+    });
     prop::collection::vec(damage, 1..4)
 }
 
@@ -141,7 +141,11 @@ async fn what_a_killed_server_left_open_is_found_and_settled_once(kind: Kind) {
     assert_eq!(broken(&report), ["orphans"], "{report:?}");
     let orphans = report.check("orphans").unwrap();
     Ward::assert_is(orphans, State::Broken, &["1 hold of servers that died", "user user", "p/m"]);
-    Ward::assert_is(report.check("held").unwrap(), State::Ok, &["1 call held for servers that died"]);
+    Ward::assert_is(
+        report.check("held").unwrap(),
+        State::Ok,
+        &["1 call held for servers that died"],
+    );
     let repairs = ward.repair(Mode::Apply).await;
     assert_eq!(repairs.iter().map(|repair| repair.what).collect::<Vec<_>>(), ["hold"]);
     let rows = ward.store.usage_rows(&UsageFilter::default(), 9).await.unwrap();

@@ -1,13 +1,13 @@
 //! What else is looked at: caps, clock, disk, migrations, configuration.
 
 use super::{Kind, NOW, State, Ward, broken};
+use crate::clock::Clock;
 use crate::{
     clock::SystemClock,
     config::{Config, Environment},
     doctor::{Depth, open_calls},
     store::testing::Home,
 };
-use crate::clock::Clock;
 use tollgate_bench::on_both_engines;
 
 on_both_engines!(
@@ -31,11 +31,15 @@ async fn a_cap_that_was_lowered_explains_itself(kind: Kind) {
     let report = ward.examine().await;
     assert_eq!(broken(&report), Vec::<&str>::new());
     let caps = report.check("caps").unwrap();
-    Ward::assert_is(caps, State::Warning, &[
-        "2 windows above the cap",
-        "budget b0 of user alice, tokens a total: 30 spent and 20 held, of a cap of 40",
-        "budget b1 of user alice, requests a day: 1 spent and 1 held, of a cap of 1; a raise by 8 ended",
-    ]);
+    Ward::assert_is(
+        caps,
+        State::Warning,
+        &[
+            "2 windows above the cap",
+            "budget b0 of user alice, tokens a total: 30 spent and 20 held, of a cap of 40",
+            "budget b1 of user alice, requests a day: 1 spent and 1 held, of a cap of 1; a raise by 8 ended",
+        ],
+    );
     // Hands that write nonsense are a finding, not a failure.
     ward.store.tamper(&format!("update budget_windows set spent = {}", i64::MAX)).await;
     assert_eq!(broken(&ward.examine().await), ["spent"]);
@@ -85,8 +89,12 @@ async fn tables_of_another_version_are_told(kind: Kind) {
     assert_eq!((made.missing.len(), made.newer.len(), made.wrong.len()), (0, 0, 0));
     assert_eq!(made.applied.len(), if kind == Kind::Sqlite { 2 } else { 3 });
     let newer = match kind {
-        Kind::Sqlite => "insert into _sqlx_migrations values (9999, 'x', current_timestamp, 1, x'00', 1)",
-        Kind::Postgres => "insert into _sqlx_migrations values (9999, 'x', now(), true, '\\x00', 1)",
+        Kind::Sqlite => {
+            "insert into _sqlx_migrations values (9999, 'x', current_timestamp, 1, x'00', 1)"
+        }
+        Kind::Postgres => {
+            "insert into _sqlx_migrations values (9999, 'x', now(), true, '\\x00', 1)"
+        }
     };
     ward.store.tamper(newer).await;
     let report = ward.examine().await;
