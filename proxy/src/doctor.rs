@@ -24,6 +24,7 @@ use crate::{
     config::{Config, Environment},
     store::{Migrations, Patience, Place, Store, StoreError},
 };
+use report::several;
 
 /// How much is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +107,8 @@ async fn trail(store: &Store) -> Result<Check, StoreError> {
             0 => String::new(),
             _ => format!(", up to {}", verdict.hash),
         };
-        return Ok(Check::ok("audit", format!("{} changes, unbroken{end}", verdict.rows)));
+        let changes = several(usize::try_from(verdict.rows).unwrap_or_default(), "change");
+        return Ok(Check::ok("audit", format!("{changes}, unbroken{end}")));
     };
     let (seq, reason) = (broken.seq, broken.reason);
     Ok(Check::broken("audit", format!("broken at row {seq}: {reason}"))

@@ -3,7 +3,7 @@
 use super::{
     Depth, Patient,
     calls::{self, OpenCall, open_calls},
-    report::{Check, Detail, LISTED, moment, several},
+    report::{Check, Detail, LISTED, moment, several, window_from},
     sums::{Comparison, Difference, Pair, Seen},
 };
 use crate::{
@@ -120,15 +120,14 @@ impl Findings {
         if self.count == 0 {
             return Check::ok(name, format!("right in all: {read}"));
         }
-        let found = format!("wrong in {} of {read}", several(self.count, "window"));
+        let found = format!("wrong in {} of {read}", self.count);
         Check::broken(name, found).advise(REPAIR).listing(self.details)
     }
 }
 
 fn detail(difference: &Difference, what: &str, pair: Option<Pair>) -> Detail {
     let Difference { window, is_there, is_readable, .. } = difference;
-    let start = moment(window.start_ms);
-    let place = format!("budget {} in the window from {start}", window.budget_id);
+    let place = format!("budget {} in {}", window.budget_id, window_from(window.start_ms));
     let proof = if what == "held" { "its open holds come to" } else { "its entries come to" };
     let text = match pair {
         _ if !is_readable => format!("{place}: its counters are no whole numbers"),

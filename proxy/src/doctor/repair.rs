@@ -10,7 +10,7 @@ use super::{
     Patient,
     calls::{open_calls, settlement},
     open,
-    report::{Repair, moment},
+    report::{Repair, window_from},
     sums::{Comparison, Difference, clamp},
 };
 use crate::{
@@ -38,8 +38,8 @@ pub struct Repairs {
     pub stopped: Option<StoreError>,
 }
 
-/// Settles the holds of servers that died, then corrects every window that differs from what
-/// proves it. Changes nothing when nothing is wrong.
+/// Corrects every window that differs from what proves it, then settles the holds of servers that
+/// died. Changes nothing when nothing is wrong.
 pub async fn repair(patient: &Patient<'_>, mode: Mode) -> Repairs {
     let mut made = Vec::new();
     let stopped = repair_all(patient, mode, &mut made).await.err();
@@ -57,8 +57,9 @@ async fn repair_all(
         Mode::Apply => Some(store.claim_repair().await?),
         Mode::DryRun => None,
     };
-    holds(patient, &store, mode, made).await?;
+    // Windows first: a hold cannot end in one whose counters are too large to be added to.
     windows(patient, &store, mode, made).await?;
+    holds(patient, &store, mode, made).await?;
     drop(claim);
     store.close().await;
     Ok(())
@@ -134,7 +135,7 @@ fn planned(difference: &Difference) -> Repair {
 }
 
 fn repaired(window: &WindowKey, before: Value, after: Value) -> Repair {
-    let subject = format!("budget {} from {}", window.budget_id, moment(window.start_ms));
+    let subject = format!("budget {} in {}", window.budget_id, window_from(window.start_ms));
     Repair { what: "window", subject, before, after }
 }
 

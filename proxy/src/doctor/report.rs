@@ -142,6 +142,14 @@ pub(super) fn several(count: usize, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
+/// A window by its start; that of a budget without an end starts in 1970.
+pub(super) fn window_from(start_ms: i64) -> String {
+    match start_ms {
+        0 => "the window of all time".to_owned(),
+        start_ms => format!("the window from {}", moment(start_ms)),
+    }
+}
+
 /// A moment as people read it, in UTC.
 pub(super) fn moment(ms: i64) -> String {
     jiff::Timestamp::from_millisecond(ms)

@@ -14,7 +14,7 @@ use crate::{
     ledger::{Disposition, Hold, HoldError, Ledger, Order, Outcome},
     prices::{Bound, PriceList, quote},
     store::{
-        BudgetRow, ServerLock, Store, UserRow,
+        BudgetRow, Place, ServerLock, Store, UserRow,
         testing::{Home, Kind, place_of, store_on},
     },
     tasks::Tasks,
@@ -37,6 +37,8 @@ struct Ward {
     config: Config,
     environment: Environment,
     depth: Depth,
+    /// Another database than that of the ledger.
+    elsewhere: Option<Place>,
     /// That a server has the file; none on PostgreSQL, and when it died.
     lock: Option<ServerLock>,
 }
@@ -81,6 +83,7 @@ impl Ward {
             config: Config::default(),
             environment: Environment::default(),
             depth: Depth::Whole,
+            elsewhere: None,
             lock,
         }
     }
@@ -130,7 +133,8 @@ impl Ward {
     }
 
     async fn ask<T>(&self, ask: impl AsyncFnOnce(&Patient<'_>) -> T) -> T {
-        let (place, actor) = (place_of(&self.home), Actor::shell("doctor"));
+        let place = self.elsewhere.clone().unwrap_or_else(|| place_of(&self.home));
+        let actor = Actor::shell("doctor");
         let patient = Patient {
             config: &self.config,
             environment: &self.environment,

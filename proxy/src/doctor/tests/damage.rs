@@ -21,6 +21,7 @@ on_both_engines!(
     whatever_was_done_to_the_counters_repair_restores_the_sums,
     what_a_killed_server_left_open_is_found_and_settled_once,
     a_dry_run_says_the_same_and_changes_nothing,
+    holds_of_a_dead_server_end_also_where_counters_cannot_be_added_to,
     windows_that_were_removed_are_made_again,
     what_was_archived_still_counts,
     charges_that_cannot_be_read_keep_spent_as_it_is,
@@ -69,7 +70,7 @@ async fn a_reservation_that_leaked_is_found_and_repaired(kind: Kind) {
     Ward::assert_is(
         &held,
         State::Broken,
-        &["wrong in 1 window", "budget b0", "90 held by nobody: no open hold accounts for it"],
+        &["wrong in 1 of 1 window", "budget b0", "90 held by nobody: no open hold accounts for it"],
     );
     assert_eq!(held.details[0].fields["proven"], 0);
     assert!(held.advice.unwrap().contains("tollgate doctor --repair"));
@@ -159,6 +160,18 @@ async fn what_a_killed_server_left_open_is_found_and_settled_once(kind: Kind) {
     assert_eq!(ward.store.number(text).await, 1);
 }
 
+async fn holds_of_a_dead_server_end_also_where_counters_cannot_be_added_to(kind: Kind) {
+    let mut ward = Ward::with(kind, &[("tokens", "total", 1_000)]).await;
+    ward.call(1, 2).await;
+    ward.killed_amid(10, 90).await;
+    let most = i64::MAX;
+    ward.store.tamper(&format!("update budget_windows set spent = {most}, held = {most}")).await;
+    let repairs = ward.repair(Mode::Apply).await;
+    assert_eq!(repairs.iter().map(|repair| repair.what).collect::<Vec<_>>(), ["window", "hold"]);
+    assert_eq!(ward.counters().await, [("b0".to_owned(), 0, 3 + 10, 0)]);
+    assert_eq!(broken(&ward.examine().await), Vec::<&str>::new());
+}
+
 async fn a_dry_run_says_the_same_and_changes_nothing(kind: Kind) {
     let mut ward = Ward::with(kind, &[("tokens", "total", 1_000)]).await;
     ward.call(7, 8).await;
@@ -166,13 +179,13 @@ async fn a_dry_run_says_the_same_and_changes_nothing(kind: Kind) {
     ward.store.tamper("update budget_windows set spent = 3, held = 4").await;
     let planned = ward.repair(Mode::DryRun).await;
     let what: Vec<_> = planned.iter().map(|repair| repair.what).collect();
-    assert_eq!(what, ["hold", "window"]);
-    assert_eq!(planned[1].before, json!({"spent": 3, "held": 4}));
-    assert_eq!(planned[1].after, json!({"spent": 15, "held": 100}));
+    assert_eq!(what, ["window", "hold"]);
+    assert_eq!(planned[0].before, json!({"spent": 3, "held": 4}));
+    assert_eq!(planned[0].after, json!({"spent": 15, "held": 100}));
     assert_eq!(ward.counters().await, [("b0".to_owned(), 0, 3, 4)]);
     assert_eq!(ward.store.number("select count(*) from audit").await, 0);
     let made = ward.repair(Mode::Apply).await;
-    assert_eq!(made.iter().map(|repair| repair.what).collect::<Vec<_>>(), what);
+    assert_eq!(json!(made), json!(planned));
     assert_eq!(ward.counters().await, [("b0".to_owned(), 0, 15 + 10, 0)]);
     assert_eq!(ward.store.number("select count(*) from audit").await, 2);
     assert_eq!(ward.check("audit").await.state, State::Ok);

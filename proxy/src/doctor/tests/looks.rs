@@ -6,7 +6,7 @@ use crate::{
     clock::SystemClock,
     config::{Config, Environment},
     doctor::{Depth, open_calls},
-    store::testing::Home,
+    store::{Place, testing::Home},
 };
 use tollgate_bench::on_both_engines;
 
@@ -117,7 +117,7 @@ async fn a_broken_audit_trail_is_told(kind: Kind) {
     ward.call(1, 2).await;
     ward.store.tamper("update budget_windows set held = 5").await;
     ward.repair(super::Mode::Apply).await;
-    Ward::assert_is(&ward.check("audit").await, State::Ok, &["1 changes, unbroken, up to "]);
+    Ward::assert_is(&ward.check("audit").await, State::Ok, &["1 change, unbroken, up to "]);
     ward.store.tamper("update audit set after = '{}'").await;
     Ward::assert_is(&ward.check("audit").await, State::Broken, &["broken at row 1"]);
     assert!(ward.repair(super::Mode::Apply).await.is_empty(), "the trail is never repaired");
@@ -153,6 +153,20 @@ async fn the_database_says_what_it_is(kind: Kind) {
             assert!(!format!("{report:?}").contains(&password), "the address is shown bare");
         }
     }
+}
+
+#[tokio::test]
+async fn a_database_that_does_not_answer_is_told_without_its_password() {
+    let mut ward = Ward::with(Kind::Sqlite, &[]).await;
+    let url = "postgres://somebody:planted-secret@127.0.0.1:1/books".to_owned();
+    ward.elsewhere = Some(Place::Server { url, connections: 2 });
+    let report = ward.examine().await;
+    assert_eq!(broken(&report), ["database"]);
+    Ward::assert_is(report.check("database").unwrap(), State::Broken, &["127.0.0.1:1/books"]);
+    assert!(!format!("{report:?}").contains("planted-secret"));
+    let repairs =
+        ward.ask(async |patient| crate::doctor::repair(patient, super::Mode::Apply).await).await;
+    assert!(repairs.stopped.is_some() && repairs.made.is_empty());
 }
 
 async fn a_model_without_a_price_is_told_where_cost_is_limited(kind: Kind) {
