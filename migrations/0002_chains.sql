@@ -117,6 +117,16 @@ create table usage_rollups (
     first_tokens bigint not null,
     primary key (hour_ms, tag, user_id, key_id, team_id, provider, model, features)
 );
+-- A member's report reads the member's hours only.
+create index usage_rollups_user on usage_rollups (user_id, hour_ms);
+
+-- Entries that began before `from_ms` are deleted or about to be: their sums may stay, but can no
+-- longer be compared with them.
+create table entries_kept (
+    id bigint primary key,
+    from_ms bigint not null
+);
+insert into entries_kept (id, from_ms) values (1, 0);
 
 insert into usage_rollups
 select started_ms - started_ms % 3600000, '', user_id, key_id, '', provider, model, '',

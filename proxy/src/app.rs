@@ -7,7 +7,7 @@ use crate::{
     config::{Config, Environment},
     gateway::Gateway,
     ingress::{Front, Readiness},
-    ledger::Ledger,
+    ledger::{Ledger, upkeep},
     limits::Limits,
     prices::PriceList,
     providers::ProviderError,
@@ -111,6 +111,8 @@ impl App {
         let lease = Duration::from_secs(config.ledger.lease_seconds);
         let prices = PriceList::new(&config.prices).map_err(|e| system(&e))?.or_listed(registry);
         let ledger = if config.ledger.enabled {
+            let retention = config.retention.clone();
+            upkeep::start(store.clone(), Arc::clone(&clock), &tasks, retention).await;
             Ledger::open(store.clone(), Arc::clone(&clock), &tasks, lease).await?
         } else {
             unlimited(&store).await?;

@@ -9,6 +9,7 @@ mod limits;
 mod models;
 mod prices;
 mod providers;
+mod retention;
 mod server;
 mod store;
 mod suggest;
@@ -20,6 +21,7 @@ pub use limits::Limits;
 pub use models::ModelEntry;
 pub use prices::{Amounts, LongContext, PriceEntry};
 pub use providers::{GpuLayers, LoadedModel, OpenaiApi, ProviderEntry, ProviderKind};
+pub use retention::Retention;
 pub use server::Server;
 pub use store::StoreSettings;
 
@@ -35,6 +37,8 @@ pub struct Config {
     pub store: StoreSettings,
     /// The books.
     pub ledger: LedgerSettings,
+    /// How long usage is kept.
+    pub retention: Retention,
     /// Limits of the whole server.
     pub limits: Limits,
     /// Upstreams, in the order in which they are asked.
@@ -51,6 +55,7 @@ impl Config {
         self.server.validate()?;
         self.store.validate()?;
         self.ledger.validate()?;
+        self.retention.validate()?;
         providers::validate(&self.providers)?;
         models::validate(&self.models, &self.providers)?;
         prices::validate(&self.prices)

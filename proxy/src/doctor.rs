@@ -9,6 +9,7 @@ mod calls;
 mod database;
 mod repair;
 mod report;
+mod rollups;
 mod settings;
 mod sums;
 mod surroundings;
@@ -91,6 +92,10 @@ async fn examine_store(patient: &Patient<'_>, store: &Store, checks: &mut Vec<Ch
         }
     }
     checks.extend(books::check(patient, store).await);
+    checks.push(match patient.depth {
+        Depth::Quick => Check::skipped("rollups", "not summed with --quick"),
+        Depth::Whole => Check::of("rollups", rollups::check(store).await),
+    });
     checks.extend(surroundings::check(patient, store).await);
     checks.push(match patient.depth {
         Depth::Quick => Check::skipped("audit", "not walked with --quick"),

@@ -35,6 +35,7 @@ pub const GUARDED_PATHS: &[(&str, &str)] = &[
     ("POST", path::COUNT_TOKENS),
     ("GET", path::MODELS),
     ("GET", path::USAGE),
+    ("GET", path::USAGE_EXPORT),
     ("GET", path::BUDGETS),
     ("POST", "/v1/chat/completions"),
     ("POST", "/v1/responses"),

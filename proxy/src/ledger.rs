@@ -16,12 +16,14 @@ mod rollup;
 mod scope;
 mod status;
 mod sweep;
+pub mod upkeep;
 mod window;
 mod writer;
 
 pub use hold::{Hold, HoldError, Order};
 pub use meter::{Flow, Meter};
 pub use outcome::{Disposition, Outcome};
+pub use rollup::{RollupDifference, rebuild_rollups, rollups_differ};
 pub use sweep::settle_orphans;
 pub use window::{Bounds, bounds};
 

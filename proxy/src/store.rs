@@ -14,11 +14,14 @@ mod engine;
 mod entries;
 mod error;
 mod facts;
+mod hours;
 mod lock;
 mod nodes;
 mod open;
 mod operations;
+mod partitions;
 mod reports;
+mod retention;
 mod snapshot;
 mod suspects;
 #[cfg(test)]
@@ -41,7 +44,10 @@ pub use lock::ServerLock;
 pub use nodes::NodeRow;
 pub use open::{Patience, Place};
 pub use operations::OperationRow;
-pub use reports::{GroupRow, NamedEntry, UsageFilter};
+pub use partitions::{Made, Partition};
+pub use reports::{
+    Dimension, EntryCursor, GroupRow, Grouping, NamedEntry, Span, TagFilter, UsageFilter,
+};
 pub use snapshot::{Snapshot, WindowRow};
 pub use suspects::{Future, HeldCall, Overdrawn, Ownerless};
 pub use tokens::Tokens;
@@ -80,10 +86,10 @@ impl Store {
         let place = place.into();
         let looking = async {
             let options = Options::of_existing(&place, patience)?;
+            // A pool tries again until its patience ends; a refusal is told at once.
+            options.try_connect(patience).await?;
             let pool = options.pool(&place, patience).await?;
-            let store = Self { pool, options, place: place.clone() };
-            store.ping().await?;
-            Ok(store)
+            Ok(Self { pool, options, place: place.clone() })
         };
         looking.await.map_err(|source: StoreError| StoreError::Unusable {
             place: place.to_string(),

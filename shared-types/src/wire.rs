@@ -17,6 +17,8 @@ pub mod path {
     pub const MODELS: &str = "/api/v1/models";
     /// Usage that the caller may see.
     pub const USAGE: &str = "/api/v1/usage";
+    /// The same, one request a line, all of them.
+    pub const USAGE_EXPORT: &str = "/api/v1/usage/export";
     /// Budgets that the caller is charged to.
     pub const BUDGETS: &str = "/api/v1/budgets";
 }

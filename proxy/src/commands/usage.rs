@@ -3,41 +3,68 @@
 use super::{Failure, output};
 use crate::{
     clock::{Clock, SystemClock},
-    ledger::report::{self, Query},
+    ledger::report::{self, Query, csv},
     store::Store,
 };
 use clap::Args;
+use std::io::{ErrorKind, Write};
 use tollgate_types::{UsageGroup, UsageReport, UsageRow};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   tollgate usage --since 7d --group-by user
+  tollgate usage --team research --group-by day,model --time-zone Europe/Berlin
+  tollgate usage --tag project=search --group-by month
   tollgate usage --user alice --since 2026-01-01 --until 2026-02-01 --csv > january.csv")]
 pub(super) struct UsageArgs {
-    /// Only this user's, by name.
+    /// Only this user's, by name or id.
     #[arg(long)]
     user: Option<String>,
+    /// Only of users who were in this team at that time, by name or id.
+    #[arg(long)]
+    team: Option<String>,
+    /// Only of teams of this organisation, by name or id.
+    #[arg(long)]
+    organisation: Option<String>,
     /// Only this key's, by id.
     #[arg(long)]
     key: Option<String>,
+    /// With the key's, those of the keys that were delegated from it.
+    #[arg(long, requires = "key")]
+    delegated: bool,
     /// Only this provider's.
     #[arg(long)]
     provider: Option<String>,
     /// Only this model's, bare or as provider/model.
     #[arg(long)]
     model: Option<String>,
-    /// From then on: 24h, 7d, 2026-01-31 or 2026-01-31T08:00:00Z.
+    /// Only of calls that used this feature: chat, stream, tools, embeddings.
+    #[arg(long)]
+    feature: Option<String>,
+    /// Only of calls with this tag: name=value, or a name for any value.
+    #[arg(long)]
+    tag: Option<String>,
+    /// Only requests that ended like this (settled, cancelled, interrupted, failed, cut, unknown); for --rows.
+    #[arg(long)]
+    disposition: Option<String>,
+    /// From then on, in whole hours: 24h, 7d, 2026-01-31 or 2026-01-31T08:00:00Z.
     #[arg(long)]
     since: Option<String>,
     /// Up to, not including; as --since.
     #[arg(long)]
     until: Option<String>,
-    /// Sum by user, key, provider, model or day (UTC).
+    /// Sum by user, team, organisation, key, provider, model, feature, tag, hour, day, week or month; by two of them with a comma between.
     #[arg(long, value_name = "GROUP")]
     group_by: Option<String>,
-    /// List this many of the newest requests too; with --csv without --group-by: 10000 unless given.
+    /// Time zone of dates, hours, days, weeks and months: an IANA name.
+    #[arg(long, value_name = "ZONE")]
+    time_zone: Option<String>,
+    /// List this many of the newest requests too; with --csv without --group-by: all of them unless given.
     #[arg(long)]
     rows: Option<u32>,
+    /// List those behind this one: what the page before calls next.
+    #[arg(long, value_name = "CURSOR")]
+    before: Option<String>,
     /// Print CSV.
     #[arg(long, conflicts_with = "json")]
     csv: bool,
@@ -46,32 +73,80 @@ pub(super) struct UsageArgs {
     json: bool,
 }
 
+impl UsageArgs {
+    fn into_query(self) -> Query {
+        Query {
+            user: self.user,
+            user_id: None,
+            team: self.team,
+            organisation: self.organisation,
+            key: self.key,
+            delegated: self.delegated,
+            provider: self.provider,
+            model: self.model,
+            feature: self.feature,
+            tag: self.tag,
+            disposition: self.disposition,
+            since: self.since,
+            until: self.until,
+            group_by: self.group_by,
+            time_zone: self.time_zone,
+            rows: self.rows,
+            before: self.before,
+            format: None,
+        }
+    }
+}
+
 pub(super) async fn run(arguments: UsageArgs, store: &Store) -> Result<(), Failure> {
-    let list_all = arguments.csv && arguments.group_by.is_none();
-    let query = Query {
-        user: arguments.user,
-        user_id: None,
-        key: arguments.key,
-        provider: arguments.provider,
-        model: arguments.model,
-        since: arguments.since,
-        until: arguments.until,
-        group_by: arguments.group_by,
-        rows: arguments.rows.or(list_all.then_some(u32::MAX)),
-    };
-    let report = report::report(store, &query, SystemClock.now_ms()).await?;
-    match (arguments.json, arguments.csv) {
+    let (json, spreadsheet) = (arguments.json, arguments.csv);
+    let query = arguments.into_query();
+    let now_ms = SystemClock.now_ms();
+    if spreadsheet && query.group_by.is_none() {
+        return all_rows(store, &query, now_ms).await;
+    }
+    let report = report::report(store, &query, now_ms).await?;
+    match (json, spreadsheet) {
         (true, _) => output::json(&report),
-        (_, true) => csv(&report),
+        (_, true) => print(&csv::report(&report)?).map(drop),
         _ => tables(&report),
     }
 }
 
+/// Page by page: however many there are, one page of them is in memory.
+async fn all_rows(store: &Store, query: &Query, now_ms: i64) -> Result<(), Failure> {
+    let mut export = report::export(query, now_ms)?;
+    let mut open = print(&csv::header()?)?;
+    while open {
+        let rows = export.next(store).await?;
+        if rows.is_empty() {
+            break;
+        }
+        open = print(&csv::rows(&rows)?)?;
+    }
+    Ok(())
+}
+
+/// Returns whether anybody still reads.
+fn print(text: &[u8]) -> Result<bool, Failure> {
+    match std::io::stdout().write_all(text) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        written => written.map(|()| true).map_err(Failure::from),
+    }
+}
+
 fn tables(report: &UsageReport) -> Result<(), Failure> {
-    let mut groups: Vec<_> = report.groups.iter().map(group).collect();
-    groups.push(group(&UsageGroup { group: "total".to_owned(), ..report.total.clone() }));
+    if let Some(span) = covered(report) {
+        output::line(&span)?;
+    }
     let by = report.group_by.as_deref().unwrap_or("");
-    output::table([by, "requests", "input", "output", "cost"], groups, "")?;
+    match by.split_once(',') {
+        None => one_group(by, report)?,
+        Some((first, second)) => two_groups([first.trim(), second.trim()], report)?,
+    }
+    if report.more_groups {
+        output::line("there are more groups, all of them cheaper")?;
+    }
     if report.total.unpriced > 0 {
         output::line(&format!("{} of the requests had no price", report.total.unpriced))?;
     }
@@ -80,24 +155,73 @@ fn tables(report: &UsageReport) -> Result<(), Failure> {
     }
     let rows = report.rows.iter().map(row).collect();
     let header = ["started", "user", "model", "ended", "input", "output", "cost", "ms"];
-    output::table(header, rows, "")
+    output::table(header, rows, "")?;
+    match &report.next {
+        Some(next) => output::line(&format!("more of them: --before {next}")),
+        None => Ok(()),
+    }
 }
 
-fn group(group: &UsageGroup) -> [String; 5] {
-    let usage = &group.usage;
-    [
-        group.group.clone(),
+/// The whole hours that the sums are about.
+fn covered(report: &UsageReport) -> Option<String> {
+    let since = report.since_ms.map(|ms| format!("from {}", output::moment(ms)));
+    let until = report.until_ms.map(|ms| format!("until {}", output::moment(ms)));
+    let words: Vec<String> = since.into_iter().chain(until).collect();
+    (!words.is_empty()).then(|| words.join(" "))
+}
+
+fn one_group(by: &str, report: &UsageReport) -> Result<(), Failure> {
+    let mut lines: Vec<_> =
+        report.groups.iter().map(|group| with_sums([name(&group.group)], group)).collect();
+    lines.push(with_sums(["total".to_owned()], &report.total));
+    output::table::<8>(header([by]), lines, "")
+}
+
+fn two_groups(by: [&str; 2], report: &UsageReport) -> Result<(), Failure> {
+    let names = |group: &UsageGroup| {
+        [name(&group.group), name(group.subgroup.as_deref().unwrap_or_default())]
+    };
+    let mut lines: Vec<_> =
+        report.groups.iter().map(|group| with_sums(names(group), group)).collect();
+    lines.push(with_sums(["total".to_owned(), String::new()], &report.total));
+    output::table::<9>(header(by), lines, "")
+}
+
+/// The calls that have no such value.
+fn name(value: &str) -> String {
+    if value.is_empty() { "(none)".to_owned() } else { value.to_owned() }
+}
+
+const SUMS: [&str; 7] = ["requests", "input", "output", "cost", "failed", "ms", "first ms"];
+
+fn header<const N: usize, const M: usize>(by: [&str; N]) -> [&str; M] {
+    let mut names = by.into_iter().chain(SUMS);
+    std::array::from_fn(|_| names.next().unwrap_or_default())
+}
+
+/// The group's names and what it comes to.
+fn with_sums<const N: usize, const M: usize>(
+    names: [String; N],
+    group: &UsageGroup,
+) -> [String; M] {
+    let average = |ms: Option<u64>| ms.map_or_else(|| "-".to_owned(), |ms| ms.to_string());
+    let sums = [
         group.requests.to_string(),
-        usage.total_input().to_string(),
-        usage.total_output().to_string(),
+        group.usage.total_input().to_string(),
+        group.usage.total_output().to_string(),
         group.cost.to_string(),
-    ]
+        group.failed.to_string(),
+        average(group.average_latency_ms),
+        average(group.average_ttft_ms),
+    ];
+    let mut cells = names.into_iter().chain(sums);
+    std::array::from_fn(|_| cells.next().unwrap_or_default())
 }
 
 fn row(row: &UsageRow) -> [String; 8] {
     [
         output::moment(row.started_ms),
-        row.user.clone(),
+        name(&row.user),
         format!("{}/{}", row.provider, row.model),
         row.disposition.clone(),
         row.usage.total_input().to_string(),
@@ -105,53 +229,4 @@ fn row(row: &UsageRow) -> [String; 8] {
         row.cost.map_or_else(|| "no price".to_owned(), |cost| cost.to_string()),
         row.latency_ms.to_string(),
     ]
-}
-
-fn csv(report: &UsageReport) -> Result<(), Failure> {
-    if let Some(by) = &report.group_by {
-        output::line(&format!("{by},requests,input,output,cost_nano_usd,unpriced"))?;
-        return report.groups.iter().try_for_each(|group| {
-            let usage = &group.usage;
-            output::line(&format!(
-                "{},{},{},{},{},{}",
-                quoted(&group.group),
-                group.requests,
-                usage.total_input(),
-                usage.total_output(),
-                group.cost.0,
-                group.unpriced
-            ))
-        });
-    }
-    output::line(
-        "request_id,started_ms,user,key_id,provider,model,disposition,input,output,cost_nano_usd,latency_ms",
-    )?;
-    report.rows.iter().try_for_each(|row| {
-        output::line(&format!(
-            "{},{},{},{},{},{},{},{},{},{},{}",
-            row.request_id,
-            row.started_ms,
-            quoted(&row.user),
-            row.key_id,
-            quoted(&row.provider),
-            quoted(&row.model),
-            row.disposition,
-            row.usage.total_input(),
-            row.usage.total_output(),
-            row.cost.map(|cost| cost.0.to_string()).unwrap_or_default(),
-            row.latency_ms
-        ))
-    })
-}
-
-/// RFC 4180; a value that a spreadsheet would run as a formula is made text.
-fn quoted(value: &str) -> String {
-    let value = match value.chars().next() {
-        Some('=' | '+' | '-' | '@') => format!("'{value}"),
-        _ => value.to_owned(),
-    };
-    if value.contains([',', '"', '\n', '\r']) {
-        return format!("\"{}\"", value.replace('"', "\"\""));
-    }
-    value
 }

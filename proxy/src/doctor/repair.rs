@@ -7,10 +7,11 @@
 //! however much was spent since.
 
 use super::{
-    Patient,
+    Depth, Patient,
     calls::{open_calls, settlement},
     open,
     report::{Repair, window_from},
+    rollups,
     sums::{Comparison, Difference, clamp},
 };
 use crate::{
@@ -38,8 +39,8 @@ pub struct Repairs {
     pub stopped: Option<StoreError>,
 }
 
-/// Corrects every window that differs from what proves it, then settles the holds of servers that
-/// died. Changes nothing when nothing is wrong.
+/// Corrects every window that differs from what proves it, settles the holds of servers that died,
+/// and makes hourly sums again. Changes nothing when nothing is wrong.
 pub async fn repair(patient: &Patient<'_>, mode: Mode) -> Repairs {
     let mut made = Vec::new();
     let stopped = repair_all(patient, mode, &mut made).await.err();
@@ -60,6 +61,14 @@ async fn repair_all(
     // Windows first: a hold cannot end in one whose counters are too large to be added to.
     windows(patient, &store, mode, made).await?;
     holds(patient, &store, mode, made).await?;
+    if patient.depth == Depth::Whole
+        && let Some(repair) = rollups::plan(&store).await?
+    {
+        if mode == Mode::Apply {
+            rollups::rebuild(patient, &store, &repair).await?;
+        }
+        made.push(repair);
+    }
     drop(claim);
     store.close().await;
     Ok(())
@@ -171,7 +180,7 @@ async fn correct(
     Ok(Some(repair))
 }
 
-fn deed(patient: &Patient<'_>, action: &str, subject: String, repair: &Repair) -> Deed {
+pub(super) fn deed(patient: &Patient<'_>, action: &str, subject: String, repair: &Repair) -> Deed {
     Deed {
         at_ms: patient.clock.now_ms(),
         actor: patient.actor.as_str().to_owned(),

@@ -43,6 +43,7 @@ pub(super) fn routes() -> Router<Arc<Front>> {
         .route(path::COUNT_TOKENS, post(count_tokens::count_tokens))
         .route(path::MODELS, get(models::models))
         .route(path::USAGE, get(usage::usage))
+        .route(path::USAGE_EXPORT, get(usage::export::export))
         .route(path::BUDGETS, get(budgets::budgets))
 }
 

@@ -1,5 +1,9 @@
 //! The sums of an hour that an entry belongs to.
 
+mod check;
+
+pub use check::{RollupDifference, rebuild_rollups, rollups_differ};
+
 use crate::store::{EntryRow, RollupKey, RollupRow};
 use std::collections::BTreeMap;
 
@@ -44,3 +48,6 @@ fn count(row: &mut RollupRow, entry: &EntryRow) {
     add(&mut row.first_token_ms, entry.first_token_ms.unwrap_or_default());
     add(&mut row.first_tokens, i64::from(entry.first_token_ms.is_some()));
 }
+
+#[cfg(test)]
+mod tests;

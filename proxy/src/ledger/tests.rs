@@ -2,7 +2,8 @@
 
 mod batches;
 mod crowds;
-mod people;
+pub(super) mod entries;
+pub(super) mod people;
 
 use super::{Disposition, HoldError, Ledger, Order, Outcome};
 use crate::{
@@ -11,7 +12,7 @@ use crate::{
     config::PriceEntry,
     prices::{Bound, PriceList, Quote, quote},
     store::{
-        BudgetRow, Store, UsageFilter, UserRow, WindowKey,
+        BudgetRow, Grouping, Store, UsageFilter, UserRow, WindowKey,
         testing::{Home, Kind, on_both_engines, open_again, store_on},
     },
     tasks::Tasks,
@@ -41,7 +42,7 @@ struct Books {
     home: Home,
 }
 
-const NOW: i64 = 1_795_000_000_000;
+pub(super) const NOW: i64 = 1_795_000_000_000;
 const LEASE: Duration = Duration::from_secs(30);
 
 async fn books(kind: Kind, budgets: &[(&str, &str, i64)]) -> Books {
@@ -121,8 +122,9 @@ impl Books {
 
     /// spent + held <= cap, and spent is the sum of the entries.
     async fn assert_balanced(&self) {
-        let sums = self.store.usage_groups("", &UsageFilter::default()).await.unwrap();
-        let sum = sums.first().cloned().unwrap_or_default();
+        let (all, any) = (Grouping::default(), UsageFilter::default());
+        let sums = self.store.usage_sums(&all, &any).await.unwrap();
+        let sum = sums.first().map(|all| all.sums).unwrap_or_default();
         for budget in self.status().await {
             assert!(budget.spent + budget.held <= budget.cap, "{budget:?}");
             let entries = match budget.resource.as_str() {

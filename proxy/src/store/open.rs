@@ -111,6 +111,14 @@ impl Options {
         })
     }
 
+    /// Whether the database can be reached.
+    pub(super) async fn try_connect(&self, patience: Patience) -> Result<(), StoreError> {
+        match tokio::time::timeout(patience.acquire(), self.connect()).await {
+            Ok(connected) => connected.map(drop),
+            Err(_) => Err(StoreError::Unreachable("no answer".to_owned())),
+        }
+    }
+
     pub(super) async fn pool(&self, place: &Place, patience: Patience) -> Result<Pool, StoreError> {
         let connections = match place {
             Place::File(_) => 4,

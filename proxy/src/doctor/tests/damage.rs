@@ -21,6 +21,7 @@ on_both_engines!(
     whatever_was_done_to_the_counters_repair_restores_the_sums,
     what_a_killed_server_left_open_is_found_and_settled_once,
     a_dry_run_says_the_same_and_changes_nothing,
+    sums_of_hours_are_made_again_out_of_their_entries,
     holds_of_a_dead_server_end_also_where_counters_cannot_be_added_to,
     windows_that_were_removed_are_made_again,
     what_was_archived_still_counts,
@@ -91,7 +92,7 @@ fn damages() -> impl Strategy<Value = Vec<String>> {
         Just(i64::MAX.to_string()),
         Just((-i64::MAX).to_string()),
         Just("spent / 2".to_owned()),
-        Just("held + 7".to_owned()),
+        Just("held / 2 + 7".to_owned()),
         Just("held".to_owned()),
         Just("-spent".to_owned()),
         Just("archived".to_owned()),
@@ -191,6 +192,27 @@ async fn a_dry_run_says_the_same_and_changes_nothing(kind: Kind) {
     assert_eq!(ward.check("audit").await.state, State::Ok);
 }
 
+async fn sums_of_hours_are_made_again_out_of_their_entries(kind: Kind) {
+    let (ward, _open) = used(kind).await;
+    let sum = "select cast(sum(requests * 1000 + output) as bigint) from usage_rollups";
+    let right = ward.store.number(sum).await;
+    ward.store.tamper("update usage_rollups set requests = requests + 7, output = 1").await;
+    let report = ward.examine().await;
+    assert_eq!(broken(&report), ["rollups"]);
+    let rollups = report.check("rollups").unwrap();
+    let said = ["the sums say 9 calls", "its entries 2 calls"];
+    Ward::assert_is(rollups, State::Broken, &said);
+    let planned = ward.repair(Mode::DryRun).await;
+    assert_ne!(ward.store.number(sum).await, right);
+    let made = ward.repair(Mode::Apply).await;
+    assert_eq!(json!(made), json!(planned));
+    assert_eq!((made.len(), made[0].what), (1, "rollups"));
+    assert_eq!(ward.store.number(sum).await, right);
+    assert_eq!(ward.store.number("select count(*) from audit").await, 1);
+    assert_eq!(broken(&ward.examine().await), Vec::<&str>::new());
+    assert!(ward.repair(Mode::Apply).await.is_empty());
+}
+
 async fn windows_that_were_removed_are_made_again(kind: Kind) {
     let (ward, _open) = used(kind).await;
     let right = ward.counters().await;
@@ -211,6 +233,7 @@ async fn what_was_archived_still_counts(kind: Kind) {
     // As retention does it.
     ward.store.tamper("update budget_windows set archived = spent").await;
     ward.store.tamper("delete from usage_entries").await;
+    ward.store.tamper("delete from usage_rollups").await;
     assert_eq!(broken(&ward.examine().await), Vec::<&str>::new());
     ward.store.tamper("update budget_windows set spent = 0").await;
     assert_eq!(broken(&ward.examine().await), ["spent"]);

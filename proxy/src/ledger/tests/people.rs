@@ -18,13 +18,13 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// A user and some of its keys, verified.
-pub(super) struct People {
-    pub(super) store: Store,
-    pub(super) callers: Vec<Arc<Caller>>,
+pub(in crate::ledger) struct People {
+    pub(in crate::ledger) store: Store,
+    pub(in crate::ledger) callers: Vec<Arc<Caller>>,
     _home: Home,
 }
 
-pub(super) fn budget(kind: &str, owner: &str, terms: (&str, &str, i64)) -> BudgetRow {
+pub(in crate::ledger) fn budget(kind: &str, owner: &str, terms: (&str, &str, i64)) -> BudgetRow {
     BudgetRow {
         id: new_id(&ManualClock::at(NOW)),
         owner_kind: kind.into(),
@@ -38,7 +38,11 @@ pub(super) fn budget(kind: &str, owner: &str, terms: (&str, &str, i64)) -> Budge
 
 impl People {
     /// So many keys, each with these budgets.
-    pub(super) async fn with_keys(kind: Kind, keys: usize, budgets: &[(&str, &str, i64)]) -> Self {
+    pub(in crate::ledger) async fn with_keys(
+        kind: Kind,
+        keys: usize,
+        budgets: &[(&str, &str, i64)],
+    ) -> Self {
         let (home, store) = store_on(kind).await;
         let user = UserRow {
             id: "user".into(),
@@ -82,7 +86,7 @@ impl People {
 }
 
 /// One dollar a million tokens: 1000 nano-dollars a token.
-pub(super) fn quoted(caller: &Arc<Caller>, input_tokens: u64, max_output: u64) -> Quote {
+pub(in crate::ledger) fn quoted(caller: &Arc<Caller>, input_tokens: u64, max_output: u64) -> Quote {
     let price = PriceEntry {
         model: "p/m".into(),
         input: "1".into(),
@@ -101,22 +105,22 @@ pub(super) fn quoted(caller: &Arc<Caller>, input_tokens: u64, max_output: u64) -
     quote(&PriceList::new(&[price]).unwrap(), permit, bound)
 }
 
-pub(super) fn entry(request_id: &str) -> EntryRow {
+pub(in crate::ledger) fn entry(request_id: &str) -> EntryRow {
     EntryRow { request_id: request_id.into(), user_id: "user".into(), ..EntryRow::default() }
 }
 
-pub(super) fn place(hold_id: &str, quote: Quote) -> Message {
+pub(in crate::ledger) fn place(hold_id: &str, quote: Quote) -> Message {
     let reply = oneshot::channel().0;
     let (hold_id, entry) = (hold_id.to_owned(), entry(hold_id));
     Message::Place(Box::new(PlaceHold { hold_id, node: "n".into(), quote, entry, reply }))
 }
 
-pub(super) fn close(hold_id: &str, charge: Charge) -> Message {
+pub(in crate::ledger) fn close(hold_id: &str, charge: Charge) -> Message {
     let reply = Some(oneshot::channel().0);
     let entry = Some(entry(hold_id));
     Message::Close(Box::new(Close { hold_id: hold_id.into(), charge, entry, reply }))
 }
 
-pub(super) fn tokens(used: i64) -> Charge {
+pub(in crate::ledger) fn tokens(used: i64) -> Charge {
     Charge { cost: used * 1000, tokens: used, requests: 1 }
 }

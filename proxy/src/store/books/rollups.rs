@@ -6,10 +6,11 @@ use crate::store::{
     engine::{on, with_rows},
 };
 use serde::{Serialize, Serializer, ser::SerializeSeq};
+use sqlx::FromRow;
 use std::collections::BTreeMap;
 
 /// What the entries of one row of sums have in common.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, FromRow)]
 pub struct RollupKey {
     /// Start of the hour in which the calls began.
     pub hour_ms: i64,
@@ -30,7 +31,7 @@ pub struct RollupKey {
 }
 
 /// The sums.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromRow)]
 pub struct RollupRow {
     /// Entries.
     pub requests: i64,
@@ -41,6 +42,7 @@ pub struct RollupRow {
     /// Those with an estimate in them.
     pub estimated: i64,
     /// Tokens by kind.
+    #[sqlx(flatten)]
     pub tokens: Tokens,
     /// Nano-dollars.
     pub cost_nano_usd: i64,
@@ -50,6 +52,25 @@ pub struct RollupRow {
     pub first_token_ms: i64,
     /// How many entries had one.
     pub first_tokens: i64,
+}
+
+impl RollupRow {
+    /// Adds other sums.
+    pub fn add(&mut self, other: &Self) {
+        self.tokens.add(&other.tokens);
+        for (mine, theirs) in [
+            (&mut self.requests, other.requests),
+            (&mut self.failed, other.failed),
+            (&mut self.unpriced, other.unpriced),
+            (&mut self.estimated, other.estimated),
+            (&mut self.cost_nano_usd, other.cost_nano_usd),
+            (&mut self.latency_ms, other.latency_ms),
+            (&mut self.first_token_ms, other.first_token_ms),
+            (&mut self.first_tokens, other.first_tokens),
+        ] {
+            *mine = mine.saturating_add(theirs);
+        }
+    }
 }
 
 impl Books {
