@@ -68,7 +68,6 @@ update holds set shares = coalesce(
             || ']'
      from hold_amounts a where a.hold_id = holds.id), '[]');
 delete from hold_amounts;
-create index holds_node on holds (node);
 
 -- Servers that have holds. One that is not seen for the length of its lease is dead, and the others
 -- settle what it left open.
@@ -84,6 +83,8 @@ create table nodes (
 alter table usage_entries add column team_id text;
 alter table usage_entries add column features text not null default '';
 alter table usage_entries add column price_version text;
+-- A key's entries are found by its user's.
+drop index usage_entries_key;
 -- What the entry charged, as a hold's shares.
 alter table usage_entries add column charges text not null default '[]';
 
@@ -139,7 +140,8 @@ select started_ms - started_ms % 3600000, '', user_id, key_id, '', provider, mod
 from usage_entries
 group by started_ms - started_ms % 3600000, user_id, key_id, provider, model;
 
--- A budget's window passed the percentage at which somebody is told: once a window.
+-- A budget's window passed the percentage at which somebody is told: once a window. Until it is
+-- delivered it is tried again, by whichever server raises `attempts`, and not before `next_ms`.
 create table alerts (
     budget_id text not null references budgets (id),
     start_ms bigint not null,
@@ -148,8 +150,11 @@ create table alerts (
     cap bigint not null,
     at_ms bigint not null,
     delivered_ms bigint,
+    attempts bigint not null default 0,
+    next_ms bigint not null default 0,
     primary key (budget_id, start_ms, percent)
 );
+create index alerts_waiting on alerts (next_ms) where delivered_ms is null;
 
 -- Rates and places of keys, users, teams, organisations and models.
 create table limits (

@@ -10,4 +10,3 @@ drop table usage_entries_whole;
 alter table usage_entries add primary key (request_id, attempt, started_ms);
 create index usage_entries_started on usage_entries (started_ms);
 create index usage_entries_user on usage_entries (user_id, started_ms);
-create index usage_entries_key on usage_entries (key_id, started_ms);

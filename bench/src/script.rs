@@ -34,6 +34,7 @@ use std::time::Duration;
 /// | `headers_delay=MS` | waits before the headers |
 /// | `usage=absent`, `negative` or `absurd` | lies about usage |
 /// | `cached=N`, `cache_write=N` | N more input tokens, read from or written to the cache |
+/// | `searches=N` | Anthropic: says that it searched the web so often |
 /// | `status=N` | fails with the dialect's error body for that status |
 /// | `code=X`, `message=X` | what that body says instead; `_` in the message is a space |
 /// | `retry_after=S` | says with the error when to come back |
@@ -70,6 +71,8 @@ pub struct Script {
     pub cached: u64,
     /// Further input tokens that were written to the cache.
     pub cache_write: u64,
+    /// Searches that were made.
+    pub searches: u64,
     /// Why the answer ends, other than by itself.
     pub because: Because,
     /// Fail with this status.
@@ -172,6 +175,7 @@ impl Script {
             "usage" => self.usage = UsageReport::named(value),
             "cached" => self.cached = number.unwrap_or_default(),
             "cache_write" => self.cache_write = number.unwrap_or_default(),
+            "searches" => self.searches = number.unwrap_or_default(),
             "status" => self.status = value.parse().ok(),
             "code" => self.code = Some(value.to_owned()),
             "message" => self.message = Some(value.replace('_', " ")),

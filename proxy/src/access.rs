@@ -6,12 +6,14 @@
 mod caller;
 mod issue;
 mod key;
+mod limit;
 mod permissions;
 mod verify;
 
 pub use caller::{Caller, Role};
-pub use issue::{DrawnKey, IssueError, IssuedKey, KeyOrder, draw_key, draw_secret, issue_key};
+pub use issue::{IssueError, IssuedKey, KeyOrder, draw_secret, issue_key};
 pub use key::{ApiKey, KeyParts};
+pub use limit::{LONGEST_QUEUE, Limit, MOST_REQUESTS, MOST_TOKENS, Scope};
 pub use permissions::{Pattern, Permissions, fits};
 pub use verify::{Access, AuthError};
 
@@ -53,6 +55,11 @@ impl Permit {
     /// Who was authorised.
     pub fn caller(&self) -> &Arc<Caller> {
         &self.caller
+    }
+
+    /// The limits that count the call.
+    pub fn limits(&self) -> impl Iterator<Item = &Arc<Limit>> {
+        self.caller.limits().iter().filter(|limit| limit.counts(&self.targets))
     }
 
     /// What the request may be sent to, in order of preference; never empty.

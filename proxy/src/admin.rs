@@ -5,13 +5,38 @@
 //!
 //! Read next: `work` (that transaction), then `users`, the shortest of its users.
 
+mod amounts;
 pub mod audit;
+mod budgets;
+mod delegations;
 mod error;
+mod holds;
+mod keys;
+mod limits;
 mod mandate;
+mod prices;
+mod names;
+mod organisations;
+mod raises;
+mod teams;
+mod terms;
+mod users;
 mod work;
 
+pub use amounts::{Amount, MAX_CAP, moment_to_come, shown};
+pub use budgets::{BudgetOrder, BudgetPatch, BudgetStanding, BudgetView};
 pub use error::AdminError;
+pub use holds::{HeldAmount, HoldQuery, HoldView};
+pub use keys::{Issued, KeyMade, KeyPatch, KeyView, NewKey, Rotation};
+pub use limits::{LimitOrder, LimitPatch, LimitView};
 pub use mandate::{Actor, Mandate};
+pub use names::check_pattern;
+pub use organisations::{OrganisationOrder, OrganisationPatch};
+pub use prices::{RemovedPrices, SetPrices};
+pub use raises::RaiseOrder;
+pub use teams::{TeamOrder, TeamPatch};
+pub use terms::{BudgetScope, BudgetTerms, Overrun, check_percent};
+pub use users::{Gone, NewUser, UserOrder, UserPatch, UserView};
 pub use work::{Repeatable, Start, Work};
 
 use crate::{clock::Clock, store::Store};
@@ -40,3 +65,6 @@ impl Office {
         self.clock.as_ref()
     }
 }
+
+#[cfg(test)]
+mod tests;

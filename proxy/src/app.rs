@@ -2,6 +2,7 @@
 
 use crate::{
     access::Access,
+    alerts::{AlertError, Alerts},
     catalog::Catalog,
     clock::{Clock, SystemClock},
     config::{Config, Environment},
@@ -9,7 +10,7 @@ use crate::{
     ingress::{Front, Readiness},
     ledger::{Ledger, upkeep},
     limits::Limits,
-    prices::PriceList,
+    prices::{PriceList, Prices},
     providers::ProviderError,
     registry::Registry,
     store::{Patience, Place, ServerLock, Store, StoreError},
@@ -30,6 +31,9 @@ pub enum StartError {
     /// An upstream.
     #[error(transparent)]
     Provider(#[from] ProviderError),
+    /// Who is to be told.
+    #[error(transparent)]
+    Alerts(#[from] AlertError),
     /// The operating system.
     #[error("{0}")]
     System(String),
@@ -88,7 +92,12 @@ impl App {
     /// # Errors
     /// When the database or an upstream cannot be used.
     pub async fn build(config: &Config, environment: &Environment) -> Result<Self, StartError> {
-        Self::around(config, Catalog::open(config, environment)).await
+        let alerts = Alerts::of(&config.alerts, environment)?;
+        let app = Self::around(config, Catalog::open(config, environment)).await?;
+        if let Some(alerts) = alerts {
+            alerts.start((app.front.store.clone(), Arc::clone(&app.front.clock)), &app.tasks);
+        }
+        Ok(app)
     }
 
     /// As [`App::build`], with upstreams that the caller makes. They are waited for once the
@@ -110,6 +119,8 @@ impl App {
         registry.check().map_err(|e| system(&e))?;
         let lease = Duration::from_secs(config.ledger.lease_seconds);
         let prices = PriceList::new(&config.prices).map_err(|e| system(&e))?.or_listed(registry);
+        let prices = Arc::new(Prices::new(prices, Arc::clone(&clock)));
+        prices.follow(store.clone(), &tasks).await?;
         let ledger = if config.ledger.enabled {
             let retention = config.retention.clone();
             upkeep::start(store.clone(), Arc::clone(&clock), &tasks, retention).await;
@@ -119,7 +130,8 @@ impl App {
             Ledger::off(store.clone(), Arc::clone(&clock))
         };
         let catalog = catalog.await?;
-        let limits = Limits::new(config.limits.max_concurrent);
+        let limits = Limits::open(config.limits.max_concurrent, &config.redis, &tasks).await;
+        let limits = limits.map_err(StartError::System)?;
         let once = Arc::default();
         let gateway = Gateway { catalog, limits, prices, ledger, once, tasks: tasks.clone() };
         let front = Arc::new(Front {
@@ -129,7 +141,9 @@ impl App {
             clock,
             max_body_bytes: config.server.max_body_bytes,
             read_patience: Duration::from_secs(config.server.read_seconds),
+            max_delegation_depth: config.access.max_delegation_depth,
             readiness: Readiness::default(),
+            config: config.shown(),
             reports: Semaphore::new(REPORTS),
         });
         let drain = Duration::from_secs(config.server.drain_seconds);

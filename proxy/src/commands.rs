@@ -1,23 +1,28 @@
 //! What an operator types. Commands work on the database directly, so that a fresh install can be
 //! set up before a server runs, and beside one that does.
 
-mod amounts;
+mod audit;
+mod behalf;
 mod budgets;
 mod config;
 mod doctor;
 mod holds;
 mod keys;
+mod limits;
 pub mod models;
+mod organisations;
 mod output;
+mod prices;
 mod pull;
 mod running;
 mod serve;
+mod teams;
 mod usage;
 mod users;
 
 use crate::{
-    app::{open_store, place_of},
-    config::{Config, Environment},
+    app::open_store,
+    config::{Config, Environment, masked_url},
     store::{Patience, Store},
     telemetry,
 };
@@ -48,7 +53,6 @@ macro_rules! failure_of {
 }
 failure_of!(
     crate::app::StartError,
-    crate::access::IssueError,
     crate::config::ConfigError,
     crate::ledger::report::ReportError,
     crate::providers::ProviderError,
@@ -86,23 +90,35 @@ enum Command {
   tollgate --config /etc/tollgate.toml serve
   TOLLGATE_SERVER__LISTEN=127.0.0.1:0 tollgate serve   a free port, which is printed")]
     Serve,
-    /// Create, list and delete users.
+    /// Create, list, show, change and delete organisations: teams that pay together.
+    #[command(subcommand)]
+    Organisations(organisations::Organisations),
+    /// Create, list, show, change and delete teams: users who pay together.
+    #[command(subcommand)]
+    Teams(teams::Teams),
+    /// Create, list, show, change and delete users.
     #[command(subcommand)]
     Users(users::Users),
-    /// Create, list, show and revoke API keys.
+    /// Create, list, show, change, rotate and revoke API keys.
     #[command(subcommand)]
     Keys(keys::Keys),
-    /// Create, list, change and delete budgets.
+    /// Create, list, show, change and delete budgets.
     #[command(subcommand)]
     Budgets(budgets::Budgets),
     /// Show the requests whose money is set aside.
     #[command(subcommand)]
     Holds(holds::Holds),
-    /// Show what models cost.
+    /// Create, list, change and delete rate limits and places.
     #[command(subcommand)]
-    Prices(config::Prices),
+    Limits(limits::Limits),
+    /// Show and set what models cost.
+    #[command(subcommand)]
+    Prices(prices::Prices),
     /// Show what was used, by whom, and what it cost.
     Usage(usage::UsageArgs),
+    /// Show who changed what, and check the record of it.
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Fetch models, and see which ones are loaded.
     #[command(subcommand)]
     Models(pull::Models),
@@ -142,12 +158,18 @@ pub async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
             telemetry::start(environment);
             serve::run(&config, environment).await
         }
+        Command::Organisations(command) => {
+            organisations::run(command, &store(&config).await?).await
+        }
+        Command::Teams(command) => teams::run(command, &store(&config).await?).await,
         Command::Users(command) => users::run(command, &store(&config).await?).await,
         Command::Keys(command) => keys::run(command, &store(&config).await?).await,
         Command::Budgets(command) => budgets::run(command, &store(&config).await?).await,
         Command::Holds(command) => holds::run(command, &store(&config).await?).await,
-        Command::Prices(command) => config::prices(&command, &config),
+        Command::Prices(command) => prices::run(command, &config, &store(&config).await?).await,
+        Command::Limits(command) => limits::run(command, &store(&config).await?).await,
         Command::Usage(arguments) => usage::run(arguments, &store(&config).await?).await,
+        Command::Audit(command) => audit::run(command, &store(&config).await?).await,
         Command::Config(command) => config::check(&command, &config),
         Command::Migrate(format) => migrate(&config, &format).await,
         Command::Doctor(_) | Command::Models(_) | Command::Version(_) => Ok(()),
@@ -157,7 +179,7 @@ pub async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
 async fn migrate(config: &Config, format: &Format) -> Result<(), Failure> {
     let store = store(config).await?;
     let steps = store.migrations().await?;
-    let name = books_name(config)?;
+    let name = masked_url(&config.store.url);
     let (made, newer) = (steps.applied.len(), steps.newer.len());
     let more = match newer {
         0 => String::new(),
@@ -165,14 +187,6 @@ async fn migrate(config: &Config, format: &Format) -> Result<(), Failure> {
     };
     let sentence = format!("{name} is up to date: {made} migrations made{more}");
     format.tell(&sentence, &json!({"migrated": name, "migrations": made, "newer": newer}))
-}
-
-/// The database as the configuration names it, without its password.
-fn books_name(config: &Config) -> Result<String, Failure> {
-    if config.store.is_postgres() {
-        return Ok(place_of(config)?.to_string());
-    }
-    Ok(config.store.url.clone())
 }
 
 async fn store(config: &Config) -> Result<Store, Failure> {

@@ -2,6 +2,8 @@
 //!
 //! This floor knows no consumers: it holds values that make sense on their own.
 
+mod access;
+mod alerts;
 mod environment;
 mod file;
 mod ledger;
@@ -9,20 +11,26 @@ mod limits;
 mod models;
 mod prices;
 mod providers;
+mod redis;
 mod retention;
 mod server;
+mod shown;
 mod store;
 mod suggest;
 
+pub use access::AccessSettings;
+pub use alerts::{AlertSettings, origin};
 pub use environment::Environment;
 pub use file::ConfigError;
 pub use ledger::LedgerSettings;
 pub use limits::Limits;
 pub use models::ModelEntry;
-pub use prices::{Amounts, LongContext, PriceEntry};
+pub use prices::{Amounts, LongContext, PriceEntry, PriceError, read_prices, write_prices};
 pub use providers::{GpuLayers, LoadedModel, OpenaiApi, ProviderEntry, ProviderKind};
+pub use redis::{OnFailure, Redis};
 pub use retention::Retention;
 pub use server::Server;
+pub use shown::masked_url;
 pub use store::StoreSettings;
 
 use serde::{Deserialize, Serialize};
@@ -37,10 +45,16 @@ pub struct Config {
     pub store: StoreSettings,
     /// The books.
     pub ledger: LedgerSettings,
+    /// Keys.
+    pub access: AccessSettings,
+    /// Who is told when a budget passes its percentage.
+    pub alerts: AlertSettings,
     /// How long usage is kept.
     pub retention: Retention,
     /// Limits of the whole server.
     pub limits: Limits,
+    /// Where several servers count together.
+    pub redis: Redis,
     /// Upstreams, in the order in which they are asked.
     pub providers: Vec<ProviderEntry>,
     /// Aliases, and facts about models.
@@ -54,10 +68,12 @@ impl Config {
     fn validate(&self) -> Result<(), String> {
         self.server.validate()?;
         self.store.validate()?;
+        self.redis.validate()?;
         self.ledger.validate()?;
+        self.access.validate()?;
+        self.alerts.validate()?;
         self.retention.validate()?;
         providers::validate(&self.providers)?;
-        models::validate(&self.models, &self.providers)?;
-        prices::validate(&self.prices)
+        models::validate(&self.models, &self.providers)
     }
 }

@@ -101,7 +101,10 @@ async fn examine_store(patient: &Patient<'_>, store: &Store, checks: &mut Vec<Ch
         Depth::Quick => Check::skipped("audit", "not walked with --quick"),
         Depth::Whole => Check::of("audit", trail(store).await),
     });
-    checks.push(Check::of("prices", settings::prices(patient.config, store).await));
+    checks.push(Check::of(
+        "prices",
+        settings::prices(patient.config, store, patient.clock.now_ms()).await,
+    ));
 }
 
 /// Whether the audit trail is whole. Nothing ever mends it: that is its purpose.

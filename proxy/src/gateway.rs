@@ -17,8 +17,8 @@ use crate::{
     access::{self, Caller},
     catalog::Catalog,
     ledger::{Disposition, HoldError, Ledger, Meter, Order, Outcome},
-    limits::Limits,
-    prices::{self, PriceList},
+    limits::{Limits, Rates, Tab},
+    prices::{self, Prices},
     routing,
     tasks::Tasks,
 };
@@ -36,7 +36,7 @@ pub struct Gateway {
     /// Rates and places.
     pub limits: Limits,
     /// What models cost.
-    pub prices: PriceList,
+    pub prices: Arc<Prices>,
     /// Budgets and entries.
     pub ledger: Ledger,
     /// Calls that may be retried.
@@ -53,10 +53,11 @@ impl Gateway {
     pub async fn run(&self, caller: &Arc<Caller>, call: Call) -> Result<Answer, Refusal> {
         let plan = self.catalog.plan(&call.request.model)?;
         let permit = access::authorize(caller, plan.targets(), &call.features())?;
-        let slot = self.limits.admit(&permit)?;
         let targets = permit.targets().to_vec();
         let bound = bound::of_request(&plan, &targets, &call.request).await?;
-        let quote = prices::quote(&self.prices, permit, bound);
+        let fees = bound::fees::of_request(&call.request);
+        let mut slot = self.limits.admit(&permit, bound.likely_input.max(1)).await?;
+        let quote = prices::quote(&self.prices.current(), permit, bound).with_fees(fees);
         let hold = self.ledger.hold(quote, call.order()).await?;
         let (request, imposed) = Imposed::by(&hold, call.request);
         let mut meter = hold.sent();
@@ -69,7 +70,7 @@ impl Gateway {
                 let running = Running::new(events, meter, slot, self.tasks.clone());
                 Ok(Answer::new(target, imposed, running))
             }
-            Err(error) => Err(unanswered(meter, error)),
+            Err(error) => Err(unanswered(meter, slot.tab(), error)),
         }
     }
 
@@ -93,13 +94,14 @@ impl Gateway {
             Turn::Again(answer) => {
                 let plan = self.catalog.plan(&call.request.model)?;
                 let permit = access::authorize(caller, plan.targets(), &call.features())?;
-                self.limits.admit(&permit)?;
-                Ok(Answer::again(&answer))
+                let slot = self.limits.admit(&permit, 0).await?;
+                Ok(Answer::again(&answer, slot.rates()))
             }
         }
     }
 
-    /// Turns texts into vectors on behalf of a caller: the same path without a stream.
+    /// Turns texts into vectors on behalf of a caller: the same path without a stream. Says too how
+    /// the caller stands to its rates.
     ///
     /// # Errors
     /// Why the call was not made, or how the upstream failed.
@@ -108,12 +110,13 @@ impl Gateway {
         caller: &Arc<Caller>,
         order: Order,
         request: EmbedRequest,
-    ) -> Result<EmbedResponse, Refusal> {
+    ) -> Result<(EmbedResponse, Rates), Refusal> {
         let plan = self.catalog.plan(&request.model)?;
         let permit = access::authorize(caller, plan.targets(), &[Feature::Embeddings])?;
-        let _slot = self.limits.admit(&permit)?;
+        let bound = bound::of_texts(&request);
+        let mut slot = self.limits.admit(&permit, bound.likely_input).await?;
         let targets = permit.targets().to_vec();
-        let quote = prices::quote(&self.prices, permit, bound::of_texts(&request));
+        let quote = prices::quote(&self.prices.current(), permit, bound);
         let mut meter = self.ledger.hold(quote, order).await?.sent();
         let Some(candidate) = routing::candidates(&plan, &targets).next() else {
             return Err(Error::unsupported("embeddings").into());
@@ -129,10 +132,10 @@ impl Gateway {
                 let used = if response.usage.is_empty() { meter.used() } else { response.usage };
                 response.usage = meter.believed(&used);
                 let settled = Outcome::new(Disposition::Settled, used);
-                response.receipt = Some(metered::settle(meter, settled).await?);
-                Ok(response)
+                response.receipt = Some(metered::settle(meter, slot.tab(), settled).await?);
+                Ok((response, slot.rates()))
             }
-            Err(error) => Err(unanswered(meter, error)),
+            Err(error) => Err(unanswered(meter, slot.tab(), error)),
         }
     }
 
@@ -147,7 +150,7 @@ impl Gateway {
     ) -> Result<u64, Refusal> {
         let plan = self.catalog.plan(&request.model)?;
         let permit = access::authorize(caller, plan.targets(), &[Feature::Chat])?;
-        let _slot = self.limits.admit(&permit)?;
+        let _slot = self.limits.admit(&permit, 0).await?;
         let Some(candidate) = routing::candidates(&plan, permit.targets()).next() else {
             return Err(Error::unsupported("token counting").into());
         };
@@ -157,8 +160,9 @@ impl Gateway {
 }
 
 /// Ends a call that failed before its first event.
-fn unanswered(meter: Meter, error: Error) -> Refusal {
+fn unanswered(meter: Meter, mut tab: Tab, error: Error) -> Refusal {
     if routing::was_taken(&error) {
+        tab.used(meter.used().total());
         meter.interrupt(error.kind());
     } else {
         meter.fail(error.kind());

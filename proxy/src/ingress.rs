@@ -1,5 +1,6 @@
 //! Ways in: decode, run, encode. The whole API stands on this page.
 
+mod admin;
 mod anthropic;
 mod body;
 mod front;
@@ -37,6 +38,33 @@ pub const GUARDED_PATHS: &[(&str, &str)] = &[
     ("GET", path::USAGE),
     ("GET", path::USAGE_EXPORT),
     ("GET", path::BUDGETS),
+    ("GET", path::DELEGATE),
+    ("POST", path::DELEGATE),
+    ("DELETE", "/api/v1/auth/delegate/any"),
+    ("GET", "/api/v1/admin/users"),
+    ("POST", "/api/v1/admin/users"),
+    ("GET", "/api/v1/admin/users/any"),
+    ("PATCH", "/api/v1/admin/users/any"),
+    ("DELETE", "/api/v1/admin/users/any"),
+    ("GET", "/api/v1/admin/keys"),
+    ("POST", "/api/v1/admin/keys"),
+    ("GET", "/api/v1/admin/keys/any"),
+    ("PATCH", "/api/v1/admin/keys/any"),
+    ("DELETE", "/api/v1/admin/keys/any"),
+    ("POST", "/api/v1/admin/keys/any/rotate"),
+    ("GET", "/api/v1/admin/budgets"),
+    ("POST", "/api/v1/admin/budgets"),
+    ("GET", "/api/v1/admin/budgets/any"),
+    ("PATCH", "/api/v1/admin/budgets/any"),
+    ("DELETE", "/api/v1/admin/budgets/any"),
+    ("GET", "/api/v1/admin/prices"),
+    ("POST", "/api/v1/admin/prices"),
+    ("DELETE", "/api/v1/admin/prices/local/any"),
+    ("GET", "/api/v1/admin/usage"),
+    ("GET", "/api/v1/admin/holds"),
+    ("GET", "/api/v1/admin/audit"),
+    ("GET", "/api/v1/admin/audit/verify"),
+    ("GET", "/api/v1/admin/config"),
     ("POST", "/v1/chat/completions"),
     ("POST", "/v1/responses"),
     ("GET", "/v1/responses/any"),
@@ -102,6 +130,7 @@ pub fn router(front: Arc<Front>) -> Router {
         .route("/health/ready", get(health::ready))
         .route("/health/startup", get(health::live))
         .merge(native::routes())
+        .nest("/api/v1/admin", dialect::<native::Shape>(admin::routes()))
         .nest(
             "/api",
             dialect::<ollama::Shape>(ollama::routes()).fallback(any(ollama::unknown_path)),

@@ -6,11 +6,13 @@
 //!
 //! Read next: `writer` (the one task that moves money), `page` (where it decides), then `meter`.
 
+mod alert;
 mod batch;
 mod hold;
 mod meter;
 mod outcome;
 mod page;
+mod pulse;
 pub mod report;
 mod rollup;
 mod scope;
@@ -32,9 +34,10 @@ use crate::{
     clock::Clock,
     ids::new_id,
     prices::Quote,
-    store::{Books, NodeRow, Store, StoreError},
+    store::{NodeRow, Store, StoreError, promptly},
     tasks::Tasks,
 };
+use pulse::Pulse;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tollgate_types::BudgetStatus;
@@ -68,8 +71,7 @@ impl Ledger {
         let mut books = store.books().await?;
         let node: Arc<str> = Arc::from(new_id(clock.as_ref()));
         let pulse = if store.is_shared() {
-            let beat = announce(&mut books, &node, (clock.now_ms(), lease)).await?;
-            Some(writer::Pulse::new(beat, lease))
+            Some(Pulse::begin(&mut books, this_server(&node, clock.now_ms()), lease).await?)
         } else {
             let swept = sweep::sweep_all(&mut books, clock.as_ref()).await?;
             if swept > 0 {
@@ -103,8 +105,11 @@ impl Ledger {
     /// # Errors
     /// Any database failure.
     pub async fn budgets_of(&self, caller: &Caller) -> Result<Vec<BudgetStatus>, StoreError> {
-        let rows = self.store.budgets_of(caller.owners()).await?;
-        status::of_rows(&self.store, rows, self.clock.now_ms()).await
+        promptly(async {
+            let rows = self.store.budgets_of(caller.owners()).await?;
+            status::of_rows(&self.store, rows, self.clock.now_ms()).await
+        })
+        .await
     }
 
     /// Every budget, as it stands.
@@ -117,23 +122,15 @@ impl Ledger {
     }
 }
 
-/// Tells the other servers that this one has begun.
-async fn announce(
-    books: &mut Books,
-    id: &str,
-    (started_ms, lease): (i64, Duration),
-) -> Result<batch::Beat, StoreError> {
-    let node = NodeRow {
+fn this_server(id: &str, started_ms: i64) -> NodeRow {
+    NodeRow {
         id: id.to_owned(),
         host: format!("{}:{}", host_name(), std::process::id()),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started_ms,
         seen_ms: 0,
         expires_ms: 0,
-    };
-    let lease_ms = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
-    books.beat(&node, lease_ms).await?;
-    Ok(batch::Beat { node, lease_ms })
+    }
 }
 
 /// The machine's name, for people.
@@ -143,7 +140,7 @@ fn host_name() -> String {
     if name.is_empty() { "unknown".to_owned() } else { name.to_owned() }
 }
 
-pub use status::of_rows as budget_statuses;
+pub use status::{of_new as new_budget_status, of_rows as budget_statuses};
 
 #[cfg(test)]
 mod tests;

@@ -26,6 +26,8 @@ pub mod ledger;
 pub mod admin;
 // upstreams
 pub mod providers;
+// who is told
+pub mod alerts;
 // which upstream
 pub mod catalog;
 pub mod routing;

@@ -1,155 +1,150 @@
-//! How often and how many at once: requests a minute per key, running calls per server.
+//! How often and how many at once: requests and tokens a minute, running calls, per key, user, team,
+//! organisation and model; and running calls of the whole server.
+//!
+//! A call is admitted by all of its limits or by none: a refusal consumes nothing of any of them.
+//! What one process admits is in its `book`; several servers share theirs in Redis (`shared`).
 
-use crate::access::Permit;
-use governor::{
-    Quota, RateLimiter,
-    clock::{Clock as _, DefaultClock},
-    middleware::StateInformationMiddleware,
-    state::keyed::DefaultKeyedStateStore,
+mod book;
+mod bucket;
+mod call;
+mod limited;
+mod rates;
+mod shared;
+mod slot;
+mod turn;
+
+pub use limited::{Limited, Measure};
+pub use rates::{RateState, Rates};
+pub use slot::{Slot, Tab};
+
+use crate::{
+    access::Permit,
+    config::{OnFailure, Redis},
+    tasks::Tasks,
 };
-use std::{
-    collections::HashMap,
-    num::NonZeroU32,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+use book::Book;
+use call::{Busy, Call};
+use shared::{Lease, Shared};
+use std::sync::Arc;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-/// Why a call was not admitted.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Limited {
-    /// The key has used up its rate.
-    #[error("this key is limited to {per_minute} requests a minute")]
-    Rate {
-        /// The limit.
-        per_minute: u32,
-        /// When the next request would be admitted.
-        retry_after: Duration,
-    },
-    /// The server runs as many calls as it may.
-    #[error("the server is running {running} calls, which is its limit")]
-    Full {
-        /// The limit.
-        running: usize,
-    },
-}
-
-/// How a key stands to its rate after a request was admitted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RateState {
-    /// Requests a minute.
-    pub limit: u32,
-    /// How many more would be admitted at once.
-    pub remaining: u32,
-}
-
-/// A running call's place; dropping it gives the place back.
-#[derive(Debug)]
-pub struct Slot {
-    _place: OwnedSemaphorePermit,
-    rate: Option<RateState>,
-}
-
-impl Slot {
-    /// How the key stands to its rate, if it has one.
-    pub fn rate(&self) -> Option<RateState> {
-        self.rate
-    }
-}
-
-/// One GCRA limiter per rate, keyed by the key's id: the standard leaky bucket with a burst of
-/// one minute's worth.
-type PerRate = HashMap<u32, Arc<PerKey>>;
-type PerKey =
-    RateLimiter<String, DefaultKeyedStateStore<String>, DefaultClock, StateInformationMiddleware>;
+use turn::Turn;
 
 /// Admits calls.
 #[derive(Debug)]
 pub struct Limits {
     places: Arc<Semaphore>,
     max_concurrent: usize,
-    per_rate: Mutex<PerRate>,
+    /// Calls that may wait for a turn, all limits together.
+    patience: Arc<Semaphore>,
+    book: Arc<Book>,
+    shared: Option<Arc<Shared>>,
 }
 
 impl Limits {
-    /// At most `max_concurrent` calls at once.
-    pub fn new(max_concurrent: usize) -> Self {
-        let places = Arc::new(Semaphore::new(max_concurrent.min(Semaphore::MAX_PERMITS)));
-        Self { places, max_concurrent, per_rate: Mutex::default() }
+    /// Counts in this process alone, at most `max_concurrent` calls at once.
+    pub fn local(max_concurrent: usize) -> Self {
+        let room = || Arc::new(Semaphore::new(max_concurrent.min(Semaphore::MAX_PERMITS)));
+        let book = Arc::new(Book::open());
+        Self { places: room(), max_concurrent, patience: room(), book, shared: None }
     }
 
-    /// Takes a place for a call.
+    /// Counts together with every server that uses the same Redis, if one is named. A Redis that
+    /// does not answer is waited for in the background.
     ///
     /// # Errors
-    /// When the key is over its rate or the server is full.
-    pub fn admit(&self, permit: &Permit) -> Result<Slot, Limited> {
-        let caller = permit.caller();
-        let rate = caller.rate_per_minute().map(|rate| self.check_rate(rate, caller.key_id()));
-        let rate = rate.transpose()?;
-        let place = Arc::clone(&self.places).try_acquire_owned();
-        let place = place.map_err(|_| Limited::Full { running: self.max_concurrent })?;
-        Ok(Slot { _place: place, rate })
+    /// When the settings are not right.
+    pub async fn open(max_concurrent: usize, redis: &Redis, tasks: &Tasks) -> Result<Self, String> {
+        let shared = Shared::open(redis, tasks).await?;
+        Ok(Self { shared, ..Self::local(max_concurrent) })
     }
 
-    fn check_rate(&self, per_minute: u32, key_id: &str) -> Result<RateState, Limited> {
-        let Some(rate) = NonZeroU32::new(per_minute) else {
-            return Err(Limited::Rate { per_minute, retry_after: Duration::from_secs(60) });
-        };
-        let limiter = {
-            let mut per_rate = self.per_rate.lock().unwrap_or_else(PoisonError::into_inner);
-            let made = per_rate
-                .entry(per_minute)
-                .or_insert_with(|| Arc::new(limiter(Quota::per_minute(rate))));
-            Arc::clone(made)
-        };
-        // Keys that were idle long enough to be full again need no memory.
-        if limiter.len() > 100_000 {
-            limiter.retain_recent();
+    /// Whether Redis answers; `None` where none is named.
+    pub fn shared_is_up(&self) -> Option<bool> {
+        self.shared.as_ref().map(|shared| shared.is_up())
+    }
+
+    /// Takes a place for a call that has about `tokens` tokens to begin with. Waits where a limit
+    /// has a queue; dropping the future leaves it and consumes nothing.
+    ///
+    /// # Errors
+    /// When a limit is used up, or the server is full.
+    pub async fn admit(&self, permit: &Permit, tokens: u64) -> Result<Slot, Limited> {
+        let call = Call::new(permit, tokens)?;
+        if call.limits.is_empty() {
+            return Ok(Slot::unlimited(self.place()?));
         }
-        let checked = limiter.check_key(&key_id.to_owned());
-        let state = checked.map_err(|refused| Limited::Rate {
-            per_minute,
-            retry_after: refused.wait_time_from(DefaultClock::default().now()),
-        })?;
-        Ok(RateState { limit: per_minute, remaining: state.remaining_burst_capacity() })
+        let lease = self.shared.as_ref().map(|shared| Lease::new(shared, &call.limits));
+        let began = Instant::now();
+        let mut turn: Option<Turn> = None;
+        loop {
+            let place = self.place()?;
+            match self.take(&call, turn.as_ref(), lease.as_ref()).await? {
+                Ok(rates) => {
+                    let books = (Arc::clone(&self.book), self.shared.clone());
+                    return Ok(Slot::new(place, rates, call, books, lease));
+                }
+                Err(busy) => {
+                    // Who waits runs no model.
+                    drop(place);
+                    turn = Some(self.wait(busy, turn, began).await?);
+                }
+            }
+        }
     }
-}
 
-fn limiter(quota: Quota) -> PerKey {
-    RateLimiter::keyed(quota).with_middleware::<StateInformationMiddleware>()
+    fn place(&self) -> Result<OwnedSemaphorePermit, Limited> {
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        place.map_err(|_| Limited::Full { running: self.max_concurrent })
+    }
+
+    async fn take(
+        &self,
+        call: &Call,
+        turn: Option<&Turn>,
+        lease: Option<&Lease>,
+    ) -> Result<Result<Rates, Busy>, Limited> {
+        let (Some(shared), Some(lease)) = (&self.shared, lease) else {
+            return Ok(self.book.take(call, turn, self.book.now()));
+        };
+        if let Err(busy) = self.book.gate(call, turn) {
+            return Ok(Err(busy));
+        }
+        let rates = match (shared.take(call, lease).await, shared.on_failure()) {
+            (Ok(rates), _) => {
+                // So that this process knows what it did when Redis is gone.
+                rates.inspect(|_| self.book.note(call, self.book.now()))
+            }
+            (Err(_), OnFailure::Local) => self.book.take(call, turn, self.book.now()),
+            (Err(_), OnFailure::Refuse) => return Err(Limited::Unchecked),
+        };
+        Ok(rates.inspect(|_| lease.begin()))
+    }
+
+    /// Waits for a turn at the limit that refused, as long as that allows.
+    async fn wait(&self, busy: Busy, turn: Option<Turn>, began: Instant) -> Result<Turn, Limited> {
+        let deadline = began.checked_add(busy.limit.queue).unwrap_or(began);
+        match turn {
+            Some(turn) if turn.is_of(&busy.limit) => {
+                turn.wait(busy, deadline).await?;
+                Ok(turn)
+            }
+            other => {
+                drop(other);
+                if busy.limit.queue.is_zero() || Instant::now() >= deadline {
+                    return Err(busy.limited);
+                }
+                let Ok(patience) = Arc::clone(&self.patience).try_acquire_owned() else {
+                    return Err(busy.limited);
+                };
+                // What it waits for may have come in the meantime: it tries at once.
+                Turn::join(&self.book, busy, patience)
+            }
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::access::{Caller, Permissions, Role, Target, authorize};
-
-    fn permit() -> Permit {
-        let caller = Arc::new(Caller::for_tests(Role::Member, [Permissions::default()]));
-        let target = Target { provider: "p".into(), model: "m".into() };
-        authorize(&caller, vec![target], &[]).unwrap()
-    }
-
-    #[test]
-    fn a_full_server_refuses_and_a_dropped_slot_frees_its_place() {
-        let limits = Limits::new(1);
-        let slot = limits.admit(&permit()).unwrap();
-        assert_eq!(limits.admit(&permit()).unwrap_err(), Limited::Full { running: 1 });
-        drop(slot);
-        limits.admit(&permit()).unwrap();
-    }
-
-    #[test]
-    fn a_rate_allows_its_burst_and_then_says_when_to_come_back() {
-        let limits = Limits::new(9);
-        for remaining in [2, 1, 0] {
-            let state = limits.check_rate(3, "key").unwrap();
-            assert_eq!(state, RateState { limit: 3, remaining });
-        }
-        let Err(Limited::Rate { retry_after, .. }) = limits.check_rate(3, "key") else {
-            panic!("the fourth request of three a minute was admitted");
-        };
-        assert!(retry_after > Duration::ZERO && retry_after <= Duration::from_secs(20));
-        limits.check_rate(3, "another key").unwrap();
-    }
-}
+mod tests;

@@ -11,7 +11,7 @@ mod snapshot;
 mod vendor;
 
 pub use book::Book;
-pub use model::Model;
+pub use model::{Fees, Model};
 pub use vendor::Vendor;
 
 use crate::config::{Config, ModelEntry, PriceEntry, ProviderEntry};

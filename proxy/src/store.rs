@@ -5,6 +5,7 @@
 //! readers never wait for the writer.
 
 mod accounts;
+mod alerts;
 mod audit;
 mod books;
 mod budgets;
@@ -14,13 +15,17 @@ mod engine;
 mod entries;
 mod error;
 mod facts;
+mod holds;
+mod limits;
 mod hours;
 mod lock;
 mod nodes;
 mod open;
 mod operations;
-mod partitions;
+mod prices;
 mod reports;
+mod teams;
+mod partitions;
 mod retention;
 mod snapshot;
 mod suspects;
@@ -29,6 +34,7 @@ pub(crate) mod testing;
 mod tokens;
 
 pub use accounts::{Account, KeyRow, UserRow};
+pub use alerts::{AlertRow, NewAlert};
 pub use audit::{AuditFilter, AuditRow, Deed, Head as AuditHead};
 pub use books::{
     Booking, Books, Charge, ChargedBudget, Found, NewHold, OpenHold, Owner, RollupKey, RollupRow,
@@ -40,21 +46,39 @@ pub use correct::RepairClaim;
 pub use entries::EntryRow;
 pub use error::StoreError;
 pub use facts::{Durability, Facts, Migrations};
+pub use holds::HoldRow;
+pub use limits::LimitRow;
 pub use lock::ServerLock;
 pub use nodes::NodeRow;
 pub use open::{Patience, Place};
 pub use operations::OperationRow;
 pub use partitions::{Made, Partition};
+pub use prices::{CostPlace, CostRow, PriceMark, PriceRow};
 pub use reports::{
     Dimension, EntryCursor, GroupRow, Grouping, NamedEntry, Span, TagFilter, UsageFilter,
 };
 pub use snapshot::{Snapshot, WindowRow};
-pub use suspects::{Future, HeldCall, Overdrawn, Ownerless};
+pub use suspects::{FutureEntries, Overdrawn, Ownerless};
+pub use teams::{ListedOrganisation, ListedTeam, OrganisationRow, TeamRow};
 pub use tokens::Tokens;
 
 use engine::{Engine, Pool, on};
 use open::Options;
-use std::path::Path;
+use std::{path::Path, time::Duration};
+
+/// A caller is told within a second that the database does not answer.
+const PROMPT: Duration = Duration::from_millis(800);
+
+/// Waits for an answer that a caller waits for, and that takes milliseconds. A connection that is
+/// lost in silence would else keep the caller for many minutes.
+///
+/// # Errors
+/// `Unreachable` when there is none in time, and whatever the answer is.
+pub async fn promptly<T>(
+    answer: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    tokio::time::timeout(PROMPT, answer).await.unwrap_or_else(|_| Err(StoreError::silent()))
+}
 
 /// The database, open and migrated.
 #[derive(Clone, Debug)]
@@ -99,8 +123,8 @@ impl Store {
 
     async fn connect(place: &Place, patience: Patience) -> Result<Self, StoreError> {
         let options = Options::of(place, patience)?;
+        open::migrate(&options, patience).await?;
         let pool = options.pool(place, patience).await?;
-        open::migrate(&pool).await?;
         let store = Self { pool, options, place: place.clone() };
         store.check_writable().await?;
         Ok(store)
@@ -119,7 +143,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be opened again.
     pub async fn books(&self) -> Result<Books, StoreError> {
-        Ok(Books::new(self.options.connect().await?, self.options.clone()))
+        Books::open(self.options.named()).await
     }
 
     /// Claims the database for one server, where only one may use it; see [`ServerLock`].
@@ -143,8 +167,11 @@ impl Store {
     /// # Errors
     /// When it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        on!(&self.pool, db => sqlx::query("select 1").execute(db).await.map(drop))?;
-        Ok(())
+        promptly(async {
+            on!(&self.pool, db => sqlx::query("select 1").execute(db).await.map(drop))?;
+            Ok(())
+        })
+        .await
     }
 
     /// A consistent copy of a SQLite database as it stands, while the server runs.

@@ -42,6 +42,10 @@ pub struct Usage {
     pub estimated: bool,
 }
 
+/// The fee that counts time: milliseconds that a model worked on the request, in
+/// [`Usage::tool_fees`].
+pub const GPU_MS: &str = "gpu_ms";
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
 fn is_zero(n: &u64) -> bool {
     *n == 0

@@ -1,6 +1,6 @@
 //! Names that server and client must spell alike: paths, headers, and the JSON of errors.
 
-use crate::{BudgetStatus, Error, ModelInfo};
+use crate::{BudgetStatus, DelegatedKey, Error, ModelInfo};
 use serde::{Deserialize, Serialize};
 
 /// Paths of the native API.
@@ -21,6 +21,8 @@ pub mod path {
     pub const USAGE_EXPORT: &str = "/api/v1/usage/export";
     /// Budgets that the caller is charged to.
     pub const BUDGETS: &str = "/api/v1/budgets";
+    /// Keys that the caller's key delegated to; one of them stands below, by its id.
+    pub const DELEGATE: &str = "/api/v1/auth/delegate";
 }
 
 /// Headers beyond the standard ones.
@@ -76,4 +78,18 @@ pub struct BudgetList {
 pub struct TokenCount {
     /// Prompt tokens.
     pub input_tokens: u64,
+}
+
+/// Answer of a GET of [`path::DELEGATE`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct DelegatedKeyList {
+    /// The keys that are in force, the newest first, without their secrets.
+    pub keys: Vec<DelegatedKey>,
+}
+
+/// Answer of a DELETE below [`path::DELEGATE`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revoked {
+    /// Id of the key that works no more, and with it every key below it.
+    pub revoked: String,
 }

@@ -9,11 +9,21 @@
     reason = "a test that cannot go on shall fail there, in its helper functions too"
 )]
 
+mod books;
+mod crowd;
+mod firm;
+mod fleet;
 mod install;
+mod relay;
 mod server;
 mod wire;
 
+pub use books::{Books, Entry};
+pub use crowd::{Crowd, End, Told, agrees};
+pub use firm::{Firm, Witness, seed};
+pub use fleet::Fleet;
 pub use install::{Install, Key, Ran};
+pub use relay::Relay;
 pub use server::Server;
 pub use wire::{Api, Events, question, text_of};
 

@@ -11,7 +11,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use tokio::{sync::watch, task::JoinSet};
 use tollgate_bench::Mock;
 use tollgate_tests::process::{
-    Api, Install, Key, PATIENCE, REAL_MODEL, Server, mock_provider, question, real_provider, until,
+    Api, Crowd, End, Firm, Fleet, Install, Key, PATIENCE, REAL_MODEL, Server, mock_provider,
+    question, real_provider, seed, until,
 };
 
 /// The meter writes down what was delivered at least this often, in tokens, and counts a token for
@@ -235,4 +236,35 @@ async fn a_kill_amid_twenty_requests_loses_none_and_spends_no_more_than_the_cap(
     }
     assert!(hit > 0, "the kill hit nothing");
     books_balance(&install).await;
+}
+
+#[tokio::test]
+async fn kills_at_any_moment_lose_nothing_that_was_told_and_pass_no_cap() {
+    let firm = Firm::in_file().await;
+    let witness = firm.witness(seed());
+    let mut rng = fastrand::Rng::with_seed(witness.seed);
+    let mut fleet = Fleet::start(&firm.install, 1, firm.keys.clone()).await;
+    let stop = watch::Sender::new(false);
+    let mut watching = JoinSet::new();
+    watching.spawn(firm.books.clone().watch(stop.subscribe()));
+    firm.allow(0).await;
+    let crowd = Crowd::of(&fleet, 16, witness.seed);
+    for _ in 0..6 {
+        firm.allow(rng.i64(6_000_000..20_000_000)).await;
+        let enough = crowd.told() + rng.u64(30..120);
+        until("callers are answered", PATIENCE, async || crowd.told() >= enough).await;
+        fleet.take(0).kill().await;
+        fleet.start_again(&firm.install, 0).await;
+    }
+    let told = crowd.end().await;
+    stop.send_replace(true);
+    firm.check(&told).await;
+    let looks = watching.join_all().await;
+    let count = |what: fn(&End) -> bool| told.iter().filter(|told| what(&told.end)).count();
+    let finished = count(|end| matches!(end, End::Finished(_)));
+    let refused = count(|end| matches!(end, End::Refused(402, _)));
+    let entries = firm.books.entries().await;
+    let unknown = entries.iter().filter(|entry| entry.disposition == "unknown").count();
+    let seen = (finished, refused, unknown, looks);
+    assert!(finished > 50 && refused > 5 && unknown > 0 && seen.3[0] > 20, "no test: {seen:?}");
 }

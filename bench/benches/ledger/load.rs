@@ -110,7 +110,9 @@ async fn hold(books: &Books, caller: &Arc<Caller>) -> Duration {
         tags: BTreeMap::new(),
     };
     let started = Instant::now();
-    drop(gateway.ledger.hold(quote(&gateway.prices, permit, bound), order).await.unwrap());
+    drop(
+        gateway.ledger.hold(quote(&gateway.prices.current(), permit, bound), order).await.unwrap(),
+    );
     started.elapsed()
 }
 

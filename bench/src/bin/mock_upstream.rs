@@ -19,7 +19,7 @@ It echoes the last user message, unless words tell it otherwise: in the header x
   length refusal safety blocked                                  why it ends
   error=K stall=K reset=K cut=K malformed=K nodone               how a stream breaks, after K chunks
   status=N code=X message=X_Y retry_after=S limits                failures and rate limits
-  usage=absent|negative|absurd cached=N cache_write=N            what it says it used
+  usage=absent|negative|absurd cached=N cache_write=N searches=N what it says it used
   delay=MS headers_delay=MS news html sse                        the rest
 
 Examples:

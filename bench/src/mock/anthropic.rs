@@ -200,6 +200,10 @@ fn usage(usage: &Tally, written: u64) -> Option<Value> {
                 let details = json!({"thinking_tokens": thought});
                 told.insert("output_tokens_details".to_owned(), details);
             }
+            if let (1.., Value::Object(told)) = (usage.searches, &mut told) {
+                let searched = json!({"web_search_requests": usage.searches});
+                told.insert("server_tool_use".to_owned(), searched);
+            }
             Some(told)
         }
     }

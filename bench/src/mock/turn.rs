@@ -53,6 +53,7 @@ pub(super) struct Tally {
     pub(super) fresh: u64,
     pub(super) cached: u64,
     pub(super) cache_write: u64,
+    pub(super) searches: u64,
     /// Tokens of all thinking.
     pub(super) thought: u64,
     /// Tokens of everything said and called.
@@ -79,6 +80,7 @@ impl Turn {
             fresh: long(asked.words()),
             cached: script.cached,
             cache_write: script.cache_write,
+            searches: script.searches,
             thought: long(script.think).saturating_mul(choices),
             said: long(words.len()).saturating_add(called).saturating_mul(choices),
         };

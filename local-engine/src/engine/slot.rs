@@ -6,12 +6,15 @@ use crate::{
     sampler::{Logprobs, SampleError},
     text::Piece,
 };
-use tollgate_types::{TokenLogprob, TopLogprob, Usage};
+use std::time::Instant;
+use tollgate_types::{GPU_MS, TokenLogprob, TopLogprob, Usage};
 
 /// A request that runs. Its sequence starts empty: no cell is taken over from another request, so
 /// an answer does not depend on what was asked before.
 pub(super) struct Slot {
     pub(super) job: Job,
+    /// When it left the queue.
+    began: Instant,
     /// Prompt tokens computed.
     pub(super) evaluated: usize,
     /// Tokens sampled, the one that ended the answer included.
@@ -25,15 +28,30 @@ pub(super) struct Slot {
 
 impl Slot {
     pub(super) fn new(job: Job) -> Self {
-        Self { job, evaluated: 0, sampled: 0, next: None, in_step: 0, wanted: None }
+        Self {
+            job,
+            began: Instant::now(),
+            evaluated: 0,
+            sampled: 0,
+            next: None,
+            in_step: 0,
+            wanted: None,
+        }
     }
 
     pub(super) fn is_decoding(&self) -> bool {
         self.next.is_some()
     }
 
+    /// What it has used so far: tokens, and the time since it left the queue. Time is nothing that
+    /// a request has used for which nothing was computed.
     pub(super) fn usage(&self) -> Usage {
-        Usage::tokens(self.evaluated as u64, self.sampled as u64)
+        let mut usage = Usage::tokens(self.evaluated as u64, self.sampled as u64);
+        if self.evaluated > 0 {
+            let worked = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            usage.tool_fees.insert(GPU_MS.to_owned(), worked);
+        }
+        usage
     }
 
     /// Adds the sampled token, or up to `room` prompt tokens, to the step.

@@ -18,7 +18,7 @@ use std::{
     time::Instant,
 };
 use tokio::sync::mpsc;
-use tollgate_types::{ErrorKind, Usage};
+use tollgate_types::{ErrorKind, GPU_MS, Usage};
 
 const GREEDY: Choice = Choice {
     temperature: 0.0,
@@ -57,11 +57,20 @@ impl Call {
                 None => return Ended::Gone,
                 Some(Output::Started) => {}
                 Some(Output::Piece(piece)) => text.push_str(&piece.text),
-                Some(Output::Done(end, usage)) => return Ended::Done(end, text, usage),
-                Some(Output::Failed(error, usage)) => return Ended::Failed(error.kind(), usage),
+                Some(Output::Done(end, usage)) => return Ended::Done(end, text, timeless(usage)),
+                Some(Output::Failed(error, usage)) => {
+                    return Ended::Failed(error.kind(), timeless(usage));
+                }
             }
         }
     }
+}
+
+/// Time is told exactly for what was computed; how much of it passed is nothing to compare.
+fn timeless(mut usage: Usage) -> Usage {
+    assert_eq!(usage.tool_fees.contains_key(GPU_MS), usage.input > 0, "{usage:?}");
+    usage.tool_fees.remove(GPU_MS);
+    usage
 }
 
 fn done(end: End, text: &str, input: u64, output: u64) -> Ended {

@@ -1,12 +1,14 @@
 //! Who asks, after the credential was verified.
 
-use super::{Permissions, Target};
+use super::{Limit, Permissions, Target, limit};
 use crate::store::{Account, Owner, StoreError};
-use std::str::FromStr;
+use serde::{Deserialize, Serialize};
+use std::{str::FromStr, sync::Arc};
 use tollgate_types::Feature;
 
 /// What kind of work a credential is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Calls models, sees its user's own usage and budgets.
     Member,
@@ -43,8 +45,8 @@ pub struct Caller {
     user_id: String,
     user_name: String,
     role: Role,
-    rate_per_minute: Option<u32>,
     permissions: Vec<Permissions>,
+    limits: Vec<Arc<Limit>>,
     team_id: Option<String>,
     owners: Vec<Owner>,
     refuses_overrun: bool,
@@ -67,11 +69,11 @@ impl Caller {
             user_id: account.user.id.clone(),
             user_name: account.user.name.clone(),
             role: if admin { Role::Admin } else { Role::Member },
-            rate_per_minute: account.key.rate_per_minute.and_then(|n| u32::try_from(n).ok()),
             permissions,
             team_id: account.user.team_id.clone(),
             owners: account.owners(),
             refuses_overrun: keys().any(|key| key.overrun == "refuse"),
+            limits: limit::of_account(account),
         })
     }
 
@@ -82,8 +84,8 @@ impl Caller {
             user_id: "user".to_owned(),
             user_name: "alice".to_owned(),
             role,
-            rate_per_minute: None,
             permissions: permissions.to_vec(),
+            limits: Vec::new(),
             team_id: None,
             owners: vec![
                 Owner { kind: "user", id: "user".to_owned() },
@@ -91,6 +93,11 @@ impl Caller {
             ],
             refuses_overrun: false,
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with_limits(self, limits: Vec<Limit>) -> Self {
+        Self { limits: limits.into_iter().map(Arc::new).collect(), ..self }
     }
 
     /// Id of the key.
@@ -113,9 +120,9 @@ impl Caller {
         self.role
     }
 
-    /// Requests a minute; absent: no limit.
-    pub fn rate_per_minute(&self) -> Option<u32> {
-        self.rate_per_minute
+    /// The limits of everybody whom its calls count for, narrowest first, and those of models.
+    pub fn limits(&self) -> &[Arc<Limit>] {
+        &self.limits
     }
 
     /// The user's team.

@@ -7,6 +7,8 @@ use crate::{
     store::{BudgetRow, KeyRow, Store, StoreError, UserRow},
 };
 use argon2::{Argon2, password_hash::PasswordHasher};
+use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// What a new key shall be.
 #[derive(Clone, Debug)]
@@ -46,18 +48,15 @@ pub enum IssueError {
     /// The secret could not be hashed.
     #[error("the secret could not be hashed: {0}")]
     Hash(String),
+    /// Too many secrets are hashed at once.
+    #[error("too many keys are being made, try again")]
+    Busy,
 }
 
-/// A key that is not in the database yet.
-#[derive(Debug)]
-pub struct DrawnKey {
-    /// Its row.
-    pub row: KeyRow,
-    /// Its own budgets.
-    pub budgets: Vec<BudgetRow>,
-    /// Its whole text, to be shown once.
-    pub key: ApiKey,
-}
+/// Secrets hashed at once.
+static HASHERS: Semaphore = Semaphore::const_new(2);
+/// Longest wait for a turn.
+const TURN: Duration = Duration::from_secs(2);
 
 /// A new secret for a key: the key's whole text, to be shown once, and the hash to be kept.
 ///
@@ -66,8 +65,11 @@ pub struct DrawnKey {
 pub async fn draw_secret(key_id: &str) -> Result<(ApiKey, String), IssueError> {
     let secret = key::new_secret()?;
     let whole = key::assemble(key_id, &secret);
+    let turn = tokio::time::timeout(TURN, HASHERS.acquire()).await;
+    let Ok(Ok(turn)) = turn else { return Err(IssueError::Busy) };
     // Hashing takes milliseconds and megabytes: not on the threads that serve.
     let hashed = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
         Argon2::default()
             .hash_password(secret.expose().as_bytes())
             .map(|hash| hash.to_string())
@@ -75,35 +77,6 @@ pub async fn draw_secret(key_id: &str) -> Result<(ApiKey, String), IssueError> {
     });
     let hash = hashed.await.map_err(|error| IssueError::Hash(error.to_string()))?;
     Ok((whole, hash.map_err(IssueError::Hash)?))
-}
-
-/// Draws a key for a user.
-///
-/// # Errors
-/// When there are no random bits.
-pub async fn draw_key(
-    clock: &dyn Clock,
-    user_id: &str,
-    order: KeyOrder,
-) -> Result<DrawnKey, IssueError> {
-    let id = new_id(clock);
-    let (key, secret_hash) = draw_secret(&id).await?;
-    let row = KeyRow {
-        id,
-        user_id: user_id.to_owned(),
-        name: order.name,
-        role: order.role.as_str().to_owned(),
-        secret_hash,
-        permissions: serde_json::to_string(&order.permissions).map_err(StoreError::from)?,
-        rate_per_minute: order.rate_per_minute.map(i64::from),
-        overrun: "clamp".to_owned(),
-        created_ms: clock.now_ms(),
-        expires_ms: order.expires_ms,
-        ..KeyRow::default()
-    };
-    let mut budgets = order.budgets;
-    budgets.iter_mut().for_each(|budget| budget.owner_id.clone_from(&row.id));
-    Ok(DrawnKey { row, budgets, key })
 }
 
 /// Makes a key for a user, on nobody's record: for tests and measurements.
@@ -116,7 +89,23 @@ pub async fn issue_key(
     user: &UserRow,
     order: KeyOrder,
 ) -> Result<IssuedKey, IssueError> {
-    let drawn = draw_key(clock, &user.id, order).await?;
-    store.insert_key(&drawn.row, &drawn.budgets).await?;
-    Ok(IssuedKey { id: drawn.row.id, key: drawn.key })
+    let id = new_id(clock);
+    let (key, secret_hash) = draw_secret(&id).await?;
+    let row = KeyRow {
+        id: id.clone(),
+        user_id: user.id.clone(),
+        name: order.name,
+        role: order.role.as_str().to_owned(),
+        secret_hash,
+        permissions: serde_json::to_string(&order.permissions).map_err(StoreError::from)?,
+        rate_per_minute: order.rate_per_minute.map(i64::from),
+        overrun: "clamp".to_owned(),
+        created_ms: clock.now_ms(),
+        expires_ms: order.expires_ms,
+        ..KeyRow::default()
+    };
+    let mut budgets = order.budgets;
+    budgets.iter_mut().for_each(|budget| budget.owner_id.clone_from(&row.id));
+    store.insert_key(&row, &budgets).await?;
+    Ok(IssuedKey { id, key })
 }

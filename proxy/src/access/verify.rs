@@ -7,7 +7,7 @@
 use super::{Caller, KeyParts};
 use crate::{
     clock::Clock,
-    store::{Account, Store, StoreError},
+    store::{Account, Store, StoreError, promptly},
 };
 use argon2::{
     Argon2,
@@ -128,7 +128,7 @@ impl Access {
         name: [u8; 32],
         parts: &KeyParts<'_>,
     ) -> Result<(Arc<Account>, Arc<Caller>), AuthError> {
-        let account = self.store.account(parts.id).await?.ok_or(AuthError::Invalid)?;
+        let account = self.account(parts.id).await?;
         // A bounded wait: honest first calls queue for milliseconds, a flood is turned away.
         let turn = Arc::clone(&self.hashers).acquire_owned();
         let turn = tokio::time::timeout(Duration::from_secs(2), turn).await;
@@ -164,12 +164,16 @@ impl Access {
         key_id: &str,
         hash: Arc<str>,
     ) -> Result<(Arc<Account>, Arc<Caller>), AuthError> {
-        let account = self.store.account(key_id).await?.ok_or(AuthError::Invalid)?;
+        let account = self.account(key_id).await?;
         if !accepted(&account, self.clock.now_ms()).contains(&hash) {
             self.remember(name, Memory::Wrong);
             return Err(AuthError::Invalid);
         }
         self.believe(name, account, hash)
+    }
+
+    async fn account(&self, key_id: &str) -> Result<Account, AuthError> {
+        promptly(self.store.account(key_id)).await?.ok_or(AuthError::Invalid)
     }
 
     fn believe(

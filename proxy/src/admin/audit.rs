@@ -1,7 +1,56 @@
-//! Whether the audit trail is whole: no row changed, taken out, or cut off.
+//! The audit trail: what it says, and whether it is whole.
 
-use crate::store::{Store, StoreError};
-use serde::Serialize;
+use super::AdminError;
+use crate::{
+    ledger::report,
+    store::{AuditFilter, AuditRow, Store, StoreError},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// Most rows of one answer.
+const MAX_ROWS: u32 = 1000;
+
+/// Which rows are asked for; names as in the query of `GET /api/v1/admin/audit`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Query {
+    /// Done at or after: RFC 3339, a date, or a span back from now (`7d`).
+    pub since: Option<String>,
+    /// Only to this subject (`user:<id>`), or to any of its kind (`user`).
+    pub subject: Option<String>,
+    /// Only by this actor (`key:<id>`), or by any of its kind (`cli`).
+    pub actor: Option<String>,
+    /// Only rows with smaller numbers: the next page.
+    pub before: Option<i64>,
+    /// Most rows; 100 unless given, at most 1000.
+    pub limit: Option<u32>,
+}
+
+/// The newest rows first.
+///
+/// # Errors
+/// When the query makes no sense; any database failure.
+pub async fn list(store: &Store, query: &Query, now_ms: i64) -> Result<Vec<AuditRow>, AdminError> {
+    let since = query.since.as_deref().map(|text| report::moment(text, now_ms)).transpose();
+    let since_ms = since.map_err(|error| AdminError::invalid("since", error.to_string()))?;
+    let filter =
+        AuditFilter { since_ms, subject: query.subject.clone(), actor: query.actor.clone() };
+    let limit = query.limit.unwrap_or(100).min(MAX_ROWS);
+    let before = query.before.unwrap_or(i64::MAX);
+    Ok(store.audit(&filter, before, i64::from(limit)).await?)
+}
+
+/// A row as JSON.
+pub fn shown(row: &AuditRow) -> Value {
+    let json_of =
+        |text: &str| serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
+    json!({
+        "seq": row.seq, "at_ms": row.at_ms, "actor": row.actor, "action": row.action,
+        "subject": row.subject, "before": json_of(&row.before), "after": json_of(&row.after),
+        "hash": row.hash,
+    })
+}
 
 /// Rows read at once.
 const PAGE: i64 = 1000;

@@ -3,6 +3,7 @@
 use super::{AdminError, Mandate, Office};
 use crate::store::{Change, Deed, OperationRow};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 /// How long a repetition is recognised.
 const REMEMBERED_MS: i64 = 24 * 3_600_000;
@@ -46,11 +47,15 @@ impl Office {
         action: &'static str,
         order: &impl Serialize,
     ) -> Result<Start<A>, AdminError> {
+        let order = serde_json::to_value(order)?;
+        if has_nul(&order) {
+            return Err(AdminError::invalid("", "a text has the character NUL, which none may"));
+        }
         let now_ms = self.clock().now_ms();
         let actor = mandate.actor().as_str().to_owned();
         let once = match mandate.idempotency_key() {
             Some(key) => {
-                let order = serde_json::to_string(order)?;
+                let order = order.to_string();
                 Some((digest([&actor, key]), digest([action, &order])))
             }
             None => None,
@@ -122,6 +127,16 @@ impl Work {
         }
         self.change.commit().await?;
         Ok(answer)
+    }
+}
+
+/// Whether a text in it has the character NUL. PostgreSQL takes none, and names of things have none.
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_nul),
+        Value::Object(fields) => fields.values().any(has_nul),
+        _ => false,
     }
 }
 

@@ -1,8 +1,7 @@
 //! `tollgate doctor`.
 
-use super::{Failure, output};
+use super::{Failure, behalf, output};
 use crate::{
-    admin::Actor,
     app::place_of,
     clock::SystemClock,
     config::{Config, Environment},
@@ -99,7 +98,7 @@ async fn look(
         environment,
         place: &place,
         clock: &SystemClock,
-        actor: &Actor::shell(environment.get("USER").unwrap_or("unknown")),
+        actor: &behalf::actor(),
         depth: if arguments.quick { Depth::Quick } else { Depth::Whole },
         progress: &progress,
     };

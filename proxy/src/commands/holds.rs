@@ -1,7 +1,8 @@
 //! `tollgate holds`.
 
-use super::{Failure, amounts, output};
+use super::{Failure, output};
 use crate::{
+    admin::shown,
     clock::SystemClock,
     doctor::{Amount, OpenCall, Server, open_calls},
     store::Store,
@@ -72,7 +73,7 @@ impl Names {
     fn amount(&self, amount: &Amount) -> String {
         match self.resources.get(&amount.budget) {
             Some(resource) => {
-                format!("{} of {}", amounts::amount(*resource, amount.amount), amount.budget)
+                format!("{} of {}", shown(*resource, amount.amount), amount.budget)
             }
             None => format!("{} of {}", amount.amount, amount.budget),
         }

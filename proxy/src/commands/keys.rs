@@ -2,17 +2,17 @@
 
 use super::{
     Failure,
-    amounts::{self, BudgetSpec},
+    behalf::{Once, office},
     output,
-    users::{May, unknown},
+    users::{May, MayNow},
 };
 use crate::{
-    access::{KeyOrder, Role, issue_key},
-    clock::{Clock, SystemClock},
-    store::{KeyRow, Store},
+    access::Role,
+    admin::{BudgetTerms, Issued, KeyPatch, NewKey, Office, Overrun, Rotation},
+    store::Store,
 };
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Keys {
@@ -40,12 +40,32 @@ pub(super) enum Keys {
         #[arg(long, hide = true)]
         json: bool,
     },
+    /// Change a key; what is not named stays. Its secret stays too.
+    Update(Update),
+    /// Give a key a new secret, which is printed once; id, budgets and permissions stay.
+    #[command(after_help = "Examples:
+  tollgate keys rotate 01KAJ0V3M8Z4X5Q7R9T1W2Y3B6
+  tollgate keys rotate 01KAJ0V3M8Z4X5Q7R9T1W2Y3B6 --overlap 24h")]
+    Rotate {
+        /// Id of the key.
+        id: String,
+        /// How long the secret before goes on working: 10m, 24h, at most 30d. Without it, not at all.
+        #[arg(long)]
+        overlap: Option<String>,
+        #[command(flatten)]
+        once: Once,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Revoke a key: it stops working within a second.
     #[command(after_help = "Example:
   tollgate keys revoke 01KAJ0V3M8Z4X5Q7R9T1W2Y3B6")]
     Revoke {
         /// Id of the key.
         id: String,
+        #[command(flatten)]
+        once: Once,
         #[command(flatten)]
         format: output::Format,
     },
@@ -69,129 +89,152 @@ pub(super) struct Create {
     #[command(flatten)]
     may: May,
     /// Budget of this key: cost=5usd/month, tokens=100000/day, requests=10/minute. Can be repeated.
-    #[arg(long = "budget", value_name = "BUDGET", value_parser = |text: &str| text.parse::<BudgetSpec>())]
-    budgets: Vec<BudgetSpec>,
+    #[arg(long = "budget", value_name = "BUDGET", value_parser = |text: &str| text.parse::<BudgetTerms>())]
+    budgets: Vec<BudgetTerms>,
     /// Most requests: 60/minute.
-    #[arg(long, value_parser = amounts::per_minute)]
+    #[arg(long, value_parser = per_minute)]
     rate: Option<u32>,
     /// When it stops working: 90d, 12h or 2027-01-31T00:00:00Z.
     #[arg(long)]
     expires: Option<String>,
+    /// When a budget cannot pay for the whole answer: clamp shortens it, refuse refuses the call.
+    #[arg(long, default_value = "clamp", value_parser = |text: &str| text.parse::<Overrun>())]
+    overrun: Overrun,
+    #[command(flatten)]
+    once: Once,
     /// Print JSON.
     #[arg(long)]
     json: bool,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  tollgate keys update 01KAJ0V3M8Z4X5Q7R9T1W2Y3B6 --rate 10/minute --expires 30d
+  tollgate keys update 01KAJ0V3M8Z4X5Q7R9T1W2Y3B6 --model 'local/*' --overrun refuse
+  tollgate keys update 01KAJ0V3M8Z4X5Q7R9T1W2Y3B6 --rate none --expires never --everything")]
+pub(super) struct Update {
+    /// Id of the key.
+    id: String,
+    /// Label for people.
+    #[arg(long)]
+    name: Option<String>,
+    #[command(flatten)]
+    may: MayNow,
+    /// Most requests: 60/minute; none for no limit.
+    #[arg(long)]
+    rate: Option<String>,
+    /// When it stops working: 90d, 12h, 2027-01-31T00:00:00Z or never.
+    #[arg(long)]
+    expires: Option<String>,
+    /// When a budget cannot pay for the whole answer: clamp shortens it, refuse refuses the call.
+    #[arg(long, value_parser = |text: &str| text.parse::<Overrun>())]
+    overrun: Option<Overrun>,
+    #[command(flatten)]
+    once: Once,
+    #[command(flatten)]
+    format: output::Format,
+}
+
+/// `N/minute`.
+fn per_minute(text: &str) -> Result<u32, String> {
+    let number = text.strip_suffix("/minute").and_then(|number| number.parse().ok());
+    number
+        .filter(|number| *number > 0)
+        .ok_or_else(|| format!("{text:?} is no rate, write it like 60/minute"))
+}
+
 pub(super) async fn run(command: Keys, store: &Store) -> Result<(), Failure> {
+    let office = office(store);
     match command {
-        Keys::Create(order) => create(order, store).await,
-        Keys::List { user, json } => list(user.as_deref(), json, store).await,
-        Keys::Show { id, json: _ } => {
-            let account = store.account(&id).await?.ok_or_else(|| no_key(&id))?;
-            output::json(&described(&account.key, &account.user.name))
+        Keys::Create(order) => create(order, &office).await,
+        Keys::List { user, json } => list(user.as_deref(), json, &office).await,
+        Keys::Show { id, json: _ } => output::json(&office.key(&id).await?),
+        Keys::Update(order) => update(order, &office).await,
+        Keys::Rotate { id, overlap, once, json } => {
+            let issued = office.rotate_key(&once.mandate()?, &id, Rotation { overlap }).await?;
+            print(&issued, json)
         }
-        Keys::Revoke { id, format } => {
-            if store.revoke_key(&id, SystemClock.now_ms()).await? {
+        Keys::Revoke { id, once, format } => {
+            if office.revoke_key(&once.mandate()?, &id).await?.changed {
                 return format.tell(&format!("revoked {id}"), &json!({"revoked": id}));
             }
-            Err(match store.account(&id).await? {
-                Some(_) => Failure::new(format!("the key {id} was revoked before")),
-                None => no_key(&id),
-            })
+            Err(Failure::new(format!("the key {id} was revoked before")))
         }
     }
 }
 
-fn no_key(id: &str) -> Failure {
-    Failure::new(format!("no key has the id {id:?}; `tollgate keys list` shows all"))
-}
-
-async fn create(order: Create, store: &Store) -> Result<(), Failure> {
-    let user = store.user_named(&order.user).await?.ok_or_else(|| unknown(&order.user))?;
-    if order.role == Role::Admin && user.role != Role::Admin.as_str() {
-        return Err(Failure::new(format!(
-            "{} is no administrator: create one with `tollgate users create NAME --role admin`",
-            user.name
-        )));
-    }
-    let now_ms = SystemClock.now_ms();
-    let expires_ms = order.expires.as_deref().map(|text| amounts::expiry_ms(text, now_ms));
-    let expires_ms = expires_ms.transpose().map_err(Failure::new)?;
-    let budgets = order.budgets.iter().map(|spec| spec.row(&SystemClock, "key", "")).collect();
-    let issued = issue_key(
-        store,
-        &SystemClock,
-        &user,
-        KeyOrder {
-            name: order.name,
-            role: order.role,
-            permissions: order.may.permissions(),
-            rate_per_minute: order.rate,
-            expires_ms,
-            budgets,
-        },
-    )
-    .await?;
-    let key = issued.key.expose();
-    if order.json {
-        return output::json(&json!({
-            "id": issued.id, "key": key, "user": user.name, "role": order.role.as_str(),
-            "expires_ms": expires_ms,
-        }));
-    }
-    output::line(&format!(
-        "{key}\n\nThis is the only time the key is shown. Its id is {}.",
-        issued.id
-    ))
-}
-
-fn state(key: &KeyRow) -> &'static str {
-    match (key.revoked_ms, key.expires_ms) {
-        (Some(_), _) => "revoked",
-        (None, Some(expires_ms)) if expires_ms <= SystemClock.now_ms() => "expired",
-        _ => "in force",
-    }
-}
-
-fn described(key: &KeyRow, user: &str) -> Value {
-    json!({
-        "id": key.id, "name": key.name, "user": user, "role": key.role, "state": state(key),
-        "permissions": serde_json::from_str::<Value>(&key.permissions).unwrap_or_default(),
-        "rate_per_minute": key.rate_per_minute, "created_ms": key.created_ms,
-        "expires_ms": key.expires_ms, "revoked_ms": key.revoked_ms,
-    })
-}
-
-async fn list(user: Option<&str>, json: bool, store: &Store) -> Result<(), Failure> {
-    let users = store.users().await?;
-    let wanted = match user {
-        Some(name) => Some(users.iter().find(|u| u.name == name).ok_or_else(|| unknown(name))?),
-        None => None,
+async fn create(order: Create, office: &Office) -> Result<(), Failure> {
+    let mandate = order.once.mandate()?;
+    let new = NewKey {
+        permissions: order.may.permissions(),
+        user: order.user,
+        name: order.name,
+        role: order.role,
+        rate_per_minute: order.rate,
+        expires: order.expires,
+        overrun: order.overrun,
+        budgets: order.budgets,
     };
-    let keys = store.keys(wanted.map(|user| user.id.as_str())).await?;
-    let name_of = |key: &KeyRow| {
-        let owner = users.iter().find(|user| user.id == key.user_id);
-        owner.map_or_else(|| "(deleted)".to_owned(), |user| user.name.clone())
-    };
+    print(&office.create_key(&mandate, new).await?, order.json)
+}
+
+/// The only time that a key's text is shown.
+fn print(issued: &Issued, json: bool) -> Result<(), Failure> {
     if json {
-        let keys: Vec<_> = keys.iter().map(|key| described(key, &name_of(key))).collect();
+        return output::json(&issued.shown()?);
+    }
+    let id = &issued.made.view.id;
+    match &issued.key {
+        Some(key) => output::line(&format!(
+            "{}\n\nThis is the only time the key is shown. Its id is {id}.",
+            key.expose()
+        )),
+        None => output::line(&format!("{} Its id is {id}.", Issued::HINT)),
+    }
+}
+
+async fn update(order: Update, office: &Office) -> Result<(), Failure> {
+    let mandate = order.once.mandate()?;
+    let rate = order.rate.as_deref().map(|text| match text {
+        "none" => Ok(None),
+        text => per_minute(text).map(Some),
+    });
+    let patch = KeyPatch {
+        permissions: order.may.permissions(),
+        name: order.name,
+        rate_per_minute: rate.transpose().map_err(Failure::new)?,
+        expires: order.expires.map(|text| (text != "never").then_some(text)),
+        overrun: order.overrun,
+    };
+    let key = office.update_key(&mandate, &order.id, patch).await?;
+    order.format.tell(&format!("changed the key {}", key.id), &key)
+}
+
+async fn list(user: Option<&str>, json: bool, office: &Office) -> Result<(), Failure> {
+    let keys = office.keys(user).await?;
+    if json {
         return output::json(&keys);
     }
     let rows = keys
-        .iter()
+        .into_iter()
         .map(|key| {
             let expires = key.expires_ms.map_or_else(|| "never".to_owned(), output::moment);
-            let owner = name_of(key);
-            [
-                key.id.clone(),
-                owner,
-                key.name.clone(),
-                key.role.clone(),
-                state(key).to_owned(),
-                expires,
-            ]
+            [key.id, key.user, key.name, key.role, key.state, expires]
         })
         .collect();
     let header = ["id", "user", "name", "role", "state", "expires"];
     output::table(header, rows, "no keys yet: tollgate keys create --user NAME")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_that_make_no_sense_are_refused() {
+        assert_eq!(per_minute("60/minute"), Ok(60));
+        for wrong in ["0/minute", "60", "60/hour", "-1/minute", "1.5/minute", "5000000000/minute"] {
+            assert!(per_minute(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -1,11 +1,14 @@
 //! `tollgate users`.
 
-use super::{Failure, amounts::BudgetSpec, output};
+use super::{
+    Failure,
+    behalf::{Once, office},
+    output,
+};
 use crate::{
     access::{Pattern, Permissions, Role},
-    clock::{Clock, SystemClock},
-    ids::new_id,
-    store::{Store, StoreError, UserRow},
+    admin::{BudgetTerms, Office, UserOrder, UserPatch},
+    store::Store,
 };
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -23,12 +26,26 @@ pub(super) enum Users {
         #[arg(long)]
         json: bool,
     },
-    /// Delete a user: its keys stop working within a second, its usage stays.
+    /// Show one user, as JSON.
+    #[command(after_help = "Example:
+  tollgate users show alice")]
+    Show {
+        /// The user, by name or id.
+        name: String,
+        /// As it is without.
+        #[arg(long, hide = true)]
+        json: bool,
+    },
+    /// Change a user; what is not named stays.
+    Update(Update),
+    /// Delete a user with its budgets: its keys stop working within a second, its usage stays.
     #[command(after_help = "Example:
   tollgate users delete alice")]
     Delete {
         /// The user.
         name: String,
+        #[command(flatten)]
+        once: Once,
         #[command(flatten)]
         format: output::Format,
     },
@@ -46,14 +63,55 @@ pub(super) struct Create {
     /// IANA name; the user's budgets start again by its calendar.
     #[arg(long, default_value = "UTC")]
     time_zone: String,
+    /// The team that it belongs to, by name or id.
+    #[arg(long)]
+    team: Option<String>,
     #[command(flatten)]
     may: May,
     /// Budget shared by all of the user's keys: cost=5usd/month, tokens=100000/day, requests=10/minute. Can be repeated.
-    #[arg(long = "budget", value_name = "BUDGET", value_parser = |text: &str| text.parse::<BudgetSpec>())]
-    budgets: Vec<BudgetSpec>,
-    /// Print JSON.
+    #[arg(long = "budget", value_name = "BUDGET", value_parser = |text: &str| text.parse::<BudgetTerms>())]
+    budgets: Vec<BudgetTerms>,
+    #[command(flatten)]
+    once: Once,
+    #[command(flatten)]
+    format: output::Format,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  tollgate users update alice --time-zone Europe/Berlin
+  tollgate users update alice --model 'local/*' --model 'openai/gpt-4o-mini'
+  tollgate users update alice --everything
+  tollgate users update alice --team red --apply-defaults")]
+pub(super) struct Update {
+    /// The user, by name or id.
+    user: String,
+    /// A new name.
     #[arg(long)]
-    json: bool,
+    name: Option<String>,
+    /// member calls models; admin sees everything and calls none.
+    #[arg(long, value_parser = |text: &str| text.parse::<Role>())]
+    role: Option<Role>,
+    /// IANA name; the budgets of the user and of its keys follow at once.
+    #[arg(long)]
+    time_zone: Option<String>,
+    /// Another team, by name or id. It brings its own budgets, but not its defaults: see
+    /// --apply-defaults.
+    #[arg(long)]
+    team: Option<String>,
+    /// It belongs to no team.
+    #[arg(long, conflicts_with = "team")]
+    no_team: bool,
+    /// Give it the default budgets that a new user of its team would get now, except those that
+    /// limit the same as a budget it has.
+    #[arg(long)]
+    apply_defaults: bool,
+    #[command(flatten)]
+    may: MayNow,
+    #[command(flatten)]
+    once: Once,
+    #[command(flatten)]
+    format: output::Format,
 }
 
 /// What a user or a key may. An option that is not given permits everything.
@@ -83,66 +141,74 @@ impl May {
     }
 }
 
+/// What a user or a key may from now on. One of these takes the place of all that was said before.
+#[derive(Debug, Args)]
+pub(super) struct MayNow {
+    #[command(flatten)]
+    may: May,
+    /// Everything may be used again.
+    #[arg(long, conflicts_with_all = ["providers", "models", "features"])]
+    everything: bool,
+}
+
+impl MayNow {
+    /// `None` when it stays as it is.
+    pub(super) fn permissions(&self) -> Option<Permissions> {
+        let permissions = self.may.permissions();
+        (self.everything || permissions != Permissions::default()).then_some(permissions)
+    }
+}
+
 pub(super) async fn run(command: Users, store: &Store) -> Result<(), Failure> {
+    let office = office(store);
     match command {
-        Users::Create(order) => create(order, store).await,
-        Users::List { json } => list(json, store).await,
-        Users::Delete { name, format } => {
-            if store.delete_user(&name, SystemClock.now_ms()).await? {
-                return format.tell(&format!("deleted {name}"), &json!({"deleted": name}));
-            }
-            Err(unknown(&name))
+        Users::Create(order) => create(order, &office).await,
+        Users::List { json } => list(json, &office).await,
+        Users::Show { name, json: _ } => output::json(&office.user(&name).await?),
+        Users::Update(order) => update(order, &office).await,
+        Users::Delete { name, once, format } => {
+            let gone = office.delete_user(&once.mandate()?, &name).await?;
+            let sentence = match gone.changed {
+                true => format!("deleted {name}"),
+                false => format!("{name} was deleted before"),
+            };
+            let changed = gone.changed;
+            format.tell(&sentence, &json!({"deleted": name, "id": gone.id, "changed": changed}))
         }
     }
 }
 
-pub(super) fn unknown(name: &str) -> Failure {
-    Failure::new(format!("no user is called {name:?}; `tollgate users list` shows all"))
-}
-
-async fn create(order: Create, store: &Store) -> Result<(), Failure> {
-    let name = order.name;
-    if name.is_empty() || name.contains('#') || name.chars().any(char::is_control) {
-        return Err(Failure::new(format!("{name:?} cannot be a name")));
-    }
-    if jiff::tz::TimeZone::get(&order.time_zone).is_err() {
-        let zone = order.time_zone;
-        return Err(Failure::new(format!(
-            "{zone:?} is no time zone, use a name like Europe/Berlin"
-        )));
-    }
-    let user = UserRow {
-        id: new_id(&SystemClock),
-        name: name.clone(),
-        role: order.role.as_str().to_owned(),
+async fn create(order: Create, office: &Office) -> Result<(), Failure> {
+    let mandate = order.once.mandate()?;
+    let new = UserOrder {
+        permissions: order.may.permissions(),
+        name: order.name,
+        role: order.role,
         time_zone: order.time_zone,
-        permissions: serde_json::to_string(&order.may.permissions())?,
-        team_id: None,
-        created_ms: SystemClock.now_ms(),
-        deleted_ms: None,
+        team: order.team,
+        budgets: order.budgets,
     };
-    let budgets: Vec<_> =
-        order.budgets.iter().map(|spec| spec.row(&SystemClock, "user", &user.id)).collect();
-    store.insert_user(&user, &budgets).await.map_err(|error| match error {
-        StoreError::Taken => Failure::new(format!("there is a user called {name:?} already")),
-        error => error.into(),
-    })?;
-    if order.json {
-        return output::json(&json!({"id": user.id, "name": user.name, "role": user.role}));
-    }
-    output::line(&format!("created the user {name}"))
+    let made = office.create_user(&mandate, new).await?;
+    order.format.tell(&format!("created the user {}", made.user.name), &made)
 }
 
-async fn list(json: bool, store: &Store) -> Result<(), Failure> {
-    let users = store.users().await?;
+async fn update(order: Update, office: &Office) -> Result<(), Failure> {
+    let mandate = order.once.mandate()?;
+    let patch = UserPatch {
+        permissions: order.may.permissions(),
+        name: order.name,
+        role: order.role,
+        time_zone: order.time_zone,
+        team: if order.no_team { Some(None) } else { order.team.map(Some) },
+        apply_defaults: order.apply_defaults,
+    };
+    let user = office.update_user(&mandate, &order.user, patch).await?;
+    order.format.tell(&format!("changed the user {}", user.name), &user)
+}
+
+async fn list(json: bool, office: &Office) -> Result<(), Failure> {
+    let users = office.users().await?;
     if json {
-        let users: Vec<_> = users
-            .iter()
-            .map(|user| {
-                json!({"id": user.id, "name": user.name, "role": user.role,
-                       "time_zone": user.time_zone, "created_ms": user.created_ms})
-            })
-            .collect();
         return output::json(&users);
     }
     let rows = users

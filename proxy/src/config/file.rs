@@ -1,6 +1,6 @@
 //! Reading the configuration: the file, then `TOLLGATE_<SECTION>__<KEY>` variables over it.
 
-use super::{Config, Environment, suggest::with_suggestion};
+use super::{Config, Environment, prices, suggest::with_suggestion};
 use std::path::{Path, PathBuf};
 
 /// Why there is no usable configuration.
@@ -20,6 +20,16 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
         /// What is wrong, and where.
+        message: String,
+    },
+    /// A file of prices is not right.
+    #[error("{path}:{line}: {message}")]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
         message: String,
     },
     /// A variable is not right.
@@ -63,6 +73,7 @@ impl Config {
         let mut config: Self =
             toml::from_str(text).map_err(|e| invalid(with_suggestion(&e.to_string())))?;
         config.validate().map_err(invalid)?;
+        prices::validate(&config.prices, text).map_err(invalid)?;
         let mut table: toml::Table = toml::from_str(text).map_err(|e| invalid(e.to_string()))?;
         for variable in environment.overrides() {
             let wrong = |message| ConfigError::Variable { name: variable.name.to_owned(), message };

@@ -1,10 +1,17 @@
 //! `[[prices]]`: what models cost, in US dollars per million tokens as decimal text.
 
+mod check;
+mod file;
+
+pub use check::PriceError;
+pub(super) use file::line_of;
+pub use file::{read_prices, write_prices};
+
 use serde::{Deserialize, Serialize};
-use tollgate_types::NanoUsd;
+use std::collections::BTreeMap;
 
 /// The price of a model or of a group of models.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PriceEntry {
     /// `provider/model`; a `*` at the end stands for any rest. The first entry that fits counts.
@@ -29,6 +36,17 @@ pub struct PriceEntry {
     pub audio_out: Option<String>,
     /// A fee for every request, in dollars.
     pub per_request: Option<String>,
+    /// Tools that the provider runs, by the name of their fee: dollars per thousand calls. What is
+    /// not named costs what the vendor's list says, where there is one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tools: BTreeMap<String, String>,
+    /// Dollars for every second that a model works on the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_second: Option<String>,
+    /// How many seconds a model may work where they cost something; absent: 600. The answer is cut
+    /// off after that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_seconds: Option<u32>,
     /// What calls with a long prompt cost instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub long_context: Option<LongContext>,
@@ -42,7 +60,7 @@ pub struct PriceEntry {
 
 /// The price of calls whose prompt is longer than a threshold: of all of their tokens, not only of
 /// those above it. That is how OpenAI, Google, Anthropic and xAI bill long prompts.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LongContext {
     /// Prompts of more tokens than this are long; cached tokens count too.
@@ -80,11 +98,6 @@ pub struct Amounts<'p> {
     pub outputs: [Option<&'p String>; 2],
 }
 
-/// Names of [`Amounts::inputs`] and [`Amounts::outputs`].
-const INPUTS: [&str; 5] =
-    ["cache_read", "cache_write_5m", "cache_write_1h", "audio_in", "image_in"];
-const OUTPUTS: [&str; 2] = ["reasoning", "audio_out"];
-
 impl PriceEntry {
     /// What tokens cost.
     pub fn amounts(&self) -> Amounts<'_> {
@@ -99,29 +112,6 @@ impl PriceEntry {
                 self.image_in.as_ref(),
             ],
             outputs: [self.reasoning.as_ref(), self.audio_out.as_ref()],
-        }
-    }
-
-    /// Refuses amounts and dates that are none.
-    ///
-    /// # Errors
-    /// The field, and what is wrong with it.
-    pub fn check(&self) -> Result<(), String> {
-        self.amounts().check("")?;
-        if let Some(fee) = &self.per_request {
-            amount("per_request", fee)?;
-        }
-        if let Some(long) = &self.long_context {
-            if long.above == 0 {
-                return Err("long_context.above: must be at least 1 token".to_owned());
-            }
-            long.amounts().check("long_context.")?;
-        }
-        match &self.as_of {
-            Some(day) if day.parse::<jiff::civil::Date>().is_err() => {
-                Err(format!("as_of: {day:?} is not a day, write it like 2026-10-03"))
-            }
-            _ => Ok(()),
         }
     }
 }
@@ -144,30 +134,13 @@ impl LongContext {
     }
 }
 
-impl Amounts<'_> {
-    fn check(&self, place: &str) -> Result<(), String> {
-        amount(&format!("{place}input"), self.input)?;
-        amount(&format!("{place}output"), self.output)?;
-        let others = INPUTS.iter().zip(self.inputs).chain(OUTPUTS.iter().zip(self.outputs));
-        for (field, text) in others {
-            let Some(text) = text else { continue };
-            amount(&format!("{place}{field}"), text)?;
-        }
-        Ok(())
-    }
-}
-
-fn amount(field: &str, text: &str) -> Result<(), String> {
-    text.parse::<NanoUsd>().map(drop).map_err(|error| format!("{field}: {error}"))
-}
-
-pub(super) fn validate(prices: &[PriceEntry]) -> Result<(), String> {
-    for entry in prices {
-        let model = &entry.model;
-        if !model.contains('/') {
-            return Err(format!("prices: the model {model:?} must be <provider>/<model>"));
-        }
-        entry.check().map_err(|error| format!("prices: {model:?}: {error}"))?;
+/// Refuses the prices of a configuration that cannot be right, with the line in its text.
+pub(super) fn validate(prices: &[PriceEntry], text: &str) -> Result<(), String> {
+    for (number, entry) in prices.iter().enumerate() {
+        entry.check().map_err(|error| {
+            let line = line_of(text, number, &error);
+            format!("line {line}: prices: {:?}: {error}", entry.model)
+        })?;
     }
     Ok(())
 }
@@ -182,7 +155,7 @@ mod tests {
         let check = |more: &str| {
             let read = toml::from_str::<PriceEntry>(&format!("{base}{more}"));
             read.map_err(|error| error.to_string())
-                .and_then(|entry| validate(&[entry]))
+                .and_then(|entry| entry.check().map_err(|error| error.to_string()))
                 .err()
                 .unwrap_or_default()
         };
@@ -204,5 +177,14 @@ mod tests {
             let error = check(more);
             assert!(error.contains(expected), "{expected} is not in: {error}");
         }
+    }
+
+    #[test]
+    fn a_wrong_price_of_the_configuration_is_told_with_its_line() {
+        let text = "[server]\n\n[[prices]]\nmodel = \"a/b\"\ninput = \"1\"\noutput = \"0,6\"\n";
+        let path = std::path::Path::new("t.toml");
+        let error = crate::config::Config::parse(path, text, &Default::default()).unwrap_err();
+        let error = error.to_string();
+        assert!(error.starts_with("t.toml: line 6: prices: \"a/b\": output"), "{error}");
     }
 }

@@ -95,7 +95,7 @@ impl KnownBudgets<'_> {
         if let Some(known) = self.budgets.get(id) {
             return Ok(*known);
         }
-        let known = self.store.budget(id).await?.is_some();
+        let known = self.store.budget_ever(id).await?.is_some();
         self.budgets.insert(id.to_owned(), known);
         Ok(known)
     }

@@ -3,7 +3,7 @@
 use super::report::{Check, Detail, moment, several};
 use crate::{
     clock::Clock,
-    store::{EntryRow, HeldCall, Share, Store, StoreError},
+    store::{EntryRow, HoldRow, Share, Store, StoreError},
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -72,15 +72,18 @@ pub struct Amount {
 /// # Errors
 /// Any database failure.
 pub async fn open_calls(store: &Store, clock: &dyn Clock) -> Result<Vec<OpenCall>, StoreError> {
-    let mut held = store.held_calls(MOST).await?;
-    let mut keeper = if store.is_shared() { Keeper::Nodes } else { Keeper::Server };
+    let mut held = store.holds(MOST).await?;
+    let mut keeper = match store.is_shared() {
+        true => Keeper::Nodes { now_ms: store.now_ms().await? },
+        false => Keeper::Server,
+    };
     if !store.is_shared() && !held.is_empty() {
         // One server owns a SQLite file: holds are its own, or nobody's.
         match store.lock() {
             Err(StoreError::InUse { .. }) => {}
             claimed => {
                 let _alone = claimed?;
-                held = store.held_calls(MOST).await?;
+                held = store.holds(MOST).await?;
                 keeper = Keeper::Nobody;
             }
         }
@@ -92,18 +95,18 @@ pub async fn open_calls(store: &Store, clock: &dyn Clock) -> Result<Vec<OpenCall
 /// Who ends holds.
 #[derive(Clone, Copy)]
 enum Keeper {
-    /// The server that placed it, if it lives.
-    Nodes,
+    /// The server that placed it, if it lives by the database's clock.
+    Nodes { now_ms: i64 },
     /// The one server, which runs.
     Server,
     /// No server runs.
     Nobody,
 }
 
-fn open_call(call: HeldCall, keeper: Keeper, now_ms: i64) -> OpenCall {
+fn open_call(call: HoldRow, keeper: Keeper, now_ms: i64) -> OpenCall {
     let shares = call.shares();
     let dead = match keeper {
-        Keeper::Nodes => call.expires_ms.is_none_or(|expires_ms| expires_ms < call.now_ms),
+        Keeper::Nodes { now_ms } => call.expires_ms.is_none_or(|expires_ms| expires_ms < now_ms),
         Keeper::Server => false,
         Keeper::Nobody => true,
     };

@@ -197,7 +197,7 @@ async fn open_window(
     books: &mut Books,
     window: &WindowKey,
 ) -> Result<bool, StoreError> {
-    let Some(budget) = store.budget(&window.budget_id).await? else { return Ok(false) };
+    let Some(budget) = store.budget_ever(&window.budget_id).await? else { return Ok(false) };
     let span: Window = budget.span.parse().map_err(StoreError::Row)?;
     let end_ms = bounds(span, window.start_ms, &budget.time_zone).end_ms;
     books.open_windows(&[(window.clone(), end_ms)]).await?;

@@ -5,7 +5,7 @@ use super::report::{Check, Detail, several};
 use crate::{
     access::{Pattern, Permissions, Target, fits},
     config::{Config, Environment, ProviderEntry, ProviderKind},
-    prices::PriceList,
+    prices::{PriceList, changes::list_at},
     providers,
     registry::Registry,
     store::{BudgetRow, KeyRow, Store, StoreError, UserRow},
@@ -68,11 +68,15 @@ fn problems(entry: &ProviderEntry, environment: &Environment) -> impl Iterator<I
 
 /// Whether every model that is named has a price, where a cost budget applies: without one its
 /// calls are refused.
-pub(super) async fn prices(config: &Config, store: &Store) -> Result<Check, StoreError> {
+pub(super) async fn prices(
+    config: &Config,
+    store: &Store,
+    now_ms: i64,
+) -> Result<Check, StoreError> {
     let Ok(prices) = PriceList::new(&config.prices) else {
         return Ok(Check::skipped("prices", "the configuration's prices cannot be read"));
     };
-    let prices = prices.or_listed(Registry::of(config));
+    let prices = list_at(store, &prices.or_listed(Registry::of(config)), now_ms).await?;
     let budgets = store.budgets().await?;
     let payers = Payers::of(&budgets);
     if payers.budgets.is_empty() {

@@ -34,7 +34,7 @@ pub(super) async fn check(patient: &Patient<'_>, store: &Store) -> Vec<Check> {
 
 async fn clock(patient: &Patient<'_>, store: &Store) -> Result<Check, StoreError> {
     let before = patient.clock.now_ms();
-    let theirs = store.facts().await?.now_ms;
+    let theirs = store.now_ms().await?;
     let after = patient.clock.now_ms();
     // The answer took a while: it is of some moment in between.
     let skew_ms = if theirs < before { theirs - before } else { (theirs - after).max(0) };
@@ -134,11 +134,12 @@ fn space(file: &Path) -> io::Result<Space> {
 
 async fn servers(patient: &Patient<'_>, store: &Store) -> Result<Check, StoreError> {
     let facts = store.facts().await?;
+    let now_ms = store.now_ms().await?;
     let nodes = store.nodes().await?;
-    let alive = nodes.iter().filter(|node| node.expires_ms >= facts.now_ms).count();
+    let alive = nodes.iter().filter(|node| node.expires_ms >= now_ms).count();
     let found = format!("{} alive, {} dead", alive, nodes.len() - alive);
     let details = nodes.iter().map(|node| {
-        let state = if node.expires_ms >= facts.now_ms { "alive" } else { "dead" };
+        let state = if node.expires_ms >= now_ms { "alive" } else { "dead" };
         let (host, seen) = (&node.host, moment(node.seen_ms));
         let text = format!("{} on {host}, version {}: {state}, seen {seen}", node.id, node.version);
         let fields = json!({

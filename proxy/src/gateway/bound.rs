@@ -1,5 +1,6 @@
 //! How large a call can get: counted exactly where the provider can, proven from bytes elsewhere.
 
+pub(super) mod fees;
 pub(super) mod unseen;
 
 use crate::{

@@ -4,7 +4,7 @@ use super::{bound::unseen, metered::Running, once};
 use crate::{
     access::Target,
     ledger::{Hold, Order},
-    limits::RateState,
+    limits::Rates,
 };
 use futures_util::StreamExt;
 use tollgate_types::{
@@ -99,17 +99,17 @@ pub struct Answer {
     pub target: Target,
     /// The output limit that budgets imposed, if they did.
     pub clamped_to: Option<u32>,
-    /// How the key stands to its rate, if it has one.
-    pub rate: Option<RateState>,
+    /// How the caller stands to its rates.
+    pub rates: Rates,
     /// The events. Dropping them stops the upstream and settles the call.
     pub events: EventStream,
 }
 
 impl Answer {
     pub(super) fn new(target: Target, imposed: Imposed, running: Running) -> Self {
-        let (clamped_to, rate) = (imposed.max_output, running.rate());
+        let (clamped_to, rates) = (imposed.max_output, running.rates());
         let events = running.with_warning(imposed.warning()).into_events();
-        Self { target, clamped_to, rate, events }
+        Self { target, clamped_to, rates, events }
     }
 
     /// What is not honoured as asked. Waits for the first event, which says so, and puts it back.
@@ -124,9 +124,9 @@ impl Answer {
     }
 
     /// An answer that was given before.
-    pub(super) fn again(answer: &GenerateResponse) -> Self {
+    pub(super) fn again(answer: &GenerateResponse, rates: Rates) -> Self {
         let target =
             Target { provider: answer.origin.provider.clone(), model: answer.origin.model.clone() };
-        Self { target, clamped_to: None, rate: None, events: once::again(answer) }
+        Self { target, clamped_to: None, rates, events: once::again(answer) }
     }
 }

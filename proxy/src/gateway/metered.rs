@@ -3,7 +3,7 @@
 
 use crate::{
     ledger::{Disposition, Flow, Meter, Outcome},
-    limits::{RateState, Slot},
+    limits::{Rates, Slot, Tab},
     tasks::Tasks,
 };
 use std::time::Duration;
@@ -27,11 +27,12 @@ pub(super) struct Running {
     /// The hold is used up by what was told already.
     over: bool,
     tasks: Tasks,
+    tab: Tab,
     slot: Slot,
 }
 
 impl Running {
-    pub(super) fn new(events: EventStream, meter: Meter, slot: Slot, tasks: Tasks) -> Self {
+    pub(super) fn new(events: EventStream, meter: Meter, mut slot: Slot, tasks: Tasks) -> Self {
         Self {
             events: Some(events),
             meter: Some(meter),
@@ -39,6 +40,7 @@ impl Running {
             told: false,
             over: false,
             tasks,
+            tab: slot.tab(),
             slot,
         }
     }
@@ -48,8 +50,8 @@ impl Running {
         self
     }
 
-    pub(super) fn rate(&self) -> Option<RateState> {
-        self.slot.rate()
+    pub(super) fn rates(&self) -> Rates {
+        self.slot.rates()
     }
 
     pub(super) fn into_events(self) -> EventStream {
@@ -63,10 +65,12 @@ impl Running {
         if std::mem::take(&mut self.over) {
             return Some(self.cut().await);
         }
+        let deadline = self.meter.as_ref().and_then(Meter::deadline);
         let events = self.events.as_mut()?;
         let item = tokio::select! {
             biased;
             item = events.next() => item?,
+            () = until(deadline) => return Some(self.cut().await),
             () = self.tasks.stopping() => return Some(self.shut_down().await),
         };
         let event = match item {
@@ -156,14 +160,25 @@ impl Running {
     async fn settle(&mut self, outcome: Outcome) -> Result<Receipt> {
         self.events = None;
         match self.meter.take() {
-            Some(meter) => settle(meter, outcome).await,
+            Some(meter) => settle(meter, std::mem::take(&mut self.tab), outcome).await,
             None => Err(late()),
         }
     }
 }
 
+/// Never, where there is no deadline.
+async fn until(deadline: Option<std::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Settles a call whose answer waits for it, but not longer than a caller would.
-pub(super) async fn settle(meter: Meter, outcome: Outcome) -> Result<Receipt> {
+pub(super) async fn settle(meter: Meter, mut tab: Tab, outcome: Outcome) -> Result<Receipt> {
+    tab.used(meter.believed(&outcome.usage).total());
+    // Before the caller knows that the call is over, and may ask again.
+    drop(tab);
     let settled = tokio::time::timeout(SETTLE_PATIENCE, meter.settle(outcome)).await;
     settled.map_err(|_| late())?.map_err(|error| late().with_source(error))
 }
@@ -185,8 +200,10 @@ impl Drop for Running {
     fn drop(&mut self) {
         let Some(meter) = self.meter.take() else { return };
         let events = self.events.take();
+        let mut tab = std::mem::take(&mut self.tab);
         self.tasks.spawn(async move {
             let usage = stop(events).await.unwrap_or_else(|| meter.used());
+            tab.used(meter.believed(&usage).total());
             let cancelled = Outcome::new(Disposition::Cancelled, usage);
             if let Err(error) = meter.settle(cancelled).await {
                 tracing::error!(%error, "a cancelled call is not settled yet");

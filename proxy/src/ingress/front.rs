@@ -49,8 +49,12 @@ pub struct Front {
     pub max_body_bytes: usize,
     /// How long a body may take.
     pub read_patience: Duration,
+    /// How many keys can stand in a line below a key that an operator made.
+    pub max_delegation_depth: u8,
     /// Whether new work is welcome.
     pub readiness: Readiness,
+    /// The configuration as it may be shown.
+    pub config: serde_json::Value,
     /// Turns for reports: they read much, and must not take the database from those who call.
     pub reports: Semaphore,
 }

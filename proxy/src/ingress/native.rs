@@ -2,17 +2,18 @@
 
 mod budgets;
 mod count_tokens;
+mod delegate;
 mod embed;
 mod generate;
 pub(super) mod models;
 mod stream;
-mod usage;
+pub(super) mod usage;
 
 use super::{front::Front, problem};
 use axum::{
     Router,
     http::StatusCode,
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::sync::Arc;
@@ -45,13 +46,15 @@ pub(super) fn routes() -> Router<Arc<Front>> {
         .route(path::USAGE, get(usage::usage))
         .route(path::USAGE_EXPORT, get(usage::export::export))
         .route(path::BUDGETS, get(budgets::budgets))
+        .route(path::DELEGATE, get(delegate::list).post(delegate::create))
+        .route(&format!("{}/{{id}}", path::DELEGATE), delete(delegate::revoke))
 }
 
 /// Reads a body of the native API.
 ///
 /// # Errors
 /// `invalid_request` that names the field and the place.
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     let mut source = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut source).map_err(|error| {
         let path = error.path().to_string();

@@ -4,9 +4,10 @@
 use super::reply;
 use crate::{
     access::AuthError,
+    admin::AdminError,
     gateway::{Refusal, Repeated},
     ledger::HoldError,
-    limits::Limited,
+    limits::{Limited, Measure, Rates},
     store::StoreError,
 };
 use axum::{
@@ -30,18 +31,31 @@ pub(super) struct Problem<S> {
     error: Error,
     /// Where it is not the one that the error has.
     status: Option<StatusCode>,
+    /// How the caller stands to the rate that refused.
+    rates: Rates,
     shape: PhantomData<S>,
 }
 
 impl<S> From<Error> for Problem<S> {
     fn from(error: Error) -> Self {
-        Self { error, status: None, shape: PhantomData }
+        Self { error, status: None, rates: Rates::default(), shape: PhantomData }
     }
 }
 
 impl<S> From<Refusal> for Problem<S> {
     fn from(refusal: Refusal) -> Self {
-        of_refusal(refusal).into()
+        let rates = match &refusal {
+            Refusal::Limited(limited) => limited.rates(),
+            _ => Rates::default(),
+        };
+        Self { rates, ..of_refusal(refusal).into() }
+    }
+}
+
+impl<S> Problem<S> {
+    /// Says the same in other words.
+    pub(super) fn worded(self, reword: impl FnOnce(Error) -> Error) -> Self {
+        Self { error: reword(self.error), ..self }
     }
 }
 
@@ -50,6 +64,7 @@ impl<S: Shape> IntoResponse for Problem<S> {
         let status = self.status.unwrap_or_else(|| status_of(&self.error));
         let mut response = reply::json(status, &S::body(&self.error, status));
         response.headers_mut().extend(retry_headers(&self.error));
+        reply::put_rates(response.headers_mut(), &self.rates);
         response
     }
 }
@@ -165,8 +180,35 @@ pub(super) fn of_store(error: StoreError) -> Error {
     later(Error::new(ErrorKind::Overloaded, "the database does not answer, try again"), BUSY)
 }
 
+/// A change that was not made.
+pub(super) fn of_admin(error: AdminError) -> Error {
+    let text = error.to_string();
+    match error {
+        AdminError::Invalid { field, .. } if field.is_empty() => {
+            Error::new(ErrorKind::InvalidRequest, text)
+        }
+        AdminError::Invalid { field, .. } => Error::invalid(field, text),
+        AdminError::Unknown { kind, .. } => Error::new(ErrorKind::NotFound, text)
+            .with(|body| body.code = Some(format!("{kind}_not_found"))),
+        AdminError::InTheWay(_) => Error::new(ErrorKind::Conflict, text),
+        AdminError::Denied { permission, .. } => Error::new(ErrorKind::PermissionDenied, text)
+            .with(|body| body.permission = Some(permission)),
+        AdminError::NotEnough { field, budget, .. } => Error::new(ErrorKind::QuotaExceeded, text)
+            .with(|body| {
+                body.code = Some("not_enough_left".to_owned());
+                body.param = Some(field);
+                body.quota = Some(*budget);
+            }),
+        AdminError::Reused => Error::new(ErrorKind::Conflict, text)
+            .with(|body| body.code = Some("idempotency_key_reused".to_owned())),
+        AdminError::Busy => later(Error::new(ErrorKind::Overloaded, text), BUSY),
+        AdminError::Secret(_) => Error::new(ErrorKind::Internal, text),
+        AdminError::Store(error) => of_store(error),
+    }
+}
+
 /// A call that gave no answer.
-pub(super) fn of_refusal(refusal: Refusal) -> Error {
+fn of_refusal(refusal: Refusal) -> Error {
     let text = refusal.to_string();
     match refusal {
         Refusal::UnknownModel(_) => Error::new(ErrorKind::NotFound, text).with(|body| {
@@ -175,17 +217,28 @@ pub(super) fn of_refusal(refusal: Refusal) -> Error {
         }),
         Refusal::Denied(denied) => Error::new(ErrorKind::PermissionDenied, text)
             .with(|body| body.permission = Some(denied.permission)),
-        Refusal::Limited(Limited::Rate { retry_after, .. }) => {
-            later(Error::new(ErrorKind::RateLimited, text), retry_after)
-        }
-        Refusal::Limited(Limited::Full { .. }) => {
-            later(Error::new(ErrorKind::Overloaded, text), BUSY)
-        }
+        Refusal::Limited(limited) => of_limited(&limited, text),
         Refusal::Hold(error) => of_hold(error, text),
         Refusal::Repeated(Repeated::Running) => later(Error::new(ErrorKind::Conflict, text), BUSY),
         Refusal::Repeated(_) => Error::new(ErrorKind::Conflict, text),
         Refusal::Store(error) => of_store(error),
         Refusal::Provider(error) => error,
+    }
+}
+
+fn of_limited(limited: &Limited, text: String) -> Error {
+    match limited {
+        Limited::Over { measure, retry_after, .. } => {
+            let error = Error::new(ErrorKind::RateLimited, text);
+            let error = error.with(|body| body.code = Some(measure.as_str().to_owned()));
+            later(error, *retry_after)
+        }
+        // Trying again cannot help, which no client believes of a 429.
+        Limited::TooLarge { .. } => Error::new(ErrorKind::TooLarge, text)
+            .with(|body| body.code = Some(Measure::Tokens.as_str().to_owned())),
+        Limited::Full { .. } | Limited::Unchecked => {
+            later(Error::new(ErrorKind::Overloaded, text), BUSY)
+        }
     }
 }
 
@@ -205,6 +258,12 @@ fn of_hold(error: HoldError, text: String) -> Error {
         HoldError::Unpriced { .. } => Error::new(ErrorKind::PermissionDenied, text).with(|body| {
             body.code = Some("unpriced_model".to_owned());
         }),
+        HoldError::UnpricedTool { .. } => {
+            Error::new(ErrorKind::PermissionDenied, text).with(|body| {
+                body.code = Some("unpriced_tool".to_owned());
+                body.param = Some("tools".to_owned());
+            })
+        }
         HoldError::Store(error) => of_store(error),
         HoldError::Overloaded | HoldError::Closed => {
             later(Error::new(ErrorKind::Overloaded, text), BUSY)

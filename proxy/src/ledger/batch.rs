@@ -1,12 +1,13 @@
 //! One batch of messages, one transaction, a handful of statements.
 
 use super::{
+    alert,
     page::{Answer, Chain, Page},
     status,
     window::bounds,
     writer::Message,
 };
-use crate::store::{Books, BudgetRow, NodeRow, Owner, StoreError, WindowKey};
+use crate::store::{Books, BudgetRow, Owner, StoreError, WindowKey};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Windows that a batch may open, each with its end.
@@ -24,7 +25,6 @@ pub(super) async fn write(
     books: &mut Books,
     messages: &[Message],
     now_ms: i64,
-    node: Option<&Beat>,
 ) -> Result<Vec<Answer>, StoreError> {
     books.reconnect().await?;
     let mut current = Windows::new();
@@ -32,9 +32,6 @@ pub(super) async fn write(
     let mut opened = false;
     loop {
         books.begin().await?;
-        if let Some(Beat { node, lease_ms }) = node {
-            books.beat(node, *lease_ms).await?;
-        }
         let taken = books.take_holds(&ended(messages)).await?;
         let mut page = Page::new(now_ms, taken);
         let new = fill(books, &mut page, &current).await?;
@@ -51,14 +48,6 @@ pub(super) async fn write(
     }
 }
 
-/// That a server lives, told with whatever it writes.
-#[derive(Clone, Debug)]
-pub(super) struct Beat {
-    pub node: NodeRow,
-    /// For how long it is not taken for dead.
-    pub lease_ms: i64,
-}
-
 async fn commit<'m>(
     books: &mut Books,
     mut page: Page<'m>,
@@ -72,7 +61,9 @@ async fn commit<'m>(
     books.insert_entries(&changes.bookings).await?;
     books.add_rollups(&changes.sums).await?;
     books.note_delivered(&changes.notes).await?;
+    let new = books.insert_alerts(&changes.alerts).await?;
     books.commit().await?;
+    alert::log(&changes.alerts, &new);
     Ok(answers)
 }
 

@@ -13,6 +13,7 @@ use crate::{
 };
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::sync::{mpsc, oneshot};
@@ -57,6 +58,18 @@ pub enum HoldError {
     Unpriced {
         /// The model.
         target: Target,
+        /// The budget.
+        budget: String,
+    },
+    /// A cost budget applies, and a tool that the provider would run has no price.
+    #[error(
+        "{target} has no price for the tool {tool}, and the budget {budget} limits cost: leave the tool out, or ask the operator to set a price"
+    )]
+    UnpricedTool {
+        /// The model.
+        target: Target,
+        /// The name of the tool's fee.
+        tool: String,
         /// The budget.
         budget: String,
     },
@@ -116,7 +129,7 @@ pub(super) struct Placed {
 /// What was set aside, for which call.
 #[derive(Debug)]
 pub(super) struct Held {
-    pub quote: Quote,
+    pub quote: Arc<Quote>,
     pub placed: Placed,
     /// The entry as it would be if nobody ever heard of the call again.
     pub entry: EntryRow,
@@ -132,16 +145,17 @@ impl Held {
     }
 
     /// The most that the call may be charged.
-    pub(super) fn ceiling(&self) -> Ceiling {
+    pub(super) fn ceiling(&self) -> Ceiling<'_> {
         let bound = self.quote.bound();
         let input = bound.input_tokens;
         match self.output_limit() {
             Some(output) => {
-                Ceiling { input, output, cost: self.quote.amount(Resource::Cost, output) }
+                let cost = self.quote.amount(Resource::Cost, output);
+                Ceiling { input, output, cost, fees: Some(self.quote.fees()) }
             }
             None => {
                 let output = bound.max_output.max(BELIEVABLE_OUTPUT);
-                Ceiling { input, output, cost: i64::MAX }
+                Ceiling { input, output, cost: i64::MAX, fees: None }
             }
         }
     }
@@ -164,20 +178,22 @@ pub(super) async fn place(ledger: &Ledger, quote: Quote, order: Order) -> Result
     };
     let (asking, permit) = (reserve()?, reserve()?);
     let hold_id = new_id(ledger.clock.as_ref());
+    let quote = Arc::new(quote);
     let entry = planned_entry(&quote, order, ledger.clock.now_ms());
+    let draft = serde_json::to_string(&entry).map_err(StoreError::from)?;
     let (reply, answer) = oneshot::channel();
     // From here on a dropped future releases the hold, whether or not it was placed by then: the
     // writer reads its messages in order.
     let ending = Ending { permit: Some(permit), hold_id: hold_id.clone() };
     let node = ledger.node.to_string();
-    let message = PlaceHold { hold_id, node, quote: quote.clone(), entry: entry.clone(), reply };
+    let message = PlaceHold { hold_id, node, quote: Arc::clone(&quote), draft, reply };
     asking.send(Message::Place(Box::new(message)));
     let answer = async { answer.await.unwrap_or(Err(HoldError::Closed)) };
     let answer = match ledger.store.is_shared() {
         false => answer.await,
         true => tokio::time::timeout(NO_ANSWER, answer)
             .await
-            .unwrap_or_else(|_| Err(StoreError::Unreachable("no answer".to_owned()).into())),
+            .unwrap_or_else(|_| Err(StoreError::silent().into())),
     };
     match answer {
         Ok(placed) => {
@@ -198,6 +214,7 @@ fn unbooked(ledger: &Ledger, quote: Quote, order: Order) -> Hold {
     let entry = planned_entry(&quote, order, ledger.clock.now_ms());
     let placed = Placed { max_output: quote.bound().max_output, limited: false };
     let ending = Ending { permit: None, hold_id: String::new() };
+    let quote = Arc::new(quote);
     Hold { ending, held: Held { quote, placed, entry, admitted: Instant::now(), queue: None } }
 }
 
@@ -221,6 +238,7 @@ fn planned_entry(quote: &Quote, order: Order, now_ms: i64) -> EntryRow {
         streamed: i64::from(order.streamed),
         tokens: Tokens { input: likely_input, ..Tokens::default() },
         price: rates.and_then(|rates| serde_json::to_string(rates.as_ref()).ok()),
+        price_version: rates.map(|rates| rates.version.clone()),
         tool_fees: "{}".to_owned(),
         started_ms: now_ms,
         tags: serde_json::to_string(&order.tags).unwrap_or_else(|_| "{}".to_owned()),

@@ -8,10 +8,15 @@ use super::{
 };
 use crate::{
     access::Target,
+    prices::Rates,
     store::{EntryRow, StoreError},
 };
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
 use tokio::sync::oneshot;
-use tollgate_types::{BudgetStatus, ErrorKind, NanoUsd, Receipt, StreamEvent, Usage};
+use tollgate_types::{BudgetStatus, ErrorKind, GPU_MS, NanoUsd, Receipt, StreamEvent, Usage};
 
 /// The longest token of any vocabulary in use is far below this many bytes, so that many bytes are
 /// more than one token for certain.
@@ -39,6 +44,9 @@ pub struct Meter {
     target: Option<Target>,
     answered: bool,
     reported: Option<Usage>,
+    /// Since when the model works on it, and how long it did: known once it is asked for at the end.
+    began: Option<Instant>,
+    worked: OnceLock<Duration>,
     deltas: u64,
     bytes: u64,
     noted: u64,
@@ -52,6 +60,8 @@ impl Meter {
             held,
             answered: false,
             reported: None,
+            began: None,
+            worked: OnceLock::new(),
             deltas: 0,
             bytes: 0,
             noted: 0,
@@ -64,6 +74,8 @@ impl Meter {
         self.held.entry.model.clone_from(&target.model);
         self.held.entry.attempt = attempt;
         self.target = Some(target.clone());
+        // What runs in this process says when it leaves the queue; elsewhere nobody does.
+        self.began = (!self.held.quote.bound().in_process).then(Instant::now);
     }
 
     /// Tollgate's id of the request.
@@ -77,6 +89,7 @@ impl Meter {
         match event {
             StreamEvent::Start { origin, .. } => {
                 self.held.entry.upstream_request_id.clone_from(&origin.response_id);
+                self.began.get_or_insert_with(Instant::now);
             }
             StreamEvent::PartDelta { delta, .. } if !delta.is_empty() => self.count(delta.len()),
             StreamEvent::PartStart { part, .. } => {
@@ -95,8 +108,36 @@ impl Meter {
         }
         match self.held.output_limit() {
             Some(limit) if self.output_at_least() > limit => Flow::Cut,
+            _ if self.deadline().is_some_and(|deadline| deadline <= Instant::now()) => Flow::Cut,
             _ => Flow::Open,
         }
+    }
+
+    /// When the time is used up that was set aside, where time costs something and a budget counts.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.held.output_limit()?;
+        let most = self.rates()?.max_ms()?;
+        self.began?.checked_add(Duration::from_millis(most))
+    }
+
+    fn rates(&self) -> Option<&Arc<Rates>> {
+        self.held.quote.rates_of(self.target.as_ref()?)
+    }
+
+    /// With the time that the model worked, where that costs something and the provider did not
+    /// count it; never more than was set aside for it.
+    fn timed(&self, usage: &Usage) -> Usage {
+        let mut usage = usage.clone();
+        let Some(most) = self.rates().and_then(|rates| rates.max_ms()) else { return usage };
+        if let (Some(began), false) = (self.began, usage.is_empty()) {
+            let worked = self.worked.get_or_init(|| began.elapsed()).as_millis();
+            let worked = u64::try_from(worked).unwrap_or(u64::MAX);
+            usage.tool_fees.entry(GPU_MS.to_owned()).or_insert(worked);
+        }
+        if let Some(worked) = usage.tool_fees.get_mut(GPU_MS) {
+            *worked = (*worked).min(most);
+        }
+        usage
     }
 
     fn count(&mut self, bytes: usize) {
@@ -135,7 +176,7 @@ impl Meter {
 
     /// As much of a provider's report as is booked: what the caller is told too.
     pub fn believed(&self, reported: &Usage) -> Usage {
-        within(reported, self.held.ceiling()).0
+        within(&self.timed(reported), self.held.ceiling()).0
     }
 
     /// What the call has used, as far as is known: what the provider reported, raised to what was
@@ -161,17 +202,14 @@ impl Meter {
     /// When the database does not answer. The writer goes on trying.
     pub async fn settle(mut self, outcome: Outcome) -> Result<Receipt, StoreError> {
         let (reply, answer) = oneshot::channel();
+        let request_id = self.held.entry.request_id.clone();
+        let upstream_request_id = self.held.entry.upstream_request_id.clone();
         let cost = self.close(&outcome, Some(reply));
         let budgets = match self.held.queue {
             Some(_) => answer.await.map_err(|_| StoreError::Busy)?,
             None => Vec::new(),
         };
-        Ok(Receipt {
-            request_id: std::mem::take(&mut self.held.entry.request_id),
-            upstream_request_id: self.held.entry.upstream_request_id.take(),
-            cost,
-            budgets,
-        })
+        Ok(Receipt { request_id, upstream_request_id, cost, budgets })
     }
 
     /// Ends a call whose upstream refused before it produced anything: an entry, and no charge.
@@ -192,15 +230,15 @@ impl Meter {
         reply: Option<oneshot::Sender<Vec<BudgetStatus>>>,
     ) -> Option<NanoUsd> {
         let ending = self.ending.take()?;
-        let rates =
-            self.target.as_ref().and_then(|target| self.held.quote.rates_of(target)).cloned();
-        let ceiling = self.held.ceiling();
-        let charge = record(&mut self.held.entry, outcome, rates.as_ref(), ceiling);
-        self.held.entry.latency_ms = self.elapsed_ms();
-        log_end(&self.held.entry);
-        let cost = self.held.entry.cost_nano_usd.map(NanoUsd);
+        let rates = self.rates().cloned();
+        let outcome = Outcome { usage: self.timed(&outcome.usage), ..outcome.clone() };
+        let mut entry = std::mem::take(&mut self.held.entry);
+        let charge = record(&mut entry, &outcome, rates.as_ref(), self.held.ceiling());
+        entry.latency_ms = self.elapsed_ms();
+        log_end(&entry);
+        let cost = entry.cost_nano_usd.map(NanoUsd);
         let hold_id = ending.hold_id().to_owned();
-        ending.send(Close { hold_id, charge, entry: Some(self.held.entry.clone()), reply });
+        ending.send(Close { hold_id, charge, entry: Some(entry), reply });
         cost
     }
 }

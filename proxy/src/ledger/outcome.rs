@@ -1,11 +1,11 @@
 //! How a call ended, and the entry that says so.
 
 use crate::{
-    prices::Rates,
+    prices::{FeeBounds, Rates},
     store::{Charge, EntryRow, Tokens},
 };
-use std::sync::Arc;
-use tollgate_types::{ErrorKind, Finish, NanoUsd, Usage};
+use std::{collections::BTreeMap, sync::Arc};
+use tollgate_types::{ErrorKind, Finish, GPU_MS, NanoUsd, Usage};
 
 /// What ended a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,14 +65,20 @@ impl Outcome {
 
 /// The most that a call was allowed to use: what its hold covers.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ceiling {
+pub(super) struct Ceiling<'q> {
     /// Prompt tokens.
     pub input: u64,
     /// Output tokens.
     pub output: u64,
     /// Nano-dollars.
     pub cost: i64,
+    /// Calls of the provider's tools, where a budget limits the call.
+    pub fees: Option<&'q FeeBounds>,
 }
+
+/// Where nothing limits a call, more calls of a tool than this are not believed: hundreds of times
+/// what any request is published to have made.
+const BELIEVABLE_CALLS: u64 = 10_000;
 
 /// Writes the outcome into the entry that was planned, never above the ceiling: what a provider
 /// reports beyond it is cut and flagged. Returns what the budgets are charged.
@@ -80,7 +86,7 @@ pub(super) fn record(
     entry: &mut EntryRow,
     outcome: &Outcome,
     rates: Option<&Arc<Rates>>,
-    ceiling: Ceiling,
+    ceiling: Ceiling<'_>,
 ) -> Charge {
     let (usage, absurd) = within(&outcome.usage, ceiling);
     let exact =
@@ -91,9 +97,14 @@ pub(super) fn record(
     entry.finish = outcome.finish.as_ref().map(finish_word);
     entry.error = outcome.error.map(|kind| kind.as_str().to_owned());
     entry.cost_nano_usd = cost;
-    entry.price = rates.and_then(|rates| serde_json::to_string(rates).ok());
+    if entry.price_version.as_ref() != rates.map(|rates| &rates.version) {
+        entry.price = rates.and_then(|rates| serde_json::to_string(rates).ok());
+        entry.price_version = rates.map(|rates| rates.version.clone());
+    }
     entry.tokens = Tokens::from(&usage);
-    entry.tool_fees = serde_json::to_string(&usage.tool_fees).unwrap_or_else(|_| "{}".to_owned());
+    if !usage.tool_fees.is_empty() {
+        entry.tool_fees = serde_json::to_string(&usage.tool_fees).unwrap_or_default();
+    }
     entry.estimated = i64::from(usage.estimated);
     let counts = outcome.disposition != Disposition::Failed || !usage.is_empty();
     Charge {
@@ -109,20 +120,33 @@ fn finish_word(finish: &Finish) -> String {
 }
 
 /// Usage as reported; cut to the hold when a provider reports more than that in all.
-pub(super) fn within(usage: &Usage, ceiling: Ceiling) -> (Usage, bool) {
+pub(super) fn within(usage: &Usage, ceiling: Ceiling<'_>) -> (Usage, bool) {
+    let tool_fees = fees_within(&usage.tool_fees, ceiling);
+    let cut = tool_fees != usage.tool_fees;
     if usage.total() <= ceiling.input.saturating_add(ceiling.output) {
-        return (usage.clone(), false);
+        let estimated = usage.estimated || cut;
+        return (Usage { tool_fees, estimated, ..usage.clone() }, cut);
     }
     let input = usage.total_input().min(ceiling.input);
     let output = usage.total_output().min(ceiling.output);
-    (Usage { estimated: true, ..Usage::tokens(input, output) }, true)
+    (Usage { tool_fees, estimated: true, ..Usage::tokens(input, output) }, true)
+}
+
+/// Counted fees. Those of tools that the request did not offer cost nothing by themselves or come
+/// out of the hold as a whole: they are believed. Time is bounded by the price.
+fn fees_within(fees: &BTreeMap<String, u64>, ceiling: Ceiling<'_>) -> BTreeMap<String, u64> {
+    let most = |fee: &str| match fee {
+        GPU_MS => u64::MAX,
+        fee => ceiling.fees.and_then(|fees| fees.most(fee)).unwrap_or(BELIEVABLE_CALLS),
+    };
+    fees.iter().map(|(fee, count)| (fee.clone(), (*count).min(most(fee)))).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const CEILING: Ceiling = Ceiling { input: 60, output: 40, cost: 1_000 };
+    const CEILING: Ceiling<'_> = Ceiling { input: 60, output: 40, cost: 1_000, fees: None };
 
     fn recorded(usage: Usage, per_million: i64) -> (EntryRow, Charge) {
         let mut entry = EntryRow::default();
@@ -144,6 +168,35 @@ mod tests {
         let (entry, charge) = recorded(Usage::tokens(u64::MAX, u64::MAX), 1_000_000_000);
         assert_eq!((charge.tokens, charge.cost), (100, 1_000));
         assert_eq!((entry.clamped, entry.estimated), (1, 1));
+    }
+
+    #[test]
+    fn calls_of_a_tool_beyond_the_hold_are_cut_to_it_and_flagged() {
+        let searched = |count: u64| {
+            let tool_fees = [("web_search".to_owned(), count)].into();
+            Outcome::new(Disposition::Settled, Usage { tool_fees, ..Usage::tokens(1, 1) })
+        };
+        let mut fees = FeeBounds::default();
+        fees.add(&[("web_search", 3)]);
+        // A thousand nano-dollars a search.
+        let tools = [("web_search".to_owned(), 1_000_000)].into();
+        let rates = Arc::new(Rates { tools, version: "file:x".into(), ..Rates::default() });
+        let limited = Ceiling { cost: 3_000, fees: Some(&fees), ..CEILING };
+        let unlimited = Ceiling { cost: i64::MAX, ..CEILING };
+        for (count, ceiling, believed, clamped) in [
+            (2, limited, 2, 0),
+            (9, limited, 3, 1),
+            (u64::MAX, limited, 3, 1),
+            (9, unlimited, 9, 0),
+            (u64::MAX, unlimited, BELIEVABLE_CALLS, 1),
+        ] {
+            let mut entry = EntryRow::default();
+            let charge = record(&mut entry, &searched(count), Some(&rates), ceiling);
+            assert_eq!(entry.tool_fees, format!("{{\"web_search\":{believed}}}"));
+            assert_eq!((entry.clamped, entry.estimated), (clamped, clamped), "{count}");
+            assert_eq!(charge.cost, 1_000 * i64::try_from(believed).unwrap());
+            assert_eq!(entry.price_version.as_deref(), Some("file:x"));
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! I/O: `batch` reads what goes onto it and writes what comes out of it.
 
 use super::{
+    alert::{self, Alerts},
     hold::{HoldError, Placed},
     rollup::{self, Sums},
     scope, status,
@@ -14,8 +15,8 @@ use crate::{
     access::Caller,
     prices::Quote,
     store::{
-        Booking, BudgetRow, Charge, ChargedBudget, Counters, NewHold, OpenHold, Owner, Share,
-        StoreError, WindowChange, WindowKey,
+        Booking, BudgetRow, Charge, ChargedBudget, Counters, NewAlert, NewHold, OpenHold, Owner,
+        Share, StoreError, WindowChange, WindowKey,
     },
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -48,6 +49,7 @@ pub(super) struct Page<'m> {
     notes: BTreeMap<&'m str, i64>,
     bookings: Vec<Booking<'m>>,
     sums: Sums,
+    alerts: Alerts,
 }
 
 /// What the batch leaves to write.
@@ -58,6 +60,7 @@ pub(super) struct Changes<'m> {
     pub notes: Vec<(&'m str, i64)>,
     pub bookings: Vec<Booking<'m>>,
     pub sums: Sums,
+    pub alerts: Vec<NewAlert>,
 }
 
 /// A window as it stands at this point of the batch.
@@ -86,6 +89,12 @@ impl Line {
 
     fn standing(&self, now_ms: i64) -> Result<BudgetStatus, StoreError> {
         status::of_charged(self.charged()?, now_ms)
+    }
+
+    /// What a window can still count. A hard budget never gets there; a soft one takes any amount.
+    fn countable(&self) -> i64 {
+        let counters = self.charged.as_ref().map(|charged| charged.counters).unwrap_or_default();
+        i64::MAX.saturating_sub(counters.spent).saturating_sub(counters.held).max(0)
     }
 
     /// Releases what a hold set aside and spends at most as much. Returns what was spent.
@@ -161,6 +170,7 @@ impl<'m> Page<'m> {
             notes: self.notes.into_iter().collect(),
             bookings: self.bookings,
             sums: self.sums,
+            alerts: self.alerts.into_values().collect(),
         }
     }
 
@@ -192,13 +202,14 @@ impl<'m> Page<'m> {
         let hold = OpenHold {
             id: place.hold_id.clone(),
             node: place.node.clone(),
-            draft: serde_json::to_string(&place.entry).map_err(StoreError::from)?,
+            draft: place.draft.clone(),
             delivered_tokens: 0,
         };
         let mut new = NewHold { hold, created_ms: self.now_ms, shares: Vec::new() };
         for (window, resource) in shares {
-            let amount = quote.amount(resource, placed.max_output);
-            self.line(&window)?.add(0, amount);
+            let line = self.line(&window)?;
+            let amount = quote.amount(resource, placed.max_output).min(line.countable());
+            line.add(0, amount);
             new.shares.push(Share { window, amount });
         }
         self.placed.insert(&place.hold_id, new);
@@ -248,6 +259,9 @@ impl<'m> Page<'m> {
                 budgets.extend(line.standing(self.now_ms));
             }
             if amount != 0 {
+                if let Ok(charged) = &line.charged {
+                    alert::note(&mut self.alerts, &window, charged, self.now_ms);
+                }
                 charges.push(Share { window, amount });
             }
         }
@@ -271,6 +285,14 @@ fn affordable(
     {
         let budget = standing.budget.clone();
         return Err(HoldError::Unpriced { target: target.clone(), budget });
+    }
+    if standing.resource == Resource::Cost
+        && let Some((target, tool)) = quote
+            .unpriced_tools()
+            .find(|(target, _)| scope::is_for(budget, &target.provider, &target.model))
+    {
+        let (target, tool, budget) = (target.clone(), tool.to_owned(), standing.budget.clone());
+        return Err(HoldError::UnpricedTool { target, tool, budget });
     }
     let available = standing.cap.saturating_sub(standing.spent).saturating_sub(standing.held);
     let whole = quote.bound().max_output;

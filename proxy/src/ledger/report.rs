@@ -9,7 +9,7 @@ mod group;
 mod query;
 mod row;
 
-pub use query::{Format, Query, span_ms};
+pub use query::{Format, Query, moment, span_ms};
 pub use row::{Export, export};
 
 use crate::store::{GroupRow, Grouping, Store, StoreError};

@@ -21,6 +21,7 @@ pub(super) fn of_row(
     let (resource, window) = terms(row)?;
     let owner = match row.owner_kind.as_str() {
         "key" => format!("key:{}", row.owner_id),
+        "default" if row.owner_id.is_empty() => "default".to_owned(),
         kind => format!("{kind}:{}", row.owner_name),
     };
     let limited = |pattern: &String| (pattern != "*").then(|| pattern.clone());
@@ -42,6 +43,16 @@ pub(super) fn of_row(
 
 pub(super) fn of_charged(charged: &ChargedBudget, now_ms: i64) -> Result<BudgetStatus, StoreError> {
     of_row(&charged.budget, charged.counters, charged.end_ms, now_ms)
+}
+
+/// A budget of which nothing was ever held.
+///
+/// # Errors
+/// When the row makes no sense.
+pub fn of_new(row: &BudgetRow, now_ms: i64) -> Result<BudgetStatus, StoreError> {
+    let (_, window) = terms(row)?;
+    let window = bounds(window, now_ms, &row.time_zone);
+    of_row(row, Counters::default(), window.end_ms, now_ms)
 }
 
 /// Budgets with the counters of the windows that `now_ms` belongs to.

@@ -64,7 +64,7 @@ pub(super) async fn sweep_dead(books: &mut Books, clock: &dyn Clock) -> Result<u
 async fn settle(books: &mut Books, open: &[OpenHold], now_ms: i64) -> Result<(), StoreError> {
     let ends: Vec<_> =
         open.iter().map(|hold| Message::Close(Box::new(end_of(hold, now_ms)))).collect();
-    batch::write(books, &ends, now_ms, None).await.map(drop)
+    batch::write(books, &ends, now_ms).await.map(drop)
 }
 
 /// The end of a hold that nobody else will end.
@@ -85,7 +85,7 @@ fn end_of(hold: &OpenHold, now_ms: i64) -> Close {
     let rates = entry.price.as_deref().and_then(|json| serde_json::from_str::<Rates>(json).ok());
     let outcome = Outcome::new(Disposition::Unknown, usage);
     // The budgets' own amounts bound the charge.
-    let ceiling = Ceiling { input: u64::MAX, output: u64::MAX, cost: i64::MAX };
+    let ceiling = Ceiling { input: u64::MAX, output: u64::MAX, cost: i64::MAX, fees: None };
     let charge = record(&mut entry, &outcome, rates.map(Arc::new).as_ref(), ceiling);
     entry.latency_ms = now_ms.saturating_sub(entry.started_ms).max(0);
     Close { hold_id: hold.id.clone(), charge, entry: Some(entry), reply: None }

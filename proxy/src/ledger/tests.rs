@@ -1,7 +1,12 @@
 //! Holds, meters and sweeps against a real database: after every test the books must balance.
 
 mod batches;
+mod chains;
 mod crowds;
+mod edges;
+mod fleets;
+mod interleavings;
+mod sweeps;
 pub(super) mod entries;
 pub(super) mod people;
 

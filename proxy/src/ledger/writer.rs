@@ -4,10 +4,10 @@
 //! is refused; an end is tried again until it is written, because it cannot be refused.
 
 use super::{
-    batch::{self, Beat},
+    batch,
     hold::{HoldError, Placed},
     page::Answer,
-    sweep,
+    pulse::Pulse,
 };
 use crate::{
     clock::Clock,
@@ -15,11 +15,7 @@ use crate::{
     store::{Books, Charge, EntryRow, StoreError},
     tasks::Tasks,
 };
-use std::{
-    collections::VecDeque,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, oneshot};
 use tollgate_types::BudgetStatus;
 
@@ -27,10 +23,6 @@ use tollgate_types::BudgetStatus;
 pub(super) const BATCH: usize = 256;
 /// Pause before ends that could not be written are tried again.
 const RETRY: Duration = Duration::from_millis(100);
-/// A database over the network that has not answered by then is lost; one in a file is not.
-const NO_ANSWER: Duration = Duration::from_secs(3);
-/// How often a server says that it lives, within the time after which it is taken for dead.
-const BEATS_PER_LEASE: u32 = 6;
 
 /// What the writer is asked to do.
 #[derive(Debug)]
@@ -52,8 +44,9 @@ pub(super) enum Message {
 pub(super) struct PlaceHold {
     pub hold_id: String,
     pub node: String,
-    pub quote: Quote,
-    pub entry: EntryRow,
+    pub quote: Arc<Quote>,
+    /// The entry as it was planned, as JSON.
+    pub draft: String,
     pub reply: oneshot::Sender<Result<Placed, HoldError>>,
 }
 
@@ -74,25 +67,6 @@ impl Close {
     }
 }
 
-/// A server among others: what it says of itself, and when it last did.
-#[derive(Debug)]
-pub(super) struct Pulse {
-    beat: Beat,
-    every: Duration,
-    last: Instant,
-}
-
-impl Pulse {
-    /// Of a server that has just been announced.
-    pub(super) fn new(beat: Beat, lease: Duration) -> Self {
-        Self { beat, every: lease / BEATS_PER_LEASE, last: Instant::now() }
-    }
-
-    fn due(&self) -> Option<&Beat> {
-        (self.last.elapsed() >= self.every).then_some(&self.beat)
-    }
-}
-
 struct Writer {
     books: Books,
     clock: Arc<dyn Clock>,
@@ -100,6 +74,9 @@ struct Writer {
     pulse: Option<Pulse>,
     /// Ends that are still to be written.
     unwritten: VecDeque<Box<Close>>,
+    /// Messages in the next transaction: fewer after one that took too long, so that a slow
+    /// database is not asked for the same too much for ever.
+    room: usize,
 }
 
 /// Runs until the tasks are told to stop and every open call has ended.
@@ -109,17 +86,17 @@ pub(super) async fn run(
     clock: Arc<dyn Clock>,
     tasks: Tasks,
 ) {
-    let mut writer = Writer { books, clock, pulse, unwritten: VecDeque::new() };
+    let mut writer = Writer { books, clock, pulse, unwritten: VecDeque::new(), room: BATCH };
     let mut batch = Vec::with_capacity(BATCH);
     let mut open = true;
     while open || !writer.unwritten.is_empty() {
-        let room = BATCH.saturating_sub(writer.unwritten.len()).max(1);
+        let room = writer.room.saturating_sub(writer.unwritten.len()).max(1);
         tokio::select! {
             biased;
             taken = messages.recv_many(&mut batch, room), if open => open = taken > 0,
             () = tasks.stopping(), if !messages.is_closed() => messages.close(),
             () = tokio::time::sleep(RETRY), if !writer.unwritten.is_empty() => {}
-            () = writer.beat_due() => writer.keep_alive().await,
+            () = writer.rest() => {}
         }
         // Whoever is about to send comes along: one turn of the scheduler, and no waiting.
         tokio::task::yield_now().await;
@@ -129,13 +106,17 @@ pub(super) async fn run(
             batch.push(message);
         }
         writer.write(std::mem::take(&mut batch)).await;
+        // However much there is to write.
+        if writer.pulse.as_ref().is_some_and(|pulse| pulse.rest().is_zero()) {
+            writer.keep_alive().await;
+        }
     }
 }
 
 impl Writer {
     /// Waits for the time to say that this server lives; for ever where nobody asks.
-    fn beat_due(&self) -> impl Future<Output = ()> + use<> {
-        let left = self.pulse.as_ref().map(|p| p.every.saturating_sub(p.last.elapsed()));
+    fn rest(&self) -> impl Future<Output = ()> + use<> {
+        let left = self.pulse.as_ref().map(Pulse::rest);
         async move {
             match left {
                 Some(left) => tokio::time::sleep(left).await,
@@ -146,19 +127,11 @@ impl Writer {
 
     /// Says that this server lives, and settles what dead ones left open.
     async fn keep_alive(&mut self) {
-        let now_ms = self.clock.now_ms();
         let Some(pulse) = &mut self.pulse else { return };
-        pulse.last = Instant::now();
-        let beat = &pulse.beat;
-        let alive = async {
-            self.books.reconnect().await?;
-            let database_ms = self.books.beat(&beat.node, beat.lease_ms).await?;
-            let swept = sweep::sweep_dead(&mut self.books, self.clock.as_ref()).await?;
-            self.books.forget_nodes(database_ms.saturating_sub(FORGET_MS)).await?;
-            Ok::<_, StoreError>((database_ms, swept))
-        };
-        match tokio::time::timeout(NO_ANSWER, alive).await {
-            Ok(Ok((database_ms, swept))) => report(database_ms.saturating_sub(now_ms), swept),
+        let patience = pulse.patience();
+        let beat = pulse.beat(&mut self.books, self.clock.as_ref());
+        match tokio::time::timeout(patience, beat).await {
+            Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::warn!(%error, "this server cannot say that it lives");
                 self.books.recover().await;
@@ -169,7 +142,7 @@ impl Writer {
 
     /// Writes ends that are still to be written, then the batch.
     async fn write(&mut self, batch: Vec<Message>) {
-        let waiting = self.unwritten.len().min(BATCH);
+        let waiting = self.unwritten.len().min(self.room);
         let mut messages: Vec<Message> =
             self.unwritten.drain(..waiting).map(Message::Close).collect();
         messages.extend(batch);
@@ -200,28 +173,24 @@ impl Writer {
 
     /// Writes the messages and answers them; gives them back when nothing of them counts.
     async fn commit(&mut self, messages: Vec<Message>) -> Result<(), (StoreError, Vec<Message>)> {
-        let beat = self.pulse.as_ref().and_then(Pulse::due);
-        let beaten = beat.is_some();
-        let writing = batch::write(&mut self.books, &messages, self.clock.now_ms(), beat);
-        let written = match self.pulse {
+        let writing = batch::write(&mut self.books, &messages, self.clock.now_ms());
+        // A database in a file is slow at worst, one over the network may be lost.
+        let written = match &self.pulse {
             None => writing.await,
-            Some(_) => match tokio::time::timeout(NO_ANSWER, writing).await {
+            Some(pulse) => match tokio::time::timeout(pulse.patience(), writing).await {
                 Ok(written) => written,
                 Err(_) => {
                     self.books.abandon();
-                    return Err((StoreError::Unreachable("no answer".to_owned()), messages));
+                    self.room = (messages.len() / 2).max(1);
+                    return Err((StoreError::silent(), messages));
                 }
             },
         };
         match written {
             Ok(answers) => {
-                if let Some(pulse) = self.pulse.as_mut().filter(|_| beaten) {
-                    pulse.last = Instant::now();
-                }
-                messages
-                    .into_iter()
-                    .zip(answers)
-                    .for_each(|(message, told)| deliver(message, told));
+                self.room = self.room.saturating_mul(2).min(BATCH);
+                let told = messages.into_iter().zip(answers);
+                told.for_each(|(message, answer)| deliver(message, answer));
                 Ok(())
             }
             Err(error) => {
@@ -240,20 +209,6 @@ impl Writer {
                 Message::Note { .. } => {}
             }
         }
-    }
-}
-
-/// Servers are forgotten a day after they died.
-const FORGET_MS: i64 = 86_400_000;
-/// More than this between two clocks puts calls at the edge of a window into the wrong one.
-const SKEW_MS: u64 = 2_000;
-
-fn report(skew_ms: i64, swept: usize) {
-    if skew_ms.unsigned_abs() > SKEW_MS {
-        tracing::warn!(skew_ms, "the clocks of this server and its database disagree");
-    }
-    if swept > 0 {
-        tracing::warn!(holds = swept, "settled holds that a dead server had left open");
     }
 }
 

@@ -1,12 +1,12 @@
 //! The upper bound of what a call can cost, as a function of how much it may answer.
 
 use super::{
-    PriceList, Rates,
+    FeeBounds, PriceList, Rates,
     rates::{round_up, to_i64},
 };
 use crate::access::{Permit, Target};
-use std::sync::Arc;
-use tollgate_types::Resource;
+use std::{collections::BTreeMap, sync::Arc};
+use tollgate_types::{GPU_MS, Resource};
 
 /// How large a call can get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,15 +31,27 @@ pub struct Quote {
     permit: Permit,
     bound: Bound,
     rates: Vec<Option<Arc<Rates>>>,
+    fees: FeeBounds,
 }
 
 /// Quotes a permitted call over all targets that it may be sent to.
 pub fn quote(prices: &PriceList, permit: Permit, bound: Bound) -> Quote {
     let rates = permit.targets().iter().map(|target| prices.of(target)).collect();
-    Quote { permit, bound, rates }
+    Quote { permit, bound, rates, fees: FeeBounds::default() }
 }
 
 impl Quote {
+    /// With the most that tools of the provider's can be called.
+    #[must_use]
+    pub fn with_fees(self, fees: FeeBounds) -> Self {
+        Self { fees, ..self }
+    }
+
+    /// The most that tools of the provider's can be called.
+    pub fn fees(&self) -> &FeeBounds {
+        &self.fees
+    }
+
     /// The proof that the call is permitted.
     pub fn permit(&self) -> &Permit {
         &self.permit
@@ -62,6 +74,24 @@ impl Quote {
         targets.filter_map(|(target, rates)| rates.is_none().then_some(target))
     }
 
+    /// Targets that have no price for a tool of the provider's, and the tool: its calls cannot be
+    /// charged to a cost budget.
+    pub fn unpriced_tools(&self) -> impl Iterator<Item = (&Target, &str)> {
+        let targets = self.permit.targets().iter().zip(&self.rates);
+        let priced = targets.filter_map(|(target, rates)| Some((target, rates.as_ref()?)));
+        priced.filter_map(|(target, rates)| Some((target, self.fees.unpriced(rates)?)))
+    }
+
+    /// What tools and time can cost at most, in millionths of nano-dollars.
+    fn dearest_fees(&self) -> i128 {
+        let of = |rates: &Arc<Rates>| {
+            let time = rates.max_ms().map(|most| (GPU_MS, most));
+            let time = rates.fees(&BTreeMap::from_iter(time));
+            rates.fees(self.fees.calls()).saturating_add(time)
+        };
+        self.rates.iter().flatten().map(of).max().unwrap_or_default()
+    }
+
     fn dearest(&self, rate: impl Fn(&Rates) -> i64) -> i128 {
         let rates = self.rates.iter().flatten();
         i128::from(rates.map(|r| rate(r)).max().unwrap_or_default())
@@ -81,7 +111,8 @@ impl Quote {
                 let input = input.saturating_mul(dearest_input);
                 let output = output.saturating_mul(dearest_output);
                 let fee = self.dearest(|rates| rates.per_request);
-                to_i64(round_up(input.saturating_add(output)).saturating_add(fee))
+                let counted = input.saturating_add(output).saturating_add(self.dearest_fees());
+                to_i64(round_up(counted).saturating_add(fee))
             }
         }
     }
@@ -153,6 +184,28 @@ mod tests {
     }
 
     #[test]
+    fn a_tool_without_a_price_is_found() {
+        let entry = PriceEntry {
+            tools: [("grounded_prompt".to_owned(), "35".to_owned())].into(),
+            ..price("1", "1")
+        };
+        let (quote, _) = quoted_at(entry, bound(1, 1));
+        let with = |fees: &[(&str, u64)]| {
+            let mut bounds = FeeBounds::default();
+            bounds.add(fees);
+            quote.clone().with_fees(bounds)
+        };
+        assert_eq!(quote.unpriced_tools().next(), None);
+        let either = with(&[("google_search", 32), ("grounded_prompt", 1)]);
+        assert_eq!(either.unpriced_tools().next(), None);
+        // 35 dollars a thousand: three and a half cents, and two tokens.
+        assert_eq!(either.amount(Resource::Cost, 1), 35_000_000 + 2_000);
+        let searched = with(&[("web_search", 32)]);
+        let (target, tool) = searched.unpriced_tools().next().unwrap();
+        assert_eq!((target.to_string().as_str(), tool), ("p/m", "web_search"));
+    }
+
+    #[test]
     fn a_free_model_fits_an_empty_budget() {
         let (quote, _) = quoted("0", "0", bound(10, 100));
         assert_eq!(quote.affordable_output(Resource::Cost, 0), Some(100));
@@ -169,6 +222,24 @@ mod tests {
             let (quote, rates) = quoted(&price, &price, bound(input, output));
             let usage = Usage::tokens(used_in.min(input), used_out.min(output));
             prop_assert!(rates.cost(&usage).0 <= quote.amount(Resource::Cost, output));
+        }
+
+        #[test]
+        fn nor_does_one_with_tools_and_time(
+            most in 0u64..40, searches in 0u64..40, ms in 0u64..70_000,
+            search in 0u32..100, second in 0u32..1_000_000_000,
+        ) {
+            let tools = [("web_search".to_owned(), search.to_string())].into();
+            let gpu_second = Some(format!("0.{second:09}"));
+            let entry = PriceEntry { tools, gpu_second, max_seconds: Some(60), ..price("1", "2") };
+            let (quote, rates) = quoted_at(entry, bound(5, 5));
+            let mut fees = FeeBounds::default();
+            fees.add(&[("web_search", most)]);
+            let quote = quote.with_fees(fees);
+            let tool_fees =
+                [("web_search".to_owned(), searches.min(most)), (GPU_MS.to_owned(), ms.min(60_000))];
+            let usage = Usage { tool_fees: tool_fees.into(), ..Usage::tokens(5, 5) };
+            prop_assert!(rates.cost(&usage).0 <= quote.amount(Resource::Cost, 5));
         }
 
         #[test]

@@ -1,18 +1,19 @@
-//! Rates of a model and the list of all of them.
+//! Rates of a model: what exactly a call costs.
 
-use crate::{
-    access::{Pattern, Target},
-    config::{Amounts, PriceEntry},
-    registry::Registry,
-};
+use crate::config::{Amounts, PriceEntry};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
-use tollgate_types::{MoneyParseError, NanoUsd, Usage};
+use std::collections::BTreeMap;
+use tollgate_types::{GPU_MS, MoneyParseError, NanoUsd, Usage};
 
 /// Tokens that a rate is for.
 const PER: i128 = 1_000_000;
+/// Calls of a tool, and milliseconds, that a rate is for, as a share of [`PER`].
+const PER_THOUSAND: i128 = PER / 1_000;
+/// How long a model may work where time costs something and the price sets no other limit.
+const MAX_SECONDS: u32 = 600;
 
-/// What one model costs: nano-dollars per million tokens of each kind, and per request.
+/// What one model costs: nano-dollars per million tokens of each kind, per thousand calls of tools,
+/// per second, and per request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rates {
     /// Uncached prompt tokens.
@@ -35,6 +36,16 @@ pub struct Rates {
     pub audio_out: i64,
     /// Every request.
     pub per_request: i64,
+    /// Which price this is: `db:` and its id, `file:` and a hash of its text, or `list:` and the day
+    /// on which it was read.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub version: String,
+    /// A thousand calls of tools that the provider runs, by the name of their fee.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tools: BTreeMap<String, i64>,
+    /// Time that the model works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<TimeRate>,
     /// What all tokens of a call with a long prompt cost instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub long: Option<Box<LongRates>>,
@@ -49,15 +60,40 @@ pub struct LongRates {
     pub rates: Rates,
 }
 
+/// What the time of a model costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeRate {
+    /// Nano-dollars per second.
+    pub second: i64,
+    /// How many seconds a model may work on one request.
+    pub max_seconds: u32,
+}
+
 impl Rates {
-    fn read(entry: &PriceEntry) -> Result<Self, MoneyParseError> {
+    /// Reads a price.
+    ///
+    /// # Errors
+    /// When an amount is not decimal dollars.
+    pub fn read(entry: &PriceEntry) -> Result<Self, MoneyParseError> {
         let fee = entry.per_request.as_deref().map_or(Ok(0), nano_usd)?;
+        let max_seconds = entry.max_seconds.unwrap_or(MAX_SECONDS);
+        let time = entry
+            .gpu_second
+            .as_deref()
+            .map(|second| Ok(TimeRate { second: nano_usd(second)?, max_seconds }));
+        let tools = entry.tools.iter().map(|(tool, fee)| Ok((tool.clone(), nano_usd(fee)?)));
         let long = entry.long_context.as_ref().map(|long| {
             let rates = Self::of_tokens(long.amounts())?;
             Ok(Box::new(LongRates { above: long.above, rates }))
         });
         let rates = Self::of_tokens(entry.amounts())?;
-        Ok(Self { per_request: fee, long: long.transpose()?, ..rates })
+        Ok(Self {
+            per_request: fee,
+            tools: tools.collect::<Result<_, _>>()?,
+            time: time.transpose()?,
+            long: long.transpose()?,
+            ..rates
+        })
     }
 
     fn of_tokens(amounts: Amounts<'_>) -> Result<Self, MoneyParseError> {
@@ -76,8 +112,7 @@ impl Rates {
             output,
             reasoning: or(reasoning, output)?,
             audio_out: or(audio_out, output)?,
-            per_request: 0,
-            long: None,
+            ..Self::default()
         })
     }
 
@@ -106,8 +141,27 @@ impl Rates {
         let millionths = kinds
             .into_iter()
             .map(|(tokens, rate)| i128::from(tokens).saturating_mul(i128::from(rate)))
-            .fold(0, i128::saturating_add);
-        NanoUsd(to_i64(round_up(millionths) + i128::from(self.per_request)))
+            .fold(self.fees(&usage.tool_fees), i128::saturating_add);
+        NanoUsd(to_i64(round_up(millionths).saturating_add(i128::from(self.per_request))))
+    }
+
+    /// What counted fees cost, in millionths of nano-dollars. A tool without a price is free here:
+    /// where a cost budget counts, such a call is not made.
+    pub(super) fn fees<T: AsRef<str>>(&self, counts: &BTreeMap<T, u64>) -> i128 {
+        let cost = |(fee, count): (&T, &u64)| {
+            let rate = match (fee.as_ref(), &self.time) {
+                (GPU_MS, Some(time)) => time.second,
+                (GPU_MS, None) => 0,
+                (tool, _) => self.tools.get(tool).copied().unwrap_or_default(),
+            };
+            i128::from(*count).saturating_mul(i128::from(rate)).saturating_mul(PER_THOUSAND)
+        };
+        counts.iter().map(cost).fold(0, i128::saturating_add)
+    }
+
+    /// The most milliseconds that a model may work on a request, where they cost something.
+    pub fn max_ms(&self) -> Option<u64> {
+        self.time.map(|time| u64::from(time.max_seconds).saturating_mul(1_000))
     }
 
     /// The dearest rate that a token of a prompt of at most so many tokens could have.
@@ -149,59 +203,9 @@ pub(super) fn to_i64(amount: i128) -> i64 {
     i64::try_from(amount).unwrap_or(i64::MAX)
 }
 
-/// The rates of every priced model: the operator's prices, then the vendors' list prices.
-#[derive(Clone, Debug, Default)]
-pub struct PriceList {
-    entries: Vec<(Pattern, Arc<Rates>, PriceEntry)>,
-    registry: Registry,
-}
-
-impl PriceList {
-    /// Reads the configuration's prices; the first entry that fits a model counts.
-    ///
-    /// # Errors
-    /// When an amount is not decimal dollars.
-    pub fn new(prices: &[PriceEntry]) -> Result<Self, MoneyParseError> {
-        let read = |price: &PriceEntry| {
-            Ok((Pattern(price.model.clone()), Arc::new(Rates::read(price)?), price.clone()))
-        };
-        let entries = prices.iter().map(read).collect::<Result<_, _>>()?;
-        Ok(Self { entries, registry: Registry::default() })
-    }
-
-    /// With the list prices of a registry for every model that the operator's prices leave out.
-    #[must_use]
-    pub fn or_listed(self, registry: Registry) -> Self {
-        Self { registry, ..self }
-    }
-
-    /// Rates of a model, if it has a price.
-    pub fn of(&self, target: &Target) -> Option<Arc<Rates>> {
-        if let Some((_, rates, _)) = self.own(target) {
-            return Some(Arc::clone(rates));
-        }
-        Rates::read(self.listed(target)?).ok().map(Arc::new)
-    }
-
-    /// The price of a model, as the operator or the registry wrote it.
-    pub fn text_of(&self, target: &Target) -> Option<&PriceEntry> {
-        self.own(target).map(|(_, _, text)| text).or_else(|| self.listed(target))
-    }
-
-    fn own(&self, target: &Target) -> Option<&(Pattern, Arc<Rates>, PriceEntry)> {
-        let name = target.to_string();
-        self.entries.iter().find(|(pattern, ..)| pattern.matches(&name))
-    }
-
-    fn listed(&self, target: &Target) -> Option<&'static PriceEntry> {
-        self.registry.list_price(&target.provider, &target.model)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, Environment};
     use proptest::prelude::*;
 
     fn rates(input: &str, output: &str) -> Rates {
@@ -225,19 +229,23 @@ mod tests {
     }
 
     #[test]
-    fn the_first_entry_that_fits_counts() {
-        let entry = |model: &str, input: &str| PriceEntry {
-            model: model.into(),
-            input: input.into(),
-            output: "1".into(),
-            ..PriceEntry::default()
+    fn tools_cost_by_the_thousand_and_time_by_the_second() {
+        let price = "model = \"a/b\"\ninput = \"1\"\noutput = \"2\"\ngpu_second = \"0.0006\"\n\
+            tools = { web_search = \"10\", file_search = \"2.5\" }\n";
+        let rates = Rates::read(&toml::from_str(price).unwrap()).unwrap();
+        let cost = |fees: &[(&str, u64)]| {
+            let tool_fees = fees.iter().map(|(fee, count)| ((*fee).to_owned(), *count)).collect();
+            rates.cost(&Usage { tool_fees, ..Usage::tokens(1, 1) })
         };
-        let list = PriceList::new(&[entry("o/mini", "1"), entry("o/*", "2")]).unwrap();
-        let of = |model: &str| {
-            list.of(&Target { provider: "o".into(), model: model.into() }).map(|r| r.input)
-        };
-        assert_eq!((of("mini"), of("large")), (Some(1_000_000_000), Some(2_000_000_000)));
-        assert!(list.of(&Target { provider: "p".into(), model: "mini".into() }).is_none());
+        assert_eq!(cost(&[]), NanoUsd(3_000));
+        // A cent for each search, a quarter of one for a search in files.
+        assert_eq!(cost(&[("web_search", 3), ("file_search", 1)]), NanoUsd(32_500_000 + 3_000));
+        assert_eq!(cost(&[("gpu_ms", 2_500)]), NanoUsd(1_500_000 + 3_000));
+        assert_eq!(cost(&[("unknown", 9)]), NanoUsd(3_000));
+        assert_eq!(cost(&[("web_search", u64::MAX), ("gpu_ms", u64::MAX)]), NanoUsd(i64::MAX));
+        assert_eq!(rates.max_ms(), Some(600_000));
+        let written = serde_json::to_string(&rates).unwrap();
+        assert_eq!(serde_json::from_str::<Rates>(&written).unwrap(), rates);
     }
 
     #[test]
@@ -256,27 +264,6 @@ mod tests {
         // Entries of open calls carry their rates: they are read again after a crash.
         let written = serde_json::to_string(&rates).unwrap();
         assert_eq!(serde_json::from_str::<Rates>(&written).unwrap(), rates);
-    }
-
-    #[test]
-    fn the_operators_price_comes_before_the_vendors_and_a_stranger_has_none() {
-        let config = "[[providers]]\nname = \"openai\"\nkind = \"openai\"\n\
-            [[providers]]\nname = \"host\"\nkind = \"openai\"\nbase_url = \"https://h.example\"\n\
-            [[prices]]\nmodel = \"openai/gpt-4o\"\ninput = \"7\"\noutput = \"8\"\n";
-        let config =
-            Config::parse(std::path::Path::new("t.toml"), config, &Environment::default()).unwrap();
-        let list = PriceList::new(&config.prices).unwrap().or_listed(Registry::of(&config));
-        let input = |provider: &str, model: &str| {
-            let target = Target { provider: provider.into(), model: model.into() };
-            let text = list.text_of(&target).map(|price| price.input.clone());
-            assert_eq!(text.is_some(), list.of(&target).is_some());
-            text
-        };
-        assert_eq!(input("openai", "gpt-4o").as_deref(), Some("7"));
-        assert_eq!(input("openai", "gpt-4o-mini").as_deref(), Some("0.15"));
-        assert_eq!(input("openai", "gpt-4o-mini-2024-07-18").as_deref(), Some("0.15"));
-        assert_eq!(input("openai", "not-known-yet"), None);
-        assert_eq!(input("host", "gpt-4o"), None);
     }
 
     proptest! {

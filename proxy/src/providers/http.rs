@@ -11,6 +11,7 @@ mod tls;
 mod transport;
 
 pub(super) use lines::AnswerLines;
+pub use transport::plain_client;
 pub(super) use transport::{Deadline, Sent, Transport};
 
 use crate::dialects::stream::Decoder;

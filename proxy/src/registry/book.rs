@@ -1,6 +1,6 @@
 //! The built-in models, and how a name finds one.
 
-use super::{Model, Vendor, snapshot};
+use super::{Fees, Model, Vendor, snapshot};
 use serde::Deserialize;
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -11,6 +11,7 @@ const TEXT: &str = include_str!("../../data/models.toml");
 #[derive(Debug, Default)]
 pub struct Book {
     models: Vec<Model>,
+    fees: Vec<Fees>,
     /// Position of every name of a vendor's.
     names: HashMap<(Vendor, String), usize>,
 }
@@ -18,6 +19,7 @@ pub struct Book {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
+    fees: Vec<Fees>,
     models: Vec<Model>,
 }
 
@@ -34,19 +36,30 @@ impl Book {
     /// # Errors
     /// When the text is not one.
     pub fn read(text: &str) -> Result<Self, toml::de::Error> {
-        let Written { models } = toml::from_str(text)?;
+        let Written { fees, mut models } = toml::from_str(text)?;
+        for model in &mut models {
+            let fits = fees.iter().find(|fees| fees.fit(model));
+            if let (Some(price), Some(fees)) = (&mut model.price, fits) {
+                price.tools.clone_from(&fees.tools);
+            }
+        }
         let mut names = HashMap::new();
         for (at, model) in models.iter().enumerate() {
             for name in model.names() {
                 names.entry((model.vendor, name.clone())).or_insert(at);
             }
         }
-        Ok(Self { models, names })
+        Ok(Self { models, names, fees })
     }
 
     /// Every model.
     pub fn models(&self) -> &[Model] {
         &self.models
+    }
+
+    /// What vendors charge for tools that they run.
+    pub fn fees(&self) -> &[Fees] {
+        &self.fees
     }
 
     /// The vendor's model of this name. A name that is listed finds its own entry. One that is not,

@@ -3,6 +3,7 @@
 use super::Vendor;
 use crate::config::PriceEntry;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use tollgate_types::Capability;
 
 /// A well-known model.
@@ -38,6 +39,33 @@ struct Written {
     max_output_tokens: Option<u32>,
     capabilities: Vec<Capability>,
     price: Option<toml::Table>,
+}
+
+/// What a vendor charges for tools that it runs, with some of its models.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fees {
+    /// Who runs the tools.
+    pub vendor: Vendor,
+    /// Ids of the models; a `*` at the end stands for any rest.
+    pub models: Vec<String>,
+    /// US dollars per thousand calls, by the name of the fee.
+    pub tools: BTreeMap<String, String>,
+    /// The day on which they were read at their source.
+    pub as_of: String,
+    /// Where they were read.
+    pub source: String,
+}
+
+impl Fees {
+    /// Whether they are for a model.
+    pub(super) fn fit(&self, model: &Model) -> bool {
+        let fits = |id: &String| match id.strip_suffix('*') {
+            Some(beginning) => model.id.starts_with(beginning),
+            None => model.id == *id,
+        };
+        self.vendor == model.vendor && self.models.iter().any(fits)
+    }
 }
 
 impl Model {

@@ -49,6 +49,29 @@ fn every_price_can_be_read_and_says_when_and_where_it_was_seen() {
 }
 
 #[test]
+fn every_fee_says_when_and_where_it_was_seen_and_is_somebodys() {
+    for fees in book().fees() {
+        let (vendor, models) = (fees.vendor, &fees.models);
+        assert!(fees.as_of.parse::<jiff::civil::Date>().is_ok(), "{vendor} {models:?}");
+        assert!(fees.source.starts_with("https://"), "{vendor} {models:?}");
+        let of_vendor = book().models().iter().filter(|model| model.vendor == vendor);
+        let priced = of_vendor.filter_map(|model| model.price.as_ref());
+        let used = priced.filter(|price| price.tools == fees.tools).count();
+        assert!(used > 0, "nobody pays the fees of {vendor} {models:?}");
+    }
+    let fee = |vendor, name: &str, fee: &str| {
+        let price = book().find(vendor, name).unwrap().price.as_ref().unwrap();
+        price.tools.get(fee).cloned()
+    };
+    assert_eq!(fee(Vendor::Openai, "gpt-4o", "web_search_preview").as_deref(), Some("25"));
+    assert_eq!(fee(Vendor::Openai, "o3", "web_search_preview").as_deref(), Some("10"));
+    assert_eq!(fee(Vendor::Google, "gemini-2.5-pro", "google_search"), None);
+    assert_eq!(fee(Vendor::Google, "gemini-2.5-pro", "grounded_prompt").as_deref(), Some("35"));
+    assert_eq!(fee(Vendor::Google, "gemini-3.5-flash", "google_search").as_deref(), Some("14"));
+    assert_eq!(fee(Vendor::Anthropic, "claude-haiku-4-5", "web_search").as_deref(), Some("10"));
+}
+
+#[test]
 fn no_figure_is_absurd() {
     let nano = |text: &str| text.parse::<tollgate_types::NanoUsd>().unwrap().0;
     for model in book().models() {

@@ -1,7 +1,9 @@
 //! Users and API keys.
 
-use super::{BudgetRow, Store, StoreError, books::Owner, engine::on};
+use super::{BudgetRow, LimitRow, Store, StoreError, books::Owner, engine::on};
+use crate::clock::SystemClock;
 use sqlx::FromRow;
+use std::collections::HashMap;
 
 /// A user.
 #[derive(Clone, Debug, Default, FromRow)]
@@ -70,6 +72,8 @@ pub struct Account {
     pub user: UserRow,
     /// The organisation of the user's team.
     pub organisation_id: Option<String>,
+    /// Limits of all of them, and of models.
+    pub limits: Vec<LimitRow>,
 }
 
 impl Account {
@@ -98,7 +102,7 @@ struct Organised {
 }
 
 impl Store {
-    /// Adds a user together with its budgets, or neither.
+    /// Adds a user together with its budgets and copies of the default ones, or nothing.
     ///
     /// # Errors
     /// `Taken` when the name is; any database failure.
@@ -112,6 +116,7 @@ impl Store {
         for budget in budgets {
             change.insert_budget(budget, user.created_ms).await?;
         }
+        change.copy_defaults(user, &SystemClock).await?;
         change.commit().await
     }
 
@@ -123,6 +128,17 @@ impl Store {
         let text = "select id, name, role, time_zone, permissions, team_id, created_ms, deleted_ms
                     from users where name = $1 and deleted_ms is null";
         Ok(on!(&self.pool, db => sqlx::query_as(text).bind(name).fetch_optional(db).await)?)
+    }
+
+    /// A user by id, living or deleted, or a living one by name.
+    ///
+    /// # Errors
+    /// Any database failure.
+    pub async fn user(&self, id_or_name: &str) -> Result<Option<UserRow>, StoreError> {
+        let text = "select id, name, role, time_zone, permissions, team_id, created_ms, deleted_ms
+                    from users where id = $1 or (name = $1 and deleted_ms is null)
+                    order by case when id = $1 then 0 else 1 end limit 1";
+        Ok(on!(&self.pool, db => sqlx::query_as(text).bind(id_or_name).fetch_optional(db).await)?)
     }
 
     /// All living users by name.
@@ -177,7 +193,10 @@ impl Store {
             .bind(&key.user_id)
             .fetch_one(db)
             .await)?;
-        Ok(Some(Account { key, ancestors: keys.collect(), user, organisation_id }))
+        let (ancestors, limits) = (keys.collect(), Vec::new());
+        let mut account = Account { key, ancestors, user, organisation_id, limits };
+        account.limits = self.limits_of(&account.owners()).await?;
+        Ok(Some(account))
     }
 
     /// A key and those that it was delegated from, the nearest first.
@@ -205,6 +224,49 @@ impl Store {
                     from api_keys where $1 is null or user_id = $1
                     order by created_ms desc, id desc";
         Ok(on!(&self.pool, db => sqlx::query_as(text).bind(user_id).fetch_all(db).await)?)
+    }
+
+    /// All keys with their users, or those of one user, the newest first.
+    ///
+    /// # Errors
+    /// Any database failure.
+    pub async fn keys_with_users(
+        &self,
+        user_id: Option<&str>,
+    ) -> Result<Vec<(KeyRow, UserRow)>, StoreError> {
+        let text = "select id, name, role, time_zone, permissions, team_id, created_ms, deleted_ms
+                    from users where cast($1 as text) is null or id = $1";
+        let users: Vec<UserRow> =
+            on!(&self.pool, db => sqlx::query_as(text).bind(user_id).fetch_all(db).await)?;
+        let users: HashMap<_, _> = users.into_iter().map(|user| (user.id.clone(), user)).collect();
+        let keys = self.keys(user_id).await?.into_iter();
+        Ok(keys
+            .filter_map(|key| Some((users.get(&key.user_id)?.clone(), key)))
+            .map(|(user, key)| (key, user))
+            .collect())
+    }
+
+    /// The keys that a key delegated to and that are neither revoked nor expired, the newest first.
+    ///
+    /// # Errors
+    /// Any database failure.
+    pub async fn children_in_force(
+        &self,
+        key_id: &str,
+        now_ms: i64,
+    ) -> Result<Vec<KeyRow>, StoreError> {
+        let text = "select id, user_id, parent_id, depth, name, role, secret_hash, permissions,
+                           rate_per_minute, overrun, created_ms, expires_ms, revoked_ms,
+                           old_hash, old_until_ms
+                    from api_keys
+                    where parent_id = $1 and revoked_ms is null
+                      and (expires_ms is null or expires_ms > $2)
+                    order by created_ms desc, id desc";
+        Ok(on!(&self.pool, db => sqlx::query_as(text)
+            .bind(key_id)
+            .bind(now_ms)
+            .fetch_all(db)
+            .await)?)
     }
 
     /// Revokes a key. Returns false when there is no such key or it was revoked before.

@@ -3,6 +3,7 @@
 //! Every statement here reads or writes as many rows as a whole batch needs. The rows travel as one
 //! parameter of JSON, so the text of a statement never depends on how many there are.
 
+mod fence;
 mod holds;
 pub(super) mod json;
 mod rollups;
@@ -18,12 +19,14 @@ use super::{
     engine::{Engine, Link, on},
     open::Options,
 };
+use fence::Backend;
 use std::time::Duration;
 
 /// The one connection that moves money. Callers put statements between `begin` and `commit`.
 #[derive(Debug)]
 pub struct Books {
     pub(super) link: Link,
+    backend: Option<Backend>,
     options: Options,
     /// The connection is of no use any more; the next transaction begins with a new one.
     lost: bool,
@@ -53,8 +56,10 @@ pub struct Booking<'e> {
 }
 
 impl Books {
-    pub(super) fn new(link: Link, options: Options) -> Self {
-        Self { link, options, lost: false }
+    pub(super) async fn open(options: Options) -> Result<Self, StoreError> {
+        let mut link = options.connect().await?;
+        let backend = Backend::of(&mut link).await?;
+        Ok(Self { link, backend, options, lost: false })
     }
 
     /// Begins a transaction, in SQLite with the write lock taken.
@@ -65,7 +70,8 @@ impl Books {
         self.reconnect().await?;
         let statement = match &self.link {
             Engine::Sqlite(_) => "begin immediate",
-            Engine::Postgres(_) => "begin",
+            // Whatever the operator's default is: a row that was waited for must be read anew.
+            Engine::Postgres(_) => "begin isolation level read committed",
         };
         self.run(statement).await
     }
@@ -106,18 +112,27 @@ impl Books {
         self.lost = true;
     }
 
-    /// Opens a new connection in place of a lost one.
+    /// Opens a new connection in place of a lost one, once nothing is left of that.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// When the database does not answer, or is not done with the lost connection.
     pub async fn reconnect(&mut self) -> Result<(), StoreError> {
         if !self.lost {
             return Ok(());
         }
-        let fresh = tokio::time::timeout(CONNECT, self.options.connect()).await;
-        self.link = fresh.map_err(|_| StoreError::Unreachable("no answer".to_owned()))??;
+        let fresh = tokio::time::timeout(CONNECT, self.replacement()).await;
+        (self.link, self.backend) = fresh.map_err(|_| StoreError::silent())??;
         self.lost = false;
         Ok(())
+    }
+
+    async fn replacement(&self) -> Result<(Link, Option<Backend>), StoreError> {
+        let mut link = self.options.connect().await?;
+        if let Some(lost) = &self.backend {
+            lost.end(&mut link).await?;
+        }
+        let backend = Backend::of(&mut link).await?;
+        Ok((link, backend))
     }
 
     /// Records what requests used. A second entry of the same request and attempt is ignored.

@@ -97,6 +97,18 @@ impl Store {
         change.commit().await
     }
 
+    /// A living budget.
+    ///
+    /// # Errors
+    /// Any database failure.
+    pub async fn budget(&self, id: &str) -> Result<Option<BudgetRow>, StoreError> {
+        let text = "select id, owner_kind, owner_id, owner_name, time_zone, resource, span, cap,
+                           provider, model, feature, enforcement, overrun, alert_percent,
+                           raise_amount, raise_until_ms
+                    from budgets where id = $1 and deleted_ms is null";
+        Ok(on!(&self.pool, db => sqlx::query_as(text).bind(id).fetch_optional(db).await)?)
+    }
+
     /// Every living budget.
     ///
     /// # Errors
@@ -131,7 +143,7 @@ impl Store {
                and b.deleted_ms is null
              order by cast(e.value ->> 0 as bigint), b.id"
         ));
-        Ok(on!(&self.pool, db => sqlx::query_as(text).bind(&asked).fetch_all(db).await)?)
+        Ok(on!(&self.pool, db => sqlx::query_as(text).bind(asked).fetch_all(db).await)?)
     }
 
     /// What a window has counted; zero when nothing was ever held in it.

@@ -2,6 +2,10 @@
 
 mod budgets;
 mod keys;
+mod organisations;
+mod owners;
+mod teams;
+mod limits;
 mod users;
 
 use super::{

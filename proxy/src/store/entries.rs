@@ -105,7 +105,7 @@ impl EntryRow {
              from",
             "e where true on conflict do nothing"
         ));
-        on!(link, db => sqlx::query(text).bind(&rows).execute(&mut *db).await.map(drop))?;
+        on!(link, db => sqlx::query(text).bind(rows).execute(&mut *db).await.map(drop))?;
         Ok(())
     }
 }

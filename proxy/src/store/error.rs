@@ -72,6 +72,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The database was silent for longer than anybody waits.
+    pub fn silent() -> Self {
+        Self::Unreachable("no answer".to_owned())
+    }
+
     /// Whether the failure may be about what was to be written, rather than about the database:
     /// then the other things that were to be written with it are worth another try without it.
     pub fn blames_a_row(&self) -> bool {

@@ -14,8 +14,6 @@ pub struct Facts {
     pub engine: String,
     /// Bytes of all tables and indexes.
     pub bytes: i64,
-    /// Its clock, in milliseconds since 1970 UTC.
-    pub now_ms: i64,
     /// The most connections that all clients together may have; absent in SQLite.
     pub max_connections: Option<i64>,
 }
@@ -90,9 +88,16 @@ impl Store {
         Ok(Facts {
             engine: format!("{name} {version}"),
             bytes: self.count(self.pool.text(BYTES)).await?,
-            now_ms: self.count(self.pool.text(NOW)).await?,
             max_connections: connections,
         })
+    }
+
+    /// The database's clock, in milliseconds since 1970 UTC.
+    ///
+    /// # Errors
+    /// Any database failure.
+    pub async fn now_ms(&self) -> Result<i64, StoreError> {
+        self.count(self.pool.text(NOW)).await
     }
 
     /// What a power cut leaves of what was committed.

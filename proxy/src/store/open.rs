@@ -16,7 +16,7 @@ use std::{
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     str::FromStr,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// How long somebody waits for the database.
@@ -43,7 +43,21 @@ impl Patience {
             Self::Command => Duration::from_secs(10),
         }
     }
+
+    /// For another process that brings the tables up to date, or uses those that are to be changed.
+    fn migrate(self) -> Duration {
+        match self {
+            Self::Server => Duration::from_secs(120),
+            Self::Command => Duration::from_secs(30),
+        }
+    }
 }
+
+/// A connection that does not answer this long was lost in silence: the other machine is gone, or
+/// a firewall between them has forgotten it. Nobody would ever say so. Somebody waits for it.
+const PING: Duration = Duration::from_millis(300);
+/// As [`PING`], where nobody waits: what was asked last may still be under way.
+const SETTLE: Duration = Duration::from_secs(2);
 
 /// Which database.
 #[derive(Clone, Debug)]
@@ -136,11 +150,33 @@ impl Options {
                 PgPoolOptions::new()
                     .max_connections(connections)
                     .acquire_timeout(patience.acquire())
+                    // The pool's own test would wait for ever for a connection that was lost in
+                    // silence, and keep its place until then.
+                    .test_before_acquire(false)
+                    .before_acquire(|db, _| Box::pin(answers(db, PING)))
+                    .after_release(|db, _| Box::pin(answers(db, SETTLE)))
                     .connect_with(options.clone())
                     .await?,
             ),
         })
     }
+
+    /// For the ledger's connection, by a name that operators find it by.
+    pub(super) fn named(&self) -> Self {
+        match self {
+            Self::Sqlite(options) => Self::Sqlite(options.clone()),
+            Self::Postgres(options) => {
+                Self::Postgres(options.clone().application_name("tollgate ledger"))
+            }
+        }
+    }
+}
+
+/// Whether a connection of the pool is good; an error closes it at once.
+async fn answers(db: &mut PgConnection, patience: Duration) -> Result<bool, sqlx::Error> {
+    let silent = || sqlx::Error::Io(ErrorKind::TimedOut.into());
+    tokio::time::timeout(patience, db.ping()).await.map_err(|_| silent())??;
+    Ok(true)
 }
 
 fn sqlite(path: &Path, patience: Patience) -> SqliteConnectOptions {
@@ -150,36 +186,68 @@ fn sqlite(path: &Path, patience: Patience) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(patience.lock())
         .foreign_keys(true)
+        // What a statement of many rows needs to take itself back: a file of its own otherwise.
+        .pragma("temp_store", "memory")
+        // Pages: 32 MiB of log before it is written into the file, page by page. Pages that every
+        // batch touches are written there less often.
+        .pragma("wal_autocheckpoint", "8000")
+        // KiB.
+        .pragma("cache_size", "-32000")
 }
 
 /// A statement that waits for a lock gives up in time for a 503, and a transaction whose server
-/// was lost does not keep its locks: nobody would ever end it.
+/// was lost does not keep its locks: nobody would ever end it. Its connections are not kept either.
 fn postgres(url: &str, patience: Patience) -> Result<PgConnectOptions, StoreError> {
     let lock = patience.lock().as_millis().to_string();
     let options = PgConnectOptions::from_str(url).map_err(StoreError::from)?;
     Ok(options.application_name("tollgate").options([
         ("lock_timeout", lock.as_str()),
-        ("idle_in_transaction_session_timeout", "10000"),
+        ("idle_in_transaction_session_timeout", "2000"),
         ("synchronous_commit", "on"),
+        ("tcp_keepalives_idle", "30"),
+        ("tcp_keepalives_interval", "10"),
+        ("tcp_keepalives_count", "3"),
     ]))
 }
 
 /// The migrations that belong to an engine, in their order.
-pub(super) fn migrations(pool: &Pool) -> Vec<Migration> {
+pub(super) fn migrations<S, P>(engine: &Engine<S, P>) -> Vec<Migration> {
     let all = sqlx::migrate!("../migrations");
     let own = |migration: &&Migration| {
         let postgres_only = migration.description.ends_with("postgres");
-        matches!(pool, Engine::Postgres(_)) || !postgres_only
+        matches!(engine, Engine::Postgres(_)) || !postgres_only
     };
     all.iter().filter(own).cloned().collect()
 }
 
 /// Brings the tables up to date. A newer version may have added some: this one runs beside it.
-pub(super) async fn migrate(pool: &Pool) -> Result<(), StoreError> {
-    let mut migrator = Migrator::with_migrations(migrations(pool));
+///
+/// Who waits for a lock gives up soon, or all others would wait behind; so this is tried until
+/// those who have it are done: other servers that start, or calls that use a table.
+pub(super) async fn migrate(options: &Options, patience: Patience) -> Result<(), StoreError> {
+    let deadline = Instant::now() + patience.migrate();
+    loop {
+        match try_migrate(options).await {
+            Err(StoreError::Busy) if Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// On a connection of its own: one that fails midway keeps the lock as long as it is open.
+async fn try_migrate(options: &Options) -> Result<(), StoreError> {
+    let mut migrator = Migrator::with_migrations(migrations(options));
     migrator.set_ignore_missing(true);
-    on!(pool, db => migrator.run(db).await)?;
-    Ok(())
+    let link = options.connect().await?;
+    on!(link, db => {
+        let mut db = db;
+        let migrated = migrator.run(&mut db).await;
+        // It is of no use any more, whether or not it says goodbye.
+        drop(db.close().await);
+        Ok(migrated?)
+    })
 }
 
 fn make_folder(path: &Path) -> Result<(), StoreError> {

@@ -1,40 +1,7 @@
 //! Rows that an operator wants to see when something looks wrong.
 
-use super::{
-    BudgetRow, Counters, Share, Store, StoreError,
-    books::shares_of,
-    engine::{Text, on},
-};
+use super::{BudgetRow, Counters, Store, StoreError, engine::on};
 use sqlx::FromRow;
-
-/// An open hold, with the server that placed it.
-#[derive(Clone, Debug, FromRow)]
-pub struct HeldCall {
-    /// The hold's id.
-    pub id: String,
-    /// The server process that placed it.
-    pub node: String,
-    /// When it was placed.
-    pub created_ms: i64,
-    /// JSON of the entry as it was planned.
-    pub draft: String,
-    /// Output tokens known to be delivered.
-    pub delivered_tokens: i64,
-    shares: String,
-    /// Where the server runs; absent when it is not known, and in SQLite.
-    pub host: Option<String>,
-    /// When the other servers take it for dead, by the database's clock.
-    pub expires_ms: Option<i64>,
-    /// The database's clock when this was read.
-    pub now_ms: i64,
-}
-
-impl HeldCall {
-    /// What it has set aside.
-    pub fn shares(&self) -> Vec<Share> {
-        shares_of(&self.shares)
-    }
-}
 
 /// A window in which more is spent and held than its cap allows.
 #[derive(Clone, Debug, FromRow)]
@@ -62,35 +29,14 @@ pub struct Ownerless {
 
 /// Entries of calls that begin only later.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
-pub struct Future {
+pub struct FutureEntries {
     /// How many.
     pub entries: i64,
     /// When the last of them begins.
     pub latest_ms: Option<i64>,
 }
 
-const HELD: Text = Text {
-    sqlite: "select h.id, h.node, h.created_ms, h.draft, h.delivered_tokens, h.shares, n.host,
-                    n.expires_ms, cast(unixepoch('subsec') * 1000 as bigint) as now_ms
-             from holds h left join nodes n on n.id = h.node
-             order by h.created_ms, h.id limit $1",
-    postgres: "select h.id, h.node, h.created_ms, h.draft, h.delivered_tokens, h.shares, n.host,
-                      n.expires_ms,
-                      cast(extract(epoch from clock_timestamp()) * 1000 as bigint) as now_ms
-               from holds h left join nodes n on n.id = h.node
-               order by h.created_ms, h.id limit $1",
-};
-
 impl Store {
-    /// Open holds, the oldest first, at most `limit`.
-    ///
-    /// # Errors
-    /// Any database failure.
-    pub async fn held_calls(&self, limit: i64) -> Result<Vec<HeldCall>, StoreError> {
-        let text = self.pool.text(HELD);
-        Ok(on!(&self.pool, db => sqlx::query_as(text).bind(limit).fetch_all(db).await)?)
-    }
-
     /// Windows of living hard budgets that are open at a moment and in which more is spent and
     /// held than the cap of that moment allows, at most `limit`.
     ///
@@ -154,7 +100,7 @@ impl Store {
     ///
     /// # Errors
     /// Any database failure.
-    pub async fn entries_after(&self, now_ms: i64) -> Result<Future, StoreError> {
+    pub async fn entries_after(&self, now_ms: i64) -> Result<FutureEntries, StoreError> {
         let text = "select count(*) as entries, max(started_ms) as latest_ms
                     from usage_entries where started_ms > $1";
         Ok(on!(&self.pool, db => sqlx::query_as(text).bind(now_ms).fetch_one(db).await)?)
@@ -174,7 +120,7 @@ impl Store {
     ///
     /// # Errors
     /// Any database failure.
-    pub async fn budget(&self, id: &str) -> Result<Option<BudgetRow>, StoreError> {
+    pub async fn budget_ever(&self, id: &str) -> Result<Option<BudgetRow>, StoreError> {
         let text = "select id, owner_kind, owner_id, owner_name, time_zone, resource, span, cap,
                            provider, model, feature, enforcement, overrun, alert_percent,
                            raise_amount, raise_until_ms

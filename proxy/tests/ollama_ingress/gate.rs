@@ -4,7 +4,6 @@
 use reqwest::{Client, Method, StatusCode, header::HeaderMap};
 use serde_json::Value;
 use std::path::Path;
-use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot};
 use tollgate::{
     access::{KeyOrder, Permissions, Role, issue_key},
@@ -15,7 +14,10 @@ use tollgate::{
     serve,
     store::{BudgetRow, UserRow},
 };
-use tollgate_bench::Mock;
+use tollgate_bench::{
+    Mock,
+    private::{Home, Kind},
+};
 
 /// The server. Dropping it stops it.
 pub struct Gate {
@@ -23,8 +25,8 @@ pub struct Gate {
     pub client: Client,
     pub url: String,
     pub key: String,
-    _folder: TempDir,
     _stop: oneshot::Sender<()>,
+    _home: Home,
 }
 
 /// An answer, read to its end.
@@ -41,12 +43,17 @@ impl Gate {
     }
 
     /// With these budgets of the key.
-    #[expect(clippy::disallowed_methods, reason = "the server's task lives outside of its Tasks")]
     pub async fn with(budgets: Vec<BudgetRow>) -> Self {
+        Self::on(Kind::Sqlite, budgets, "").await
+    }
+
+    /// With the books on that engine, and with further settings.
+    #[expect(clippy::disallowed_methods, reason = "the server's task lives outside of its Tasks")]
+    pub async fn on(kind: Kind, budgets: Vec<BudgetRow>, settings: &str) -> Self {
         let mock = Mock::start().await.unwrap();
-        let folder = TempDir::new().unwrap();
+        let home = Home::fresh(kind).await.unwrap();
         let text = format!(
-            "[store]\nurl = \"sqlite:{}\"\n\
+            "{settings}\n[store]\nurl = \"{}\"\n\
              [[providers]]\nname = \"ollama\"\nkind = \"ollama\"\nbase_url = \"{host}\"\n\
              [[providers]]\nname = \"openai\"\nkind = \"openai\"\nbase_url = \"{base}\"\n\
              [[providers]]\nname = \"responses\"\nkind = \"openai\"\nbase_url = \"{base}\"\n\
@@ -55,7 +62,7 @@ impl Gate {
              api = \"both\"\n\
              [[providers]]\nname = \"anthropic\"\nkind = \"anthropic\"\nbase_url = \"{base}\"\n\
              [[providers]]\nname = \"google\"\nkind = \"google\"\nbase_url = \"{host}\"\n",
-            folder.path().join("books.db").display(),
+            home.url(),
             host = mock.url(),
             base = mock.base_url(),
         );
@@ -71,7 +78,7 @@ impl Gate {
         // Fails only where the process has chosen its cryptography already, which is as good.
         drop(rustls::crypto::ring::default_provider().install_default());
         let client = Client::builder().tls_certs_only([]).build().unwrap();
-        Self { mock, client, url, key, _folder: folder, _stop: stop }
+        Self { mock, client, url, key, _stop: stop, _home: home }
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Reply {

@@ -69,6 +69,15 @@ impl Install {
         install
     }
 
+    /// As [`Install::new`] on PostgreSQL, where several servers may run. One that is not seen for
+    /// three seconds is dead.
+    pub fn on_postgres(url: &str, configuration: &str) -> Self {
+        Self::new(&format!(
+            "[store]\nurl = \"{url}\"\nconnections = 8\n\n[ledger]\nlease_seconds = 3\n\n\
+             {configuration}"
+        ))
+    }
+
     /// Replaces the whole configuration file.
     pub fn configure(&self, text: &str) {
         std::fs::write(self.path("tollgate.toml"), text).unwrap();

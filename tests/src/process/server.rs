@@ -60,11 +60,17 @@ impl Server {
         self.child.kill().await.unwrap();
     }
 
+    /// Sends a signal: `STOP`, `CONT`.
+    pub async fn signal(&self, name: &str) {
+        let id = self.child.id().unwrap().to_string();
+        let kill = ["-c", "kill -s $0 $1", name, &id];
+        let sent = tokio::process::Command::new("sh").args(kill).status();
+        assert!(sent.await.unwrap().success());
+    }
+
     /// Sends SIGTERM; returns when the server takes no more connections.
     pub async fn terminate(&self) {
-        let id = self.child.id().unwrap().to_string();
-        let sent = tokio::process::Command::new("sh").args(["-c", "kill -TERM $0", &id]).status();
-        assert!(sent.await.unwrap().success());
+        self.signal("TERM").await;
         until("no new connections", PATIENCE, async || !self.listens().await).await;
     }
 

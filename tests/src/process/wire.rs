@@ -11,6 +11,7 @@ pub struct Api {
     http: Client,
     url: String,
     key: String,
+    number: Option<u64>,
 }
 
 /// A streamed answer.
@@ -28,11 +29,21 @@ impl Api {
         // Nothing is encrypted here, but a client cannot be made without.
         CRYPTO.get_or_init(|| drop(rustls::crypto::ring::default_provider().install_default()));
         let http = Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
-        Self { http, url: url.to_owned(), key: key.to_owned() }
+        Self { http, url: url.to_owned(), key: key.to_owned(), number: None }
+    }
+
+    /// The same, with a number on every request, which its entry has as a tag.
+    #[must_use]
+    pub fn numbered(&self, number: u64) -> Self {
+        Self { number: Some(number), ..self.clone() }
     }
 
     fn with_key(&self, request: RequestBuilder) -> RequestBuilder {
-        request.bearer_auth(&self.key)
+        let request = request.bearer_auth(&self.key);
+        match self.number {
+            Some(number) => request.header("x-tollgate-tag-number", number),
+            None => request,
+        }
     }
 
     /// GET; the status and the JSON.
@@ -76,9 +87,7 @@ impl Api {
         if response.status() != 200 {
             return Err(Some(response.status().as_u16()));
         }
-        let id = response.headers().get("x-request-id").unwrap();
-        let request_id = id.to_str().unwrap().to_owned();
-        Ok(Events { response, buffer: String::new(), request_id })
+        Ok(Events::of(response))
     }
 }
 
@@ -97,6 +106,12 @@ pub fn question(model: &str, text: &str, max_output: u32) -> Value {
 }
 
 impl Events {
+    pub(super) fn of(response: Response) -> Self {
+        let id = response.headers().get("x-request-id").unwrap();
+        let request_id = id.to_str().unwrap().to_owned();
+        Self { response, buffer: String::new(), request_id }
+    }
+
     /// The next event's data; none at the end of the stream, however it ended. `[DONE]` is a text.
     pub async fn next(&mut self) -> Option<Value> {
         loop {

@@ -4,7 +4,7 @@
 //! `output_tokens`. Numbers of the tokens in steps apart (`iterations`) stay where they are.
 
 use serde_json::{Map, Value, json};
-use tollgate_types::Usage;
+use tollgate_types::{GPU_MS, Usage};
 
 use crate::dialects::{
     counts::{Counts, Share, count},
@@ -87,7 +87,8 @@ pub(super) fn encode(usage: &Usage, rest: Option<&Map<String, Value>>) -> Value 
     if usage.reasoning > 0 {
         put("output_tokens_details", json!({"thinking_tokens": usage.reasoning}));
     }
-    for (tool, calls) in &usage.tool_fees {
+    let tools = usage.tool_fees.iter().filter(|(fee, _)| *fee != GPU_MS);
+    for (tool, calls) in tools {
         put("server_tool_use", json!({format!("{tool}{FEE_SUFFIX}"): calls}));
     }
     Value::Object(written)
@@ -136,6 +137,12 @@ mod tests {
             &json!({"cache_creation": {"ephemeral_5m_input_tokens": 2, "ephemeral_1h_input_tokens": 3}}),
         );
         assert_eq!((sumless.cache_write_5m, sumless.cache_write_1h), (2, 3));
+    }
+
+    #[test]
+    fn time_is_no_request_of_a_tool() {
+        let usage = Usage { tool_fees: [(GPU_MS.to_owned(), 250)].into(), ..Usage::tokens(1, 2) };
+        assert!(encode(&usage, None).get("server_tool_use").is_none());
     }
 
     #[test]

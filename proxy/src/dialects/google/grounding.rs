@@ -2,10 +2,44 @@
 //! with places in bytes of all the text together; we keep them with the text they belong to.
 
 use serde_json::{Map, Value, json};
-use std::ops::Range;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 use tollgate_types::Citation;
 
 use crate::dialects::merge::object;
+
+/// Searches that Google made for an answer, each told once, however many chunks tell it.
+#[derive(Debug, Default)]
+pub(super) struct Searches {
+    queries: BTreeSet<String>,
+    maps: bool,
+}
+
+impl Searches {
+    /// Sees what a candidate tells of them.
+    pub(super) fn see(&mut self, candidate: &Map<String, Value>) {
+        let Some(grounding) = candidate.get("groundingMetadata") else { return };
+        let list = |key: &str| grounding.get(key).and_then(Value::as_array).into_iter().flatten();
+        let queries = list("webSearchQueries").chain(list("imageSearchQueries"));
+        let queries = queries.filter_map(Value::as_str).filter(|query| !query.trim().is_empty());
+        self.queries.extend(queries.map(str::to_owned));
+        self.maps |= list("groundingChunks").any(|chunk| chunk.get("maps").is_some());
+    }
+
+    /// The fees: by search as newer models are charged, and by prompt as older ones are.
+    pub(super) fn fees(&self) -> BTreeMap<String, u64> {
+        let searches = u64::try_from(self.queries.len()).unwrap_or(u64::MAX);
+        let fees = [
+            ("google_search", searches),
+            ("grounded_prompt", searches.min(1)),
+            ("google_maps", u64::from(self.maps)),
+        ];
+        let counted = fees.into_iter().filter(|(_, count)| *count > 0);
+        counted.map(|(fee, count)| (fee.to_owned(), count)).collect()
+    }
+}
 
 /// The sources of one part: `said` is all text of the answer, `part` where the part stands in it.
 pub(super) fn decode(
@@ -147,6 +181,25 @@ mod tests {
         assert_eq!(read[0].quote.as_deref(), Some("Größe"));
         assert_eq!(read[1].url.as_deref(), Some("https://b.example"));
         assert_eq!(decode(&candidate, said, &(7..said.len()))[0].span, None, "not in that part");
+    }
+
+    #[test]
+    fn searches_are_counted_once_however_many_chunks_tell_them() {
+        let mut searches = Searches::default();
+        let told = |queries: Value| {
+            let candidate = json!({"groundingMetadata": {"webSearchQueries": queries}});
+            candidate.as_object().unwrap().clone()
+        };
+        searches.see(&told(json!(["a"])));
+        assert_eq!(searches.fees()["google_search"], 1);
+        searches.see(&told(json!(["a", "b", " ", 7])));
+        searches.see(&told(json!("c")));
+        let fees = searches.fees();
+        assert_eq!((fees["google_search"], fees["grounded_prompt"]), (2, 1));
+        assert!(Searches::default().fees().is_empty());
+        let maps = json!({"groundingMetadata": {"groundingChunks": [{"maps": {"uri": "u"}}]}});
+        searches.see(maps.as_object().unwrap());
+        assert_eq!(searches.fees()["google_maps"], 1);
     }
 
     #[test]

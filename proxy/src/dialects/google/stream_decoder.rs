@@ -41,6 +41,7 @@ pub struct StreamDecoder {
     blocked: Option<String>,
     usage: Usage,
     usage_fields: Map<String, Value>,
+    searches: grounding::Searches,
     candidate: Map<String, Value>,
     top: Map<String, Value>,
     /// Candidates besides the first, and whether they are complete.
@@ -135,7 +136,7 @@ impl StreamDecoder {
         }
         out.push(StreamEvent::Finish {
             finish: end,
-            usage: self.usage.clone(),
+            usage: self.used(),
             extras: self.own(),
             receipt: None,
         });
@@ -208,6 +209,7 @@ impl StreamDecoder {
             self.finish = reason;
         }
         fields.retain(|_, value| !value.is_null());
+        self.searches.see(&fields);
         merge(&mut self.candidate, &fields);
         Ok(())
     }
@@ -322,10 +324,19 @@ impl StreamDecoder {
     fn take_usage(&mut self, raw: Map<String, Value>, out: &mut Vec<StreamEvent>) {
         self.usage_fields.extend(raw);
         let (usage, _) = usage::decode(&self.usage_fields);
-        if usage != self.usage {
-            out.push(StreamEvent::Usage { usage: usage.clone() });
-        }
+        let is_news = usage != self.usage;
         self.usage = usage;
+        if is_news {
+            out.push(StreamEvent::Usage { usage: self.used() });
+        }
+    }
+
+    /// What was used, with the searches; nothing reported stays nothing.
+    fn used(&self) -> Usage {
+        if self.usage.is_empty() {
+            return Usage::default();
+        }
+        Usage { tool_fees: self.searches.fees(), ..self.usage.clone() }
     }
 
     fn cut_off(&mut self) -> Error {

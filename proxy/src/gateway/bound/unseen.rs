@@ -26,7 +26,7 @@ const TOLD_BY_BYTES: [&str; 3] = ["image/", "audio/", "text/"];
 pub(in crate::gateway) fn is_in(request: &GenerateRequest) -> bool {
     request.continues.is_some()
         || brings_tools(request)
-        || request.tools.iter().any(is_run_by_the_provider)
+        || request.tools.iter().any(is_hosted)
         || own(request, google::NAMESPACE).any(|(key, value)| is(key, "cachedcontent", value))
         || own(request, openai::NAMESPACE).any(|(key, value)| is(key, "datasources", value))
         || request.messages.iter().flat_map(|message| &message.content).any(is_unseen)
@@ -51,14 +51,17 @@ fn is(key: &str, name: &str, value: &Value) -> bool {
     !says_nothing && key.replace('_', "").eq_ignore_ascii_case(name)
 }
 
-fn is_run_by_the_provider(tool: &Tool) -> bool {
+fn is_hosted(tool: &Tool) -> bool {
     match tool {
         Tool::Function(_) => false,
-        Tool::Hosted(HostedTool { config, .. }) => {
-            let kind = config.get("type").and_then(Value::as_str).unwrap_or_default();
-            !RUN_BY_THE_CALLER.iter().any(|own| kind.starts_with(own))
-        }
+        Tool::Hosted(tool) => is_run_by_the_provider(tool),
     }
+}
+
+/// Whether it is not the caller who runs a tool that the provider defined.
+pub(super) fn is_run_by_the_provider(tool: &HostedTool) -> bool {
+    let kind = tool.config.get("type").and_then(Value::as_str).unwrap_or_default();
+    !RUN_BY_THE_CALLER.iter().any(|own| kind.starts_with(own))
 }
 
 fn is_unseen(part: &Part) -> bool {

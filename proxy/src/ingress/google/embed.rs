@@ -27,9 +27,10 @@ pub(super) async fn embed(asked: Asked, shape: Shape) -> Result<Response<Body>, 
         Shape::Batch => decode_embed_batch(&body, &model)?,
     };
     let order = Order { request_id, asked_model: model, dialect: "google", streamed: false, tags };
-    let response = front.gateway.embed(&caller, order, embed).await?;
+    let (response, rates) = front.gateway.embed(&caller, order, embed).await?;
     let written = encode_embed_reply(&response, shape == Shape::Batch);
     let mut reply = reply::json(StatusCode::OK, &written);
+    reply::put_rates(reply.headers_mut(), &rates);
     reply::charge(reply.headers_mut(), response.receipt.as_ref());
     Ok(reply)
 }

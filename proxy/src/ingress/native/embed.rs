@@ -24,8 +24,9 @@ pub(crate) async fn embed(
     let asked: EmbedRequest = parse(&body::read(&front, request).await?)?;
     let asked_model = asked.model.clone();
     let order = Order { request_id, asked_model, dialect: "native", streamed: false, tags };
-    let response = front.gateway.embed(&caller, order, asked).await?;
+    let (response, rates) = front.gateway.embed(&caller, order, asked).await?;
     let mut reply = reply::json(StatusCode::OK, &response);
+    reply::put_rates(reply.headers_mut(), &rates);
     reply::charge(reply.headers_mut(), response.receipt.as_ref());
     Ok(reply)
 }

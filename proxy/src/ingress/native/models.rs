@@ -45,7 +45,7 @@ pub(crate) async fn visible_one(front: &Front, caller: &Caller, id: &str) -> Res
 }
 
 fn price_of(front: &Front, target: &Target) -> Option<ModelPrice> {
-    let entry = front.gateway.prices.text_of(target)?.clone();
+    let entry = front.gateway.prices.current().text_of(target)?.clone();
     let long_context = entry.long_context.map(|long| LongPrice {
         above: long.above,
         input: long.input,

@@ -55,8 +55,9 @@ async fn answer(
         streamed: false,
         tags,
     };
-    let response = front.gateway.embed(&caller, order, asked).await?;
+    let (response, rates) = front.gateway.embed(&caller, order, asked).await?;
     let mut reply = reply::json(StatusCode::OK, &write(&response, &asked_model));
+    reply::put_rates(reply.headers_mut(), &rates);
     reply::charge(reply.headers_mut(), response.receipt.as_ref());
     Ok(reply)
 }

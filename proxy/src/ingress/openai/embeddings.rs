@@ -30,9 +30,10 @@ pub(crate) async fn embeddings(
         streamed: false,
         tags,
     };
-    let response = front.gateway.embed(&caller, order, embed.request).await?;
+    let (response, rates) = front.gateway.embed(&caller, order, embed.request).await?;
     let body = encode_embed_reply(&response, embed.encoding, &asked_model);
     let mut reply = reply::json(StatusCode::OK, &body);
+    reply::put_rates(reply.headers_mut(), &rates);
     reply::charge(reply.headers_mut(), response.receipt.as_ref());
     Ok(reply)
 }

@@ -7,7 +7,7 @@ use crate::{
         stream::ReplyHead,
     },
     gateway::Call,
-    ingress::{body, front::Front, observe::RequestId, problem, reply, stream},
+    ingress::{body, front::Front, observe::RequestId, reply, stream},
 };
 use axum::{
     Extension,
@@ -45,7 +45,7 @@ pub(crate) async fn responses(
     let dialect = "openai_responses";
     let call = Call { request: asked.request, request_id, dialect, streamed };
     let answer = front.gateway.run(&caller, call).await;
-    let answer = answer.map_err(|refusal| in_own_words(problem::of_refusal(refusal)))?;
+    let answer = answer.map_err(|refusal| Problem::from(refusal).worded(in_own_words))?;
     let (answer, headers) = reply::description(answer).await;
     let mut response = if streamed {
         let encoder = ResponsesEncoder::new(head, asked.echo);

@@ -79,7 +79,7 @@ impl Terms {
         check_texts(query)?;
         let zone = zone(query.time_zone.as_deref())?;
         let moment = |param, text: &Option<String>| {
-            text.as_deref().map(|text| moment(param, text, now_ms, &zone)).transpose()
+            text.as_deref().map(|text| moment_in(param, text, now_ms, &zone)).transpose()
         };
         let (since, until) = (moment("since", &query.since)?, moment("until", &query.until)?);
         if query.delegated && query.key.is_none() {
@@ -205,8 +205,16 @@ fn before(text: &str) -> Result<crate::store::EntryCursor, ReportError> {
     })
 }
 
-/// RFC 3339, a date of the zone, or a number with `m`, `h`, `d` or `w` back from now.
-fn moment(
+/// RFC 3339, a date in UTC, or a number with `m`, `h`, `d` or `w` back from now.
+///
+/// # Errors
+/// When it is none of them.
+pub fn moment(text: &str, now_ms: i64) -> Result<i64, ReportError> {
+    moment_in("time", text, now_ms, &TimeZone::UTC)
+}
+
+/// As [`moment`], with dates of a zone. An error names `param`.
+fn moment_in(
     param: &'static str,
     text: &str,
     now_ms: i64,
@@ -250,7 +258,7 @@ mod tests {
     const NOW: i64 = 1_000_000_000_000;
 
     fn at(text: &str) -> Result<i64, ReportError> {
-        moment("since", text, NOW, &TimeZone::UTC)
+        moment_in("since", text, NOW, &TimeZone::UTC)
     }
 
     #[test]
@@ -267,7 +275,7 @@ mod tests {
             assert!(at(wrong).is_err(), "{wrong}");
         }
         let tokyo = TimeZone::get("Asia/Tokyo").unwrap();
-        let date = moment("since", "1970-01-02", NOW, &tokyo).unwrap();
+        let date = moment_in("since", "1970-01-02", NOW, &tokyo).unwrap();
         assert_eq!(date, 86_400_000 - 9 * HOUR_MS, "a date begins where the asker lives");
     }
 

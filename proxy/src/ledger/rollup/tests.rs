@@ -84,9 +84,10 @@ impl Writer<'_> {
     fn place(&mut self) -> Message {
         self.placed.push(self.now_ms);
         let n = self.placed.len() - 1;
-        let quote = quoted(&self.people.callers[0], 1, 9);
-        let (hold_id, entry, reply) = (self.id(n), self.entry(n), oneshot::channel().0);
-        Message::Place(Box::new(PlaceHold { hold_id, node: "n".into(), quote, entry, reply }))
+        let quote = quoted(&self.people.callers[0], 1, 9).into();
+        let draft = serde_json::to_string(&self.entry(n)).unwrap();
+        let (hold_id, reply) = (self.id(n), oneshot::channel().0);
+        Message::Place(Box::new(PlaceHold { hold_id, node: "n".into(), quote, draft, reply }))
     }
 
     fn close(&self, n: usize) -> Message {
@@ -97,7 +98,7 @@ impl Writer<'_> {
 
     /// Until it is written, as the ledger's writer does.
     async fn write(&mut self, batch: &[Message]) {
-        while let Err(error) = batch::write(&mut self.books, batch, self.now_ms, None).await {
+        while let Err(error) = batch::write(&mut self.books, batch, self.now_ms).await {
             assert!(!error.blames_a_row(), "{error}");
             self.books.recover().await;
         }

@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 pub(in crate::ledger) struct People {
     pub(in crate::ledger) store: Store,
     pub(in crate::ledger) callers: Vec<Arc<Caller>>,
-    _home: Home,
+    pub(in crate::ledger) home: Home,
 }
 
 pub(in crate::ledger) fn budget(kind: &str, owner: &str, terms: (&str, &str, i64)) -> BudgetRow {
@@ -44,44 +44,101 @@ impl People {
         budgets: &[(&str, &str, i64)],
     ) -> Self {
         let (home, store) = store_on(kind).await;
-        let user = UserRow {
-            id: "user".into(),
-            name: "alice".into(),
-            role: "member".into(),
-            time_zone: "UTC".into(),
-            permissions: "{}".into(),
-            created_ms: NOW,
-            ..UserRow::default()
-        };
-        store.insert_user(&user, &[]).await.unwrap();
+        store.insert_user(&user("user", None), &[]).await.unwrap();
+        let desk = Desk::new(&store);
+        let mut callers = Vec::new();
+        for n in 0..keys {
+            let id = format!("k{n}");
+            let budgets: Vec<_> = budgets.iter().map(|terms| budget("key", &id, *terms)).collect();
+            callers.push(desk.issue(&id, "user", &budgets).await);
+        }
+        Self { store, callers, home }
+    }
+
+    /// An organisation `org` with a team `team` of so many users `u0`, `u1` ... with a key `k0`,
+    /// `k1` ... each, and these budgets: kind and id of the owner, then the terms.
+    pub(super) async fn firm(kind: Kind, users: usize, budgets: &[FirmBudget]) -> Self {
+        let (home, store) = store_on(kind).await;
+        Self::firm_in(home, store, users, budgets).await
+    }
+
+    pub(super) async fn firm_in(
+        home: Home,
+        store: Store,
+        users: usize,
+        budgets: &[FirmBudget],
+    ) -> Self {
+        for statement in [
+            "insert into organisations (id, name, time_zone, created_ms)
+             values ('org', 'org', 'UTC', 1)",
+            "insert into teams (id, organisation_id, name, time_zone, created_ms)
+             values ('team', 'org', 'team', 'UTC', 1)",
+        ] {
+            assert_eq!(store.tamper(statement).await, 1);
+        }
+        let desk = Desk::new(&store);
+        let mut callers = Vec::new();
+        for n in 0..users {
+            let owner = format!("u{n}");
+            store.insert_user(&user(&owner, Some("team")), &[]).await.unwrap();
+            callers.push(desk.issue(&format!("k{n}"), &owner, &[]).await);
+        }
+        for (owner_kind, owner_id, terms) in budgets {
+            store.insert_budget(&budget(owner_kind, owner_id, *terms), NOW).await.unwrap();
+        }
+        Self { store, callers, home }
+    }
+}
+
+/// Kind and id of the owner; resource, window and cap.
+pub(super) type FirmBudget = (&'static str, &'static str, (&'static str, &'static str, i64));
+
+fn user(id: &str, team: Option<&str>) -> UserRow {
+    UserRow {
+        id: id.into(),
+        name: id.into(),
+        role: "member".into(),
+        time_zone: "UTC".into(),
+        permissions: "{}".into(),
+        team_id: team.map(str::to_owned),
+        created_ms: NOW,
+        ..UserRow::default()
+    }
+}
+
+/// Issues keys and verifies them.
+struct Desk<'s> {
+    store: &'s Store,
+    access: Access,
+    hash: String,
+}
+
+impl<'s> Desk<'s> {
+    fn new(store: &'s Store) -> Self {
         // The cheapest hash there is: this is about money, not about secrets.
         let cheap =
             Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8, 1, 1, None).unwrap());
         let hash = cheap.hash_password(b"secret").unwrap().to_string();
-        let clock = Arc::new(ManualClock::at(NOW));
-        let access = Access::new(store.clone(), clock).unwrap();
-        let mut callers = Vec::new();
-        for n in 0..keys {
-            let id = format!("k{n}");
-            let row = KeyRow {
-                id: id.clone(),
-                user_id: user.id.clone(),
-                name: id.clone(),
-                role: "member".into(),
-                secret_hash: hash.clone(),
-                permissions: "{}".into(),
-                rate_per_minute: None,
-                created_ms: NOW,
-                expires_ms: None,
-                ..KeyRow::default()
-            };
-            let budgets: Vec<_> = budgets.iter().map(|terms| budget("key", &id, *terms)).collect();
-            store.insert_key(&row, &budgets).await.unwrap();
-            let text = format!("tg_{id}_secret");
-            let text = format!("{text}_{:08x}", crc32fast::hash(text.as_bytes()));
-            callers.push(access.authenticate(Some(&text)).await.unwrap());
-        }
-        Self { store, callers, _home: home }
+        let access = Access::new(store.clone(), Arc::new(ManualClock::at(NOW))).unwrap();
+        Self { store, access, hash }
+    }
+
+    async fn issue(&self, id: &str, user_id: &str, budgets: &[BudgetRow]) -> Arc<Caller> {
+        let row = KeyRow {
+            id: id.into(),
+            user_id: user_id.into(),
+            name: id.into(),
+            role: "member".into(),
+            secret_hash: self.hash.clone(),
+            permissions: "{}".into(),
+            overrun: "clamp".into(),
+            created_ms: NOW,
+            ..KeyRow::default()
+        };
+        self.store.insert_key(&row, budgets).await.unwrap();
+        let text = format!("tg_{id}_secret");
+        let text = format!("{text}_{:08x}", crc32fast::hash(text.as_bytes()));
+        self.access.authenticate(Some(&text)).await.unwrap()
     }
 }
 
@@ -111,8 +168,9 @@ pub(in crate::ledger) fn entry(request_id: &str) -> EntryRow {
 
 pub(in crate::ledger) fn place(hold_id: &str, quote: Quote) -> Message {
     let reply = oneshot::channel().0;
-    let (hold_id, entry) = (hold_id.to_owned(), entry(hold_id));
-    Message::Place(Box::new(PlaceHold { hold_id, node: "n".into(), quote, entry, reply }))
+    let draft = serde_json::to_string(&entry(hold_id)).unwrap();
+    let (hold_id, quote) = (hold_id.to_owned(), quote.into());
+    Message::Place(Box::new(PlaceHold { hold_id, node: "n".into(), quote, draft, reply }))
 }
 
 pub(in crate::ledger) fn close(hold_id: &str, charge: Charge) -> Message {

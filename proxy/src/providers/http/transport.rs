@@ -65,6 +65,26 @@ impl fmt::Debug for Transport {
     }
 }
 
+/// A client for an address of the operator's own, which follows no redirects, and the address.
+///
+/// # Errors
+/// `invalid_request` when it is no address, or the system has no certificates.
+pub fn plain_client(address: &str) -> Result<(Client, Url)> {
+    let invalid = |message: &str| Error::invalid("address", message);
+    let url = Url::parse(address).map_err(|_| invalid("this is no address"))?;
+    let trust = if url.scheme() == "https" { Trust::System } else { Trust::Nobody };
+    let client = Client::builder()
+        .tls_backend_preconfigured(tls::config(trust, false)?)
+        .http1_only()
+        .connect_timeout(Duration::from_secs(10))
+        .redirect(redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .user_agent(concat!("tollgate/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|cause| invalid("no HTTP client can be built").with_source(cause))?;
+    Ok((client, url))
+}
+
 impl Transport {
     pub(in crate::providers) fn new(options: &HttpOptions) -> Result<Self> {
         let invalid = |message: &str| Error::invalid("base_url", message);

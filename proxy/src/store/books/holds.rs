@@ -3,7 +3,7 @@
 use super::{Books, WindowKey, json};
 use crate::store::{
     StoreError,
-    engine::{on, with_rows},
+    engine::{Text, on, with_rows},
 };
 use sqlx::FromRow;
 use std::collections::HashMap;
@@ -66,6 +66,35 @@ pub(in crate::store) fn read_shares(text: &str) -> Result<Vec<Share>, StoreError
     Ok(shares.collect())
 }
 
+/// Several servers may end the same holds at once: that of a live server that was taken for dead
+/// and those that sweep it. They take them in the same order, so that none waits for another that
+/// waits for it.
+const TAKE: Text = Text {
+    sqlite: "delete from holds where id in (select e.value ->> 0 from jsonb_each($1) e)
+             returning id, shares",
+    postgres: "delete from holds where id in (
+                   select h.id from holds h
+                   where h.id in (select e.value ->> 0
+                                  from jsonb_array_elements(cast($1 as jsonb)) e)
+                   order by h.id for update)
+               returning id, shares",
+};
+
+/// A hold that somebody else is ending is left alone: whoever ends it may wait for windows that
+/// this transaction has locked by now, and this one must not wait for it then.
+const NOTE: Text = Text {
+    sqlite: "update holds set delivered_tokens = n.delivered
+             from (select e.value ->> 0 as hold_id, cast(e.value ->> 1 as bigint) as delivered
+                   from jsonb_each($1) e) n
+             where holds.id = n.hold_id",
+    postgres: "update holds set delivered_tokens = n.delivered
+               from (select h.id as hold_id, cast(e.value ->> 1 as bigint) as delivered
+                     from jsonb_array_elements(cast($1 as jsonb)) e
+                     join holds h on h.id = e.value ->> 0
+                     for update of h skip locked) n
+               where holds.id = n.hold_id",
+};
+
 impl Books {
     /// Removes those of the holds that are open; returns what each had set aside. The windows are
     /// changed by [`Books::change_windows`], in the same transaction.
@@ -81,12 +110,9 @@ impl Books {
         }
         let ids: Vec<_> = ids.iter().map(|id| [id]).collect();
         let ids = json::text(ids)?;
-        let text = self.link.text(with_rows!(
-            "delete from holds where id in (select e.value ->> 0 from",
-            "e) returning id, shares"
-        ));
+        let text = self.link.text(TAKE);
         let taken: Vec<(String, String)> = on!(&mut self.link, db => sqlx::query_as(text)
-            .bind(&ids)
+            .bind(ids)
             .fetch_all(&mut *db)
             .await)?;
         Ok(taken.into_iter().map(|(id, shares)| (id, shares_of(&shares))).collect())
@@ -115,14 +141,15 @@ impl Books {
             "e"
         ));
         on!(&mut self.link, db => sqlx::query(text)
-            .bind(&rows)
+            .bind(rows)
             .execute(&mut *db)
             .await
             .map(drop))?;
         Ok(())
     }
 
-    /// Notes how many tokens the answers of open holds have delivered.
+    /// Notes how many tokens the answers of open holds have delivered. One that is being ended at
+    /// this moment is passed over.
     ///
     /// # Errors
     /// Any database failure.
@@ -131,15 +158,9 @@ impl Books {
             return Ok(());
         }
         let notes = json::text(notes)?;
-        let text = self.link.text(with_rows!(
-            "update holds set delivered_tokens = n.delivered
-             from (select e.value ->> 0 as hold_id, cast(e.value ->> 1 as bigint) as delivered
-                   from",
-            "e) n
-             where holds.id = n.hold_id"
-        ));
+        let text = self.link.text(NOTE);
         on!(&mut self.link, db => sqlx::query(text)
-            .bind(&notes)
+            .bind(notes)
             .execute(&mut *db)
             .await
             .map(drop))?;
@@ -158,7 +179,7 @@ impl Books {
             "e cross join holds h where h.id = e.value ->> 0 order by h.id"
         ));
         Ok(on!(&mut self.link, db => sqlx::query_as(text)
-            .bind(&ids)
+            .bind(ids)
             .fetch_all(&mut *db)
             .await)?)
     }

@@ -8,7 +8,7 @@ use std::io::{Result as IoResult, Write};
 /// The rows as text. No database can hold the character NUL in a text that came out of JSON:
 /// SQLite would cut the text short there. It becomes the replacement character.
 pub(in crate::store) fn text(rows: impl Serialize) -> Result<String, StoreError> {
-    let mut bytes = Vec::with_capacity(1024);
+    let mut bytes = Vec::with_capacity(16 * 1024);
     rows.serialize(&mut Serializer::with_formatter(&mut bytes, WithoutNul))?;
     String::from_utf8(bytes).map_err(|error| StoreError::Row(error.to_string()))
 }

@@ -128,7 +128,7 @@ impl Books {
                 first_tokens = usage_rollups.first_tokens + excluded.first_tokens"
         ));
         on!(&mut self.link, db => sqlx::query(text)
-            .bind(&rows)
+            .bind(rows)
             .execute(&mut *db)
             .await
             .map(drop))?;

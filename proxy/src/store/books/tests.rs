@@ -5,12 +5,14 @@ use crate::store::{
     BudgetRow, EntryRow, Store, StoreError, Tokens, UsageFilter, UserRow,
     testing::{Home, Kind, on_both_engines, store_on},
 };
+use std::time::Duration;
 
 on_both_engines!(
     no_change_passes_a_cap_whatever_was_decided_before,
     a_window_that_is_not_there_cannot_be_charged,
     a_hold_is_taken_once_with_all_that_it_set_aside,
     an_entry_is_read_back_as_it_was_written,
+    the_largest_numbers_there_are_do_not_break_the_books,
 );
 
 async fn store(kind: Kind) -> (Home, Store) {
@@ -171,4 +173,81 @@ async fn an_entry_is_read_back_as_it_was_written(kind: Kind) {
     let rows = store.usage_rows(&UsageFilter::default(), 9).await.unwrap();
     let rows: Vec<_> = rows.into_iter().map(|row| row.entry).collect();
     assert_eq!(rows, [full, bare]);
+}
+
+fn hold(id: &str) -> NewHold {
+    let hold =
+        OpenHold { id: id.into(), node: "n".into(), draft: "{}".into(), delivered_tokens: 0 };
+    NewHold { hold, created_ms: 1, shares: Vec::new() }
+}
+
+/// A commit that is under way when its server gives up waiting would bring a hold later that was
+/// released before. `PAINS 2`.
+#[tokio::test]
+async fn what_a_lost_connection_was_told_is_over_before_the_next_one_begins() {
+    let (_home, store) = store(Kind::Postgres).await;
+    let mut books = store.books().await.unwrap();
+    books.begin().await.unwrap();
+    books.insert_holds(&[hold("h")]).await.unwrap();
+    // A server that is busy does not see that its client is gone.
+    let busy = books.tamper("select pg_sleep(60)");
+    assert!(tokio::time::timeout(Duration::from_millis(200), busy).await.is_err());
+    let own = "select count(*) from pg_stat_activity
+               where datname = current_database() and query like 'select pg_sleep%'";
+    assert_eq!(store.number(own).await, 1);
+    books.abandon();
+    while let Err(error) = books.begin().await {
+        assert!(matches!(error, StoreError::Unreachable(_)), "{error}");
+    }
+    assert_eq!(store.number(own).await, 0);
+    assert!(books.take_holds(&["h"]).await.unwrap().is_empty());
+}
+
+/// While one server ends holds of another that it takes for dead, that one notes what their answers
+/// have delivered, with the windows locked that the first one waits for.
+#[tokio::test]
+async fn a_note_to_a_hold_that_is_being_ended_waits_for_nobody() {
+    let (_home, store) = store(Kind::Postgres).await;
+    let [mut sweeper, mut owner] = [store.books().await.unwrap(), store.books().await.unwrap()];
+    owner.insert_holds(&[hold("h"), hold("other")]).await.unwrap();
+    sweeper.begin().await.unwrap();
+    assert_eq!(sweeper.take_holds(&["h"]).await.unwrap().len(), 1);
+    owner.begin().await.unwrap();
+    owner.note_delivered(&[("h", 5), ("other", 7)]).await.unwrap();
+    owner.commit().await.unwrap();
+    sweeper.commit().await.unwrap();
+    let open = owner.open_holds().await.unwrap();
+    let open: Vec<_> = open.iter().map(|hold| (hold.id.as_str(), hold.delivered_tokens)).collect();
+    assert_eq!(open, [("other", 7)]);
+}
+
+/// Two servers that end the same holds do so in the same order, whatever order they name them in.
+#[tokio::test]
+async fn two_servers_that_end_the_same_holds_never_wait_for_each_other() {
+    let (_home, store) = store(Kind::Postgres).await;
+    let names: Vec<_> = (0..100).map(|n| format!("h{n:03}")).collect();
+    for round in 0..20 {
+        let mut one = store.books().await.unwrap();
+        let holds: Vec<_> = names.iter().map(|name| hold(name)).collect();
+        one.insert_holds(&holds).await.unwrap();
+        let mut other = store.books().await.unwrap();
+        let ids: Vec<_> = names.iter().map(String::as_str).collect();
+        let back: Vec<_> = ids.iter().rev().copied().collect();
+        let (one, other) = tokio::join!(one.take_holds(&ids), other.take_holds(&back));
+        let taken = one.unwrap().len() + other.unwrap().len();
+        assert_eq!(taken, 100, "in round {round}");
+    }
+}
+
+/// The most that a budget may have is no reason to add numbers up that have no sum. `PAINS 11`.
+async fn the_largest_numbers_there_are_do_not_break_the_books(kind: Kind) {
+    let (_home, store) = store(kind).await;
+    let most = BudgetRow { raise_amount: i64::MAX, raise_until_ms: 9, ..budget("most", i64::MAX) };
+    store.insert_budget(&most, 1).await.unwrap();
+    let mut books = store.books().await.unwrap();
+    books.open_windows(&[(window("most"), None)]).await.unwrap();
+    books.change_windows(&[change("most", 0, i64::MAX)], 1).await.unwrap();
+    books.change_windows(&[change("most", i64::MAX, -i64::MAX)], 1).await.unwrap();
+    let counters = store.counters("most", 0).await.unwrap();
+    assert_eq!((counters.spent, counters.held), (i64::MAX, 0));
 }

@@ -130,7 +130,7 @@ impl Books {
              order by 1, b.id"
         ));
         on!(&mut self.link, db => {
-            found(&sqlx::query(text).bind(&asked).fetch_all(&mut *db).await?)
+            found(&sqlx::query(text).bind(asked).fetch_all(&mut *db).await?)
         })
     }
 
@@ -154,7 +154,7 @@ impl Books {
         let asked = json::text(asked)?;
         let text = self.link.text(WINDOWS);
         on!(&mut self.link, db => {
-            found(&sqlx::query(text).bind(&asked).fetch_all(&mut *db).await?)
+            found(&sqlx::query(text).bind(asked).fetch_all(&mut *db).await?)
         })
     }
 
@@ -182,7 +182,7 @@ impl Books {
             "e where true order by 1, 2 on conflict (budget_id, start_ms) do nothing"
         ));
         on!(&mut self.link, db => sqlx::query(text)
-            .bind(&rows)
+            .bind(rows)
             .execute(&mut *db)
             .await
             .map(drop))?;
@@ -221,12 +221,12 @@ impl Books {
              where budget_windows.budget_id = c.budget_id
                and budget_windows.start_ms = c.start_ms and b.id = c.budget_id
                and (b.enforcement = 'soft' or c.spent + c.held <= 0
-                    or c.spent + c.held
-                       <= b.cap + case when $2 < b.raise_until_ms then b.raise_amount else 0 end
-                          - budget_windows.spent - budget_windows.held)"
+                    or budget_windows.spent + budget_windows.held + c.spent + c.held
+                       - case when $2 < b.raise_until_ms then b.raise_amount else 0 end
+                       <= b.cap)"
         ));
         let changed = on!(&mut self.link, db => sqlx::query(text)
-            .bind(&rows)
+            .bind(rows)
             .bind(now_ms)
             .execute(&mut *db)
             .await

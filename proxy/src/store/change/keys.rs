@@ -93,6 +93,21 @@ impl Change {
             .await)?)
     }
 
+    /// How many keys a key has delegated to that are neither revoked nor expired.
+    ///
+    /// # Errors
+    /// Any database failure.
+    pub async fn children_in_force(&mut self, id: &str, now_ms: i64) -> Result<i64, StoreError> {
+        let text = "select count(*) from api_keys
+                    where parent_id = $1 and revoked_ms is null
+                      and (expires_ms is null or expires_ms > $2)";
+        Ok(on!(&mut self.link, db => sqlx::query_scalar(text)
+            .bind(id)
+            .bind(now_ms)
+            .fetch_one(&mut **db)
+            .await)?)
+    }
+
     /// Revokes a key. Returns false when there is no such key or it was revoked before.
     ///
     /// # Errors

@@ -259,11 +259,28 @@ impl Items {
         } else if kind.ends_with("_output") {
             self.ran.extend(id);
         }
-        let tool = kind.strip_suffix("_call").filter(|tool| FEES.contains(tool));
+        // Opening a page and looking through it is a part of the search before it.
+        let action = item.get("action").and_then(|action| action.get("type")?.as_str());
+        let is_step = matches!(action, Some("open_page" | "find_in_page" | "find"));
+        let tool = kind.strip_suffix("_call").filter(|tool| FEES.contains(tool) && !is_step);
         if let Some(tool) = tool {
+            let tool = if tool == "web_search" { self.search_fee() } else { tool };
             let count = self.fees.entry(tool.to_owned()).or_default();
             *count = count.saturating_add(1);
         }
+    }
+
+    /// The older search has a price of its own, and the items of both look alike.
+    fn search_fee(&self) -> &'static str {
+        let offers = |kind: fn(&str) -> bool| {
+            let kinds = self.offered.iter().filter_map(|tool| tool.get("type")?.as_str());
+            kinds.into_iter().any(kind)
+        };
+        let older = offers(|kind| kind.starts_with("web_search_preview"));
+        let newer = offers(|kind| {
+            kind.starts_with("web_search") && !kind.starts_with("web_search_preview")
+        });
+        if older && !newer { "web_search_preview" } else { "web_search" }
     }
 
     /// The answer is over: what never ended ends with what its deltas said.

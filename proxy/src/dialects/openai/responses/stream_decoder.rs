@@ -161,11 +161,11 @@ impl ResponsesDecoder {
         }
         self.items.end(out);
         let mut extras = Map::new();
-        if let Some((used, rest)) = response.shift_remove("usage").as_ref().and_then(usage::decode)
-        {
+        let told = response.shift_remove("usage").unwrap_or_default();
+        if let Some((used, rest)) = usage::decode(&told) {
             self.usage = used;
             if !self.usage.is_empty() {
-                self.usage.tool_fees = self.items.fees();
+                self.usage.tool_fees = usage::fees(&told).unwrap_or_else(|| self.items.fees());
             }
             if !rest.is_empty() {
                 extras.insert("usage".to_owned(), Value::Object(rest));

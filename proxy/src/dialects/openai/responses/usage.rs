@@ -1,10 +1,11 @@
 //! Usage: OpenAI's overlapping counts to the disjoint kinds and back.
 
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use tollgate_types::Usage;
 
 use crate::dialects::{
-    counts::{Counts, Share},
+    counts::{Counts, Share, count},
     merge::object,
 };
 
@@ -36,6 +37,18 @@ pub(super) fn decode(raw: &Value) -> Option<(Usage, Map<String, Value>)> {
         ..Usage::default()
     };
     Some((usage, counts.rest()))
+}
+
+/// Calls of tools that were charged for, by tool, where the host counts them (xAI does). Its count
+/// is better than that of the items: not every call is told as one.
+pub(super) fn fees(raw: &Value) -> Option<BTreeMap<String, u64>> {
+    let details = raw.get("server_side_tool_usage_details")?.as_object()?;
+    let fee = |(name, value): (&String, &Value)| {
+        let calls = name.strip_suffix("_calls");
+        let fee = calls.or_else(|| name.ends_with("_fetched").then_some(name.as_str()))?;
+        Some((fee.to_owned(), count(value).filter(|count| *count > 0)?))
+    };
+    Some(details.iter().filter_map(fee).collect())
 }
 
 /// Writes the usage object of an answer.
@@ -77,6 +90,16 @@ mod tests {
         assert_eq!((usage.output, usage.reasoning, usage.total()), (20, 30, 150));
         assert!(rest.is_empty());
         assert_eq!(Value::Object(encode(&usage)), raw);
+    }
+
+    #[test]
+    fn a_host_that_counts_calls_is_believed_more_than_its_items() {
+        let counted = json!({"input_tokens": 1, "server_side_tool_usage_details": {
+            "web_search_calls": 2, "x_search_calls": 0, "mcp_calls": -1, "x_posts_fetched": 7}});
+        let expected =
+            BTreeMap::from([("web_search".to_owned(), 2), ("x_posts_fetched".to_owned(), 7)]);
+        assert_eq!(fees(&counted), Some(expected));
+        assert_eq!(fees(&json!({"input_tokens": 1})), None);
     }
 
     #[test]
