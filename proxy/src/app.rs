@@ -53,17 +53,24 @@ pub struct App {
     _lock: Option<ServerLock>,
 }
 
+/// Which database the configuration names.
+///
+/// # Errors
+/// When it names none.
+pub fn place_of(config: &Config) -> Result<Place, StartError> {
+    Ok(if config.store.is_postgres() {
+        Place::Server { url: config.store.url.clone(), connections: config.store.connections }
+    } else {
+        Place::File(config.store.sqlite_path().map_err(StartError::System)?.into())
+    })
+}
+
 /// The database that the configuration names.
 ///
 /// # Errors
 /// When it cannot be opened or migrated.
 pub async fn open_store(config: &Config, patience: Patience) -> Result<Store, StartError> {
-    let place = if config.store.is_postgres() {
-        Place::Server { url: config.store.url.clone(), connections: config.store.connections }
-    } else {
-        Place::File(config.store.sqlite_path().map_err(StartError::System)?.into())
-    };
-    Ok(Store::open(place, patience).await?)
+    Ok(Store::open(place_of(config)?, patience).await?)
 }
 
 /// Whether nobody has a budget: one that is not kept is a lie.

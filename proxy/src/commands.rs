@@ -5,6 +5,8 @@ mod audit;
 mod behalf;
 mod budgets;
 mod config;
+mod doctor;
+mod holds;
 mod keys;
 mod limits;
 pub mod models;
@@ -103,6 +105,9 @@ enum Command {
     /// Create, list, show, change and delete budgets.
     #[command(subcommand)]
     Budgets(budgets::Budgets),
+    /// Show the requests whose money is set aside.
+    #[command(subcommand)]
+    Holds(holds::Holds),
     /// Create, list, change and delete rate limits and places.
     #[command(subcommand)]
     Limits(limits::Limits),
@@ -120,6 +125,8 @@ enum Command {
     /// Check the configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Check the books, the database, the clock, the disk and the configuration.
+    Doctor(doctor::DoctorArgs),
     /// Bring the database's tables up to date; `serve` does this by itself.
     #[command(after_help = "Example:
   tollgate migrate")]
@@ -142,6 +149,9 @@ pub async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
     if let Command::Models(models) = cli.command {
         return pull::run(models, cli.config.as_deref(), environment).await;
     }
+    if let Command::Doctor(arguments) = cli.command {
+        return doctor::run(arguments, cli.config.as_deref(), environment).await;
+    }
     let config = Config::load(cli.config.as_deref(), environment)?;
     match cli.command {
         Command::Serve => {
@@ -155,20 +165,28 @@ pub async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
         Command::Users(command) => users::run(command, &store(&config).await?).await,
         Command::Keys(command) => keys::run(command, &store(&config).await?).await,
         Command::Budgets(command) => budgets::run(command, &store(&config).await?).await,
+        Command::Holds(command) => holds::run(command, &store(&config).await?).await,
         Command::Prices(command) => prices::run(command, &config, &store(&config).await?).await,
         Command::Limits(command) => limits::run(command, &store(&config).await?).await,
         Command::Usage(arguments) => usage::run(arguments, &store(&config).await?).await,
         Command::Audit(command) => audit::run(command, &store(&config).await?).await,
         Command::Config(command) => config::check(&command, &config),
-        Command::Migrate(format) => {
-            store(&config).await?;
-            format.tell(
-                "the database is up to date",
-                &json!({"migrated": masked_url(&config.store.url)}),
-            )
-        }
-        Command::Models(_) | Command::Version(_) => Ok(()),
+        Command::Migrate(format) => migrate(&config, &format).await,
+        Command::Doctor(_) | Command::Models(_) | Command::Version(_) => Ok(()),
     }
+}
+
+async fn migrate(config: &Config, format: &Format) -> Result<(), Failure> {
+    let store = store(config).await?;
+    let steps = store.migrations().await?;
+    let name = masked_url(&config.store.url);
+    let (made, newer) = (steps.applied.len(), steps.newer.len());
+    let more = match newer {
+        0 => String::new(),
+        newer => format!(", and {newer} of a newer version"),
+    };
+    let sentence = format!("{name} is up to date: {made} migrations made{more}");
+    format.tell(&sentence, &json!({"migrated": name, "migrations": made, "newer": newer}))
 }
 
 async fn store(config: &Config) -> Result<Store, Failure> {

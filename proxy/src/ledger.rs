@@ -27,6 +27,7 @@ pub use hold::{Hold, HoldError, Order};
 pub use meter::{Flow, Meter};
 pub use outcome::{Disposition, Outcome};
 pub use rollup::{RollupDifference, rebuild_rollups, rollups_differ};
+pub use sweep::settle_orphans;
 pub use window::{Bounds, bounds};
 
 use crate::{

@@ -36,6 +36,7 @@ pub mod gateway;
 // ways in
 pub mod ingress;
 // running
+pub mod doctor;
 pub mod app;
 pub mod serve;
 pub mod commands;

@@ -85,6 +85,16 @@ pub async fn open(
     }
 }
 
+/// Whether an upstream over the network could be made: whether its key is there, above all. Calls
+/// nobody.
+///
+/// # Errors
+/// As [`open`].
+pub fn check(entry: &ProviderEntry, environment: &Environment) -> Result<(), ProviderError> {
+    let options = http_options(entry, environment)?;
+    vendor(entry, options).map(drop).map_err(|error| no_client(entry, &error))
+}
+
 /// The Ollama server that an entry describes, for what no other provider can do.
 ///
 /// # Errors

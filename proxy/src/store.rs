@@ -10,9 +10,11 @@ mod audit;
 mod books;
 mod budgets;
 mod change;
+mod correct;
 mod engine;
 mod entries;
 mod error;
+mod facts;
 mod holds;
 mod limits;
 mod hours;
@@ -25,6 +27,8 @@ mod reports;
 mod teams;
 mod partitions;
 mod retention;
+mod snapshot;
+mod suspects;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tokens;
@@ -38,8 +42,10 @@ pub use books::{
 };
 pub use budgets::{BudgetRow, Counters};
 pub use change::Change;
+pub use correct::RepairClaim;
 pub use entries::EntryRow;
 pub use error::StoreError;
+pub use facts::{Durability, Facts, Migrations};
 pub use holds::HoldRow;
 pub use limits::LimitRow;
 pub use lock::ServerLock;
@@ -51,6 +57,8 @@ pub use prices::{CostPlace, CostRow, PriceMark, PriceRow};
 pub use reports::{
     Dimension, EntryCursor, GroupRow, Grouping, NamedEntry, Span, TagFilter, UsageFilter,
 };
+pub use snapshot::{Snapshot, WindowRow};
+pub use suspects::{FutureEntries, Overdrawn, Ownerless};
 pub use teams::{ListedOrganisation, ListedTeam, OrganisationRow, TeamRow};
 pub use tokens::Tokens;
 
@@ -91,6 +99,25 @@ impl Store {
         Self::connect(&place, patience).await.map_err(|source| match source {
             error @ StoreError::Folder { .. } => error,
             source => StoreError::Unusable { place: place.to_string(), source: Box::new(source) },
+        })
+    }
+
+    /// Opens a database as it is: nothing is made, migrated or written.
+    ///
+    /// # Errors
+    /// When it is not there or cannot be reached or read.
+    pub async fn look(place: impl Into<Place>, patience: Patience) -> Result<Self, StoreError> {
+        let place = place.into();
+        let looking = async {
+            let options = Options::of_existing(&place, patience)?;
+            // A pool tries again until its patience ends; a refusal is told at once.
+            options.try_connect(patience).await?;
+            let pool = options.pool(&place, patience).await?;
+            Ok(Self { pool, options, place: place.clone() })
+        };
+        looking.await.map_err(|source: StoreError| StoreError::Unusable {
+            place: place.to_string(),
+            source: Box::new(source),
         })
     }
 

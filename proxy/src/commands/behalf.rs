@@ -20,12 +20,17 @@ pub(super) struct Once {
 impl Once {
     /// On behalf of whoever runs the command.
     pub(super) fn mandate(&self) -> Result<Mandate, Failure> {
-        let actor = Actor::shell(&os_user());
+        let actor = actor();
         Ok(match &self.idempotency_key {
             Some(key) => Mandate::once(actor, key)?,
             None => Mandate::of(actor),
         })
     }
+}
+
+/// Whoever runs the command.
+pub(super) fn actor() -> Actor {
+    Actor::shell(&os_user())
 }
 
 /// Where the command's changes are made.

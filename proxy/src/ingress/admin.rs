@@ -52,13 +52,6 @@ pub(super) fn routes() -> Router<Arc<Front>> {
         .route("/budgets", get(budgets::list).post(budgets::create))
         .route("/budgets/{id}", get(budgets::show).patch(budgets::update).delete(budgets::delete))
         .route("/budgets/{id}/raise", post(budgets::raise).delete(budgets::end_raise))
-        .route("/teams", get(teams::list).post(teams::create))
-        .route("/teams/{team}", get(teams::show).patch(teams::update).delete(teams::delete))
-        .route("/organisations", get(organisations::list).post(organisations::create))
-        .route(
-            "/organisations/{organisation}",
-            get(organisations::show).patch(organisations::update).delete(organisations::delete),
-        )
         .route("/limits", get(limits::list).post(limits::create))
         .route("/limits/{id}", get(limits::show).patch(limits::update).delete(limits::delete))
         .route("/alerts", get(look::alerts))

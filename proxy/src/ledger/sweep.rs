@@ -8,11 +8,35 @@ use super::{
 use crate::{
     clock::Clock,
     prices::Rates,
-    store::{Books, EntryRow, OpenHold, StoreError},
+    store::{Books, EntryRow, OpenHold, Store, StoreError},
 };
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use tollgate_types::Usage;
+
+/// Settles what servers that died left open, as the next start or another server would: nothing
+/// that a server which runs may still end. Returns how many holds there were.
+///
+/// # Errors
+/// Any database failure.
+pub async fn settle_orphans(store: &Store, clock: &dyn Clock) -> Result<usize, StoreError> {
+    let mut books = store.books().await?;
+    if store.is_shared() {
+        let mut settled = 0_usize;
+        loop {
+            match sweep_dead(&mut books, clock).await? {
+                0 => return Ok(settled),
+                some => settled = settled.saturating_add(some),
+            }
+        }
+    }
+    // Kept until all is settled, so that no server begins in the middle.
+    let _alone = match store.lock() {
+        Err(StoreError::InUse { .. }) => return Ok(0),
+        claimed => claimed?,
+    };
+    sweep_all(&mut books, clock).await
+}
 
 /// Settles every hold that is open before the writer starts. Returns how many there were.
 ///

@@ -10,7 +10,7 @@ mod rollups;
 mod windows;
 
 pub use holds::{NewHold, OpenHold, Share};
-pub(super) use holds::{shares_of, shares_text};
+pub(super) use holds::{read_shares, shares_of, shares_text};
 pub use rollups::{RollupKey, RollupRow};
 pub use windows::{ChargedBudget, Found, Owner, WindowChange, WindowKey};
 

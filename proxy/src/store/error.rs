@@ -39,6 +39,9 @@ pub enum StoreError {
         /// The database.
         path: PathBuf,
     },
+    /// Another process corrects the books.
+    #[error("another `tollgate doctor --repair` is at work; wait for its end")]
+    Repairing,
     /// The database cannot be reached, or has no connection left.
     #[error("the database does not answer: {0}")]
     Unreachable(String),

@@ -103,8 +103,17 @@ impl Options {
             Place::File(path) => {
                 make_folder(path)?;
                 create_private(path)?;
-                Ok(Self::Sqlite(sqlite(path, patience)))
+                let options = sqlite(path, patience).create_if_missing(true);
+                Ok(Self::Sqlite(options.journal_mode(SqliteJournalMode::Wal)))
             }
+            Place::Server { url, .. } => Ok(Self::Postgres(postgres(url, patience)?)),
+        }
+    }
+
+    /// Of a database that is taken as it is: nothing is made, and its journal stays what it is.
+    pub(super) fn of_existing(place: &Place, patience: Patience) -> Result<Self, StoreError> {
+        match place {
+            Place::File(path) => Ok(Self::Sqlite(sqlite(path, patience))),
             Place::Server { url, .. } => Ok(Self::Postgres(postgres(url, patience)?)),
         }
     }
@@ -114,6 +123,14 @@ impl Options {
             Self::Sqlite(options) => Engine::Sqlite(SqliteConnection::connect_with(options).await?),
             Self::Postgres(options) => Engine::Postgres(PgConnection::connect_with(options).await?),
         })
+    }
+
+    /// Whether the database can be reached.
+    pub(super) async fn try_connect(&self, patience: Patience) -> Result<(), StoreError> {
+        match tokio::time::timeout(patience.acquire(), self.connect()).await {
+            Ok(connected) => connected.map(drop),
+            Err(_) => Err(StoreError::Unreachable("no answer".to_owned())),
+        }
     }
 
     pub(super) async fn pool(&self, place: &Place, patience: Patience) -> Result<Pool, StoreError> {
@@ -165,8 +182,7 @@ async fn answers(db: &mut PgConnection, patience: Duration) -> Result<bool, sqlx
 fn sqlite(path: &Path, patience: Patience) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
+        .create_if_missing(false)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(patience.lock())
         .foreign_keys(true)
@@ -194,6 +210,16 @@ fn postgres(url: &str, patience: Patience) -> Result<PgConnectOptions, StoreErro
     ]))
 }
 
+/// The migrations that belong to an engine, in their order.
+pub(super) fn migrations<S, P>(engine: &Engine<S, P>) -> Vec<Migration> {
+    let all = sqlx::migrate!("../migrations");
+    let own = |migration: &&Migration| {
+        let postgres_only = migration.description.ends_with("postgres");
+        matches!(engine, Engine::Postgres(_)) || !postgres_only
+    };
+    all.iter().filter(own).cloned().collect()
+}
+
 /// Brings the tables up to date. A newer version may have added some: this one runs beside it.
 ///
 /// Who waits for a lock gives up soon, or all others would wait behind; so this is tried until
@@ -212,12 +238,7 @@ pub(super) async fn migrate(options: &Options, patience: Patience) -> Result<(),
 
 /// On a connection of its own: one that fails midway keeps the lock as long as it is open.
 async fn try_migrate(options: &Options) -> Result<(), StoreError> {
-    let all = sqlx::migrate!("../migrations");
-    let own = |migration: &&Migration| {
-        let postgres_only = migration.description.ends_with("postgres");
-        matches!(options, Engine::Postgres(_)) || !postgres_only
-    };
-    let mut migrator = Migrator::with_migrations(all.iter().filter(own).cloned().collect());
+    let mut migrator = Migrator::with_migrations(migrations(options));
     migrator.set_ignore_missing(true);
     let link = options.connect().await?;
     on!(link, db => {

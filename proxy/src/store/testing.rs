@@ -20,7 +20,7 @@ pub(crate) async fn open_again(home: &Home) -> Store {
     Store::open(place_of(home), Patience::Server).await.unwrap()
 }
 
-fn place_of(home: &Home) -> Place {
+pub(crate) fn place_of(home: &Home) -> Place {
     match home {
         Home::Sqlite(folder) => Place::File(folder.path().join("books.db")),
         Home::Postgres(database) => Place::Server { url: database.url(), connections: 8 },

@@ -53,12 +53,17 @@ pub(in crate::store) fn shares_text(shares: &[Share]) -> Result<String, StoreErr
 /// What cannot be read sets nothing aside, so that it keeps no hold from ending; the doctor finds
 /// what is held by nobody.
 pub(in crate::store) fn shares_of(text: &str) -> Vec<Share> {
-    let rows: Vec<(String, i64, i64)> = serde_json::from_str(text).unwrap_or_default();
+    read_shares(text).unwrap_or_default()
+}
+
+/// The shares of a hold, or the charges of an entry.
+pub(in crate::store) fn read_shares(text: &str) -> Result<Vec<Share>, StoreError> {
+    let rows: Vec<(String, i64, i64)> = serde_json::from_str(text)?;
     let shares = rows.into_iter().map(|(budget_id, start_ms, amount)| Share {
         window: WindowKey { budget_id, start_ms },
         amount,
     });
-    shares.collect()
+    Ok(shares.collect())
 }
 
 /// Several servers may end the same holds at once: that of a live server that was taken for dead
