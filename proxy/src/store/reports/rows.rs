@@ -94,9 +94,8 @@ macro_rules! rows {
 pub(super) const OF_ALL: Text = rows!("$14 is null");
 pub(super) const OF_USER: Text = rows!("e.user_id = $14");
 // By the index of the key's user: one more index would cost every entry.
-pub(super) const OF_KEY: Text = rows!(
-    "e.user_id = (select k.user_id from api_keys k where k.id = $14) and e.key_id = $14"
-);
+pub(super) const OF_KEY: Text =
+    rows!("e.user_id = (select k.user_id from api_keys k where k.id = $14) and e.key_id = $14");
 
 /// A label as it stands in the JSON of an entry's labels.
 fn fragment(filter: &UsageFilter) -> Result<Option<String>, StoreError> {
