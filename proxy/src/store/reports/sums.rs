@@ -178,7 +178,7 @@ macro_rules! named {
 
 /// The joins keep SQLite to their order: the spans first, then their hours by an index.
 macro_rules! sums {
-    ($rows:literal, $end:literal, $month:literal, $any_user:literal) => {
+    ($rows:literal, $end:literal, $month:literal, $who:literal) => {
         concat!(
             "with spans (from_ms, until_ms, offset_ms) as materialized (
                  select cast(v.value ->> 0 as bigint), cast(v.value ->> 1 as bigint),
@@ -216,9 +216,9 @@ macro_rules! sums {
                     cast(sum(r.first_tokens) as bigint) as first_tokens
              from spans s cross join usage_rollups r cross join features f
              where r.hour_ms >= s.from_ms and r.hour_ms < s.until_ms
-               and (",
-            $any_user,
-            "r.user_id in (select v.value ->> 0 from ",
+               and ",
+            $who,
+            " and ($5 is null or r.user_id in (select v.value ->> 0 from ",
             $rows,
             "$5",
             $end,
@@ -253,27 +253,27 @@ macro_rules! sums {
              from grouped order by cost_nano_usd desc, requests desc, 1, 2"
         )
     };
-    ($any_user:literal) => {
+    ($who:literal) => {
         Text {
             sqlite: sums!(
                 "jsonb_each(",
                 ")",
                 "strftime('%Y-%m', (r.hour_ms + s.offset_ms) / 1000, 'unixepoch')",
-                $any_user
+                $who
             ),
             postgres: sums!(
                 "jsonb_array_elements(cast(",
                 " as jsonb))",
                 "to_char(to_timestamp((r.hour_ms + s.offset_ms) / 1000) at time zone 'UTC',
                          'YYYY-MM')",
-                $any_user
+                $who
             ),
         }
     };
 }
 
-pub(super) const OF_ALL: Text = sums!("$5 is null or ");
-pub(super) const OF_USERS: Text = sums!("");
+pub(super) const OF_ALL: Text = sums!("$14 is null");
+pub(super) const OF_USER: Text = sums!("r.user_id = $14");
 
 /// How a rollup's label must be.
 fn tags(grouping: &Grouping, filter: &UsageFilter) -> (&'static str, String) {
@@ -307,7 +307,8 @@ impl Store {
         filter: &UsageFilter,
     ) -> Result<Vec<GroupRow>, StoreError> {
         let scope = self.scope(filter).await?;
-        let text = if scope.users.is_some() { OF_USERS } else { OF_ALL };
+        let who = scope::only(scope.users.as_ref());
+        let text = if who.is_some() { OF_USER } else { OF_ALL };
         let text = self.pool.text(text);
         let (since, until) = (filter.since_ms.unwrap_or(0), filter.until_ms.unwrap_or(i64::MAX));
         let mut spans: Vec<_> =
@@ -331,6 +332,7 @@ impl Store {
             .bind(tag_is)
             .bind(&tag)
             .bind(i64::from(grouping.limit))
+            .bind(who)
             .fetch_all(db)
             .await)?)
     }
