@@ -124,7 +124,7 @@ async fn an_alert_is_signed_and_told_once(kind: Kind) {
     assert_eq!(alerts.tell_waiting(&store, &clock).await.unwrap(), 1);
     clock.advance(Duration::from_secs(86_400));
     assert_eq!(alerts.tell_waiting(&store, &clock).await.unwrap(), 0);
-    let seen = receiver.seen.lock().unwrap();
+    let seen = receiver.seen.lock().unwrap().clone();
     let [(headers, body)] = seen.as_slice() else { panic!("{} times", seen.len()) };
     assert_eq!(headers["content-type"], "application/json");
     let seconds = (NOW + 1_500) / 1000;
@@ -142,7 +142,6 @@ async fn an_alert_is_signed_and_told_once(kind: Kind) {
         "cap": 2_000_000_000_i64, "noticed_ms": NOW,
     });
     assert_eq!(told, expected);
-    drop(seen);
     let row = &store.alerts(9).await.unwrap()[0];
     assert_eq!((row.delivered_ms, row.attempts), (Some(NOW + 1_500), 1));
 }
