@@ -28,6 +28,10 @@ const HASHERS: usize = 2;
 /// How long an account is believed before the database is asked again: a revocation takes effect
 /// within this time on every server.
 const FRESH: Duration = Duration::from_millis(500);
+/// While one call asks, the others of a busy key go on with what was known, up to this age.
+const BELIEVED: Duration = Duration::from_millis(900);
+/// How long one call may ask before another one does too.
+const ASKING: Duration = Duration::from_millis(300);
 
 /// Why a credential is not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -56,11 +60,26 @@ pub enum AuthError {
 }
 
 /// What is remembered of a credential, by the keyed hash of its text.
-#[derive(Clone)]
 enum Memory {
-    /// The secret fits that hash. The account is as of `seen`.
-    Verified { account: Arc<Account>, caller: Arc<Caller>, hash: Arc<str>, seen: Instant },
+    /// The secret fits that hash. The account is as of `seen`; somebody asked for it anew at `asked`.
+    Verified {
+        account: Arc<Account>,
+        caller: Arc<Caller>,
+        hash: Arc<str>,
+        seen: Instant,
+        asked: Instant,
+    },
     /// The secret is wrong; that never changes: a new one is drawn, not chosen.
+    Wrong,
+}
+
+/// What is to be done with a credential that was seen before.
+enum Recalled {
+    /// It is believed.
+    Known(Arc<Account>, Arc<Caller>),
+    /// The secret fits that hash; the account is to be read again.
+    Old(Arc<str>),
+    /// It is wrong.
     Wrong,
 }
 
@@ -114,11 +133,9 @@ impl Access {
         key_id: &str,
     ) -> Option<Result<(Arc<Account>, Arc<Caller>), AuthError>> {
         Some(match self.recall(&name)? {
-            Memory::Wrong => Err(AuthError::Invalid),
-            Memory::Verified { account, caller, seen, .. } if seen.elapsed() < FRESH => {
-                Ok((account, caller))
-            }
-            Memory::Verified { hash, .. } => self.load(name, key_id, hash).await,
+            Recalled::Wrong => Err(AuthError::Invalid),
+            Recalled::Known(account, caller) => Ok((account, caller)),
+            Recalled::Old(hash) => self.load(name, key_id, hash).await,
         })
     }
 
@@ -185,8 +202,11 @@ impl Access {
         let caller = Arc::new(Caller::of(&account)?);
         let account = Arc::new(account);
         let known = (Arc::clone(&account), Arc::clone(&caller));
-        let seen = Instant::now();
-        self.remember(name, Memory::Verified { account: known.0, caller: known.1, hash, seen });
+        let now = Instant::now();
+        self.remember(
+            name,
+            Memory::Verified { account: known.0, caller: known.1, hash, seen: now, asked: now },
+        );
         Ok((account, caller))
     }
 
@@ -207,9 +227,19 @@ impl Access {
         Ok(())
     }
 
-    fn recall(&self, name: &[u8; 32]) -> Option<Memory> {
+    fn recall(&self, name: &[u8; 32]) -> Option<Recalled> {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.get(name).cloned()
+        Some(match memory.get_mut(name)? {
+            Memory::Wrong => Recalled::Wrong,
+            Memory::Verified { account, caller, hash, seen, asked } => {
+                let age = seen.elapsed();
+                if age < FRESH || (age < BELIEVED && asked.elapsed() < ASKING) {
+                    return Some(Recalled::Known(Arc::clone(account), Arc::clone(caller)));
+                }
+                *asked = Instant::now();
+                Recalled::Old(Arc::clone(hash))
+            }
+        })
     }
 
     fn remember(&self, name: [u8; 32], what: Memory) {
