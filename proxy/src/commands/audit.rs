@@ -136,7 +136,7 @@ mod tests {
         let before = r#"{"id": "b", "cap": 5, "soft": false}"#;
         assert_eq!(change(before, r#"{"id": "b", "cap": 7, "soft": false}"#), "cap: 5 -> 7");
         let made = r#"{"id": "b", "name": "red", "model": "*", "created_ms": 5, "cap": 7}"#;
-        assert_eq!(change("null", made), "cap: 7, name: red");
+        assert_eq!(change("null", made), "name: red, cap: 7");
         assert_eq!(change(before, "null"), "");
         assert_eq!(change("not JSON", "[1]"), "");
         let long = change("null", &format!(r#"{{"name": "{}"}}"#, "ä".repeat(500)));
