@@ -95,6 +95,7 @@ Examples:
   toll usage --since 24h
   toll usage --since 2026-11-01T00:00:00Z --until 2026-12-01T00:00:00Z --group-by day
   toll usage --model gpt-4o-mini --rows 20
+  toll usage --tag project=search --group-by day --time-zone Europe/Berlin
   toll usage --since 30d --group-by user --csv > usage.csv")]
 pub(crate) struct UsageArgs {
     /// Only calls since then: RFC 3339, or an age such as 24h or 7d
@@ -109,9 +110,17 @@ pub(crate) struct UsageArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) user: Option<String>,
 
+    /// Only calls of users who were in this team at that time
+    #[arg(long, value_name = "NAME")]
+    pub(crate) team: Option<String>,
+
     /// Only calls of this key
     #[arg(long, value_name = "ID")]
     pub(crate) key: Option<String>,
+
+    /// With the key's calls, those of the keys that were delegated from it
+    #[arg(long, requires = "key")]
+    pub(crate) delegated: bool,
 
     /// Only calls that this provider answered
     #[arg(long, value_name = "NAME")]
@@ -120,6 +129,18 @@ pub(crate) struct UsageArgs {
     /// Only calls that this model answered
     #[arg(long, value_name = "NAME")]
     pub(crate) model: Option<String>,
+
+    /// Only calls that used this feature: chat, stream, tools, embeddings
+    #[arg(long, value_name = "NAME")]
+    pub(crate) feature: Option<String>,
+
+    /// Only calls with this tag: name=value, or a name for any value
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Option<String>,
+
+    /// Zone of dates, hours, days, weeks and months: an IANA name; UTC unless given
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) time_zone: Option<String>,
 
     /// What one line stands for: user, team, organisation, key, provider, model, feature, tag, hour, day, week or month
     #[arg(long, value_name = "WHAT")]

@@ -20,7 +20,7 @@ fn row(budget: &BudgetStatus) -> [String; 8] {
     let unit = |n| show::amount(budget.resource, n);
     [
         budget.owner.clone(),
-        budget.resource.to_string(),
+        show::counts(budget),
         budget.window.to_string(),
         unit(budget.cap),
         unit(budget.spent),

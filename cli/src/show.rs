@@ -27,12 +27,29 @@ pub(crate) fn reset(resets_at_ms: Option<i64>) -> String {
     resets_at_ms.map_or_else(|| "never".to_owned(), local_time)
 }
 
+/// What a budget counts: `cost`, `cost of openai/* by tools`, `tokens (tells only)`.
+pub(crate) fn counts(budget: &BudgetStatus) -> String {
+    let mut text = budget.resource.to_string();
+    for pattern in [&budget.provider, &budget.model].into_iter().flatten() {
+        text.push_str(" of ");
+        text.push_str(pattern);
+    }
+    if let Some(feature) = &budget.feature {
+        text.push_str(" by ");
+        text.push_str(feature);
+    }
+    if budget.soft {
+        text.push_str(" (tells only)");
+    }
+    text
+}
+
 /// One budget in one line.
 pub(crate) fn budget(budget: &BudgetStatus) -> String {
     let unit = |n| amount(budget.resource, n);
     format!(
         "{} of {} ({}): {} of {} left, {} spent, {} held, resets {}",
-        budget.resource,
+        counts(budget),
         budget.owner,
         budget.window,
         unit(budget.remaining()),
@@ -54,5 +71,24 @@ pub(crate) fn spending(usage: &Usage, receipt: Option<&Receipt>) -> String {
         Some(Receipt { cost: Some(cost), request_id, .. }) => {
             format!("{tokens}, {cost}, request {request_id}")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_says_what_it_counts_and_whether_it_limits() {
+        let mut budget: BudgetStatus = serde_json::from_value(serde_json::json!({
+            "budget": "B", "owner": "user:alice", "resource": "cost", "window": "month",
+            "cap": 5, "spent": 0, "held": 0
+        }))
+        .unwrap();
+        assert_eq!(counts(&budget), "cost");
+        budget.model = Some("openai/*".to_owned());
+        budget.feature = Some("tools".to_owned());
+        budget.soft = true;
+        assert_eq!(counts(&budget), "cost of openai/* by tools (tells only)");
     }
 }

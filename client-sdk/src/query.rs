@@ -11,12 +11,22 @@ pub struct UsageQuery {
     pub until: Option<String>,
     /// Only this user's calls, by name.
     pub user: Option<String>,
+    /// Only calls of users who were in this team at that time, by name.
+    pub team: Option<String>,
     /// Only calls of this key, by id.
     pub key: Option<String>,
+    /// With the key's calls, those of the keys that were delegated from it.
+    pub delegated: bool,
     /// Only calls that this provider answered.
     pub provider: Option<String>,
     /// Only calls that this model answered, as the provider calls it.
     pub model: Option<String>,
+    /// Only calls that used this feature.
+    pub feature: Option<String>,
+    /// Only calls with this tag: `name=value`, or a name for any value.
+    pub tag: Option<String>,
+    /// IANA name of the zone of dates, hours, days, weeks and months; absent: UTC.
+    pub time_zone: Option<String>,
     /// What the lines of the report stand for; absent: one line for everything.
     pub group_by: Option<GroupBy>,
     /// How many of the newest calls to list one by one; absent: none.
@@ -112,9 +122,14 @@ impl UsageQuery {
             ("since", self.since),
             ("until", self.until),
             ("user", self.user),
+            ("team", self.team),
             ("key", self.key),
+            ("delegated", self.delegated.then(|| "true".to_owned())),
             ("provider", self.provider),
             ("model", self.model),
+            ("feature", self.feature),
+            ("tag", self.tag),
+            ("time_zone", self.time_zone),
             ("group_by", self.group_by.map(|choice| choice.to_string())),
             ("rows", self.rows.map(|rows| rows.to_string())),
         ]

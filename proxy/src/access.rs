@@ -35,9 +35,17 @@ impl std::fmt::Display for Target {
     }
 }
 
+/// The permission that every call of a model needs.
+const MEMBER: &str = "role:member";
+
+/// What a permission's name leaves open.
+fn reason(permission: &str) -> &'static str {
+    if permission == MEMBER { " (administrators' keys cannot call models)" } else { "" }
+}
+
 /// The missing permission: `role:member`, `feature:stream`, `provider:openai`, `model:openai/gpt-4o`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this key does not have the permission {permission}")]
+#[error("this key does not have the permission {permission}{}", reason(permission))]
 pub struct Denied {
     /// The permission's name.
     pub permission: String,
@@ -85,7 +93,7 @@ pub fn authorize(
 ) -> Result<Permit, Denied> {
     let denied = |permission: String| Denied { permission };
     if caller.role() == Role::Admin {
-        return Err(denied("role:member (administrators' keys cannot call models)".to_owned()));
+        return Err(denied(MEMBER.to_owned()));
     }
     if let Some(missing) = features.iter().find(|feature| !caller.allows_feature(**feature)) {
         return Err(denied(format!("feature:{missing}")));

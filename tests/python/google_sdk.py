@@ -383,7 +383,7 @@ def check_a_used_up_budget_is_402_and_never_retried(own):
     ):
         error = raises(errors.ClientError, call)
         same(error.code, 402)
-        for word in ("tokens", "budget", "used up", "starts again"):
+        for word in ("tokens", "budget", "cannot pay", "starts again"):
             assert word in error.message, error
         counting.once("a request over budget")
 

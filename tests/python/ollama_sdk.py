@@ -287,7 +287,7 @@ def check_a_used_up_budget_is_402(own):
     said = {"model": model(own), "messages": [{"role": "user", "content": WORDS}]}
     for call in (lambda: poor.chat(**said), lambda: list(poor.chat(stream=True, **said))):
         error = refused(402, call)
-        for word in ("tokens", "budget", "used up", "starts again"):
+        for word in ("tokens", "budget", "cannot pay", "starts again"):
             assert word in error.error, error
         counting.once("a request over budget")
 

@@ -268,7 +268,7 @@ def check_a_used_up_budget_is_402_and_never_retried(own):
         call = lambda: poor.chat.completions.create(stream=stream, **said)  # noqa: E731
         error = raises(openai.APIStatusError, call)
         same((error.status_code, error.code), (402, "insufficient_quota"))
-        for word in ("tokens", "budget", "used up", "starts again"):
+        for word in ("tokens", "budget", "cannot pay", "starts again"):
             assert word in error.message, error.message
         budget = error.body["budget"]
         same((budget["cap"], budget["spent"], budget["held"]), (5, 0, 0))

@@ -323,7 +323,7 @@ def check_a_used_up_budget_is_402_and_never_retried(own):
         call = lambda: poor.responses.create(model=model(own), input=WORDS, **more)  # noqa: E731
         error = raises(openai.APIStatusError, call)
         same((error.status_code, error.code), (402, "insufficient_quota"))
-        assert "used up" in error.message and "starts again" in error.message, error
+        assert "cannot pay" in error.message and "starts again" in error.message, error
         counting.once("a request over budget")
 
 

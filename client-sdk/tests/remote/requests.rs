@@ -89,6 +89,12 @@ async fn a_usage_query_is_spelt_into_the_address() {
     let query = UsageQuery {
         since: Some("2026-11-01T00:00:00+01:00".to_owned()),
         user: Some("a&b".to_owned()),
+        team: Some("red".to_owned()),
+        key: Some("01K".to_owned()),
+        delegated: true,
+        feature: Some("tools".to_owned()),
+        tag: Some("project=x".to_owned()),
+        time_zone: Some("Europe/Berlin".to_owned()),
         group_by: Some(GroupBy::Day),
         rows: Some(5),
         ..UsageQuery::default()
@@ -96,7 +102,8 @@ async fn a_usage_query_is_spelt_into_the_address() {
     assert_eq!(provider.usage(query).await.unwrap().total.requests, 2);
     assert_eq!(
         server.request().await.line,
-        "GET /api/v1/usage?since=2026-11-01T00%3A00%3A00%2B01%3A00&user=a%26b&group_by=day&rows=5 \
+        "GET /api/v1/usage?since=2026-11-01T00%3A00%3A00%2B01%3A00&user=a%26b&team=red&key=01K\
+         &delegated=true&feature=tools&tag=project%3Dx&time_zone=Europe%2FBerlin&group_by=day&rows=5 \
          HTTP/1.1"
     );
     provider.usage(UsageQuery::default()).await.unwrap();

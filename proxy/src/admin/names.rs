@@ -95,7 +95,7 @@ pub fn check_pattern(field: &str, pattern: &str) -> Result<(), AdminError> {
 
 /// A name that is taken is the operator's mistake, not the database's.
 pub(super) fn taken(kind: &'static str, name: &str) -> impl FnOnce(StoreError) -> AdminError {
-    let message = format!("there is a {kind} called {name:?} already");
+    let message = format!("another {kind} is called {name:?} already");
     move |error| match error {
         StoreError::Taken => AdminError::InTheWay(message),
         error => error.into(),

@@ -224,10 +224,11 @@ async fn list(user: Option<&str>, json: bool, office: &Office) -> Result<(), Fai
         .into_iter()
         .map(|key| {
             let expires = key.expires_ms.map_or_else(|| "never".to_owned(), output::moment);
-            [key.id, key.user, key.name, key.role, key.state, expires]
+            let below = key.parent_id.unwrap_or_default();
+            [key.id, key.user, key.name, key.role, key.state, expires, below]
         })
         .collect();
-    let header = ["id", "user", "name", "role", "state", "expires"];
+    let header = ["id", "user", "name", "role", "state", "expires", "delegated from"];
     output::table(header, rows, "no keys yet: tollgate keys create --user NAME")
 }
 

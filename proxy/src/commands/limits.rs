@@ -182,7 +182,11 @@ fn columns(limit: &LimitView) -> [String; 7] {
         rate(limit.requests_per_minute, "requests"),
         rate(limit.tokens_per_minute, "tokens"),
         limit.concurrent.map_or_else(|| "any calls".to_owned(), |n| format!("{n} calls at once")),
-        format!("{} ms queue", limit.queue_ms),
+        match limit.queue_ms {
+            0 => "no queue".to_owned(),
+            ms if ms % 1000 == 0 => format!("{} s queue", ms / 1000),
+            ms => format!("{ms} ms queue"),
+        },
     ]
 }
 

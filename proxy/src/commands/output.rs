@@ -51,7 +51,9 @@ pub(super) fn table<const N: usize>(
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header);
     table.add_rows(rows);
-    line(&table.to_string())
+    // The last column is not padded: a terminal would wrap what nobody sees.
+    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    line(&lines.join("\n"))
 }
 
 /// A moment as people read it, in UTC.

@@ -117,8 +117,10 @@ pub(super) async fn run(command: Prices, config: &Config, store: &Store) -> Resu
         Prices::Remove { model, once, format } => {
             let removed = office(store).remove_prices(&once.mandate()?, &model).await?;
             let ended = removed.ended;
-            let told =
-                format!("{ended} prices of {model} are taken back; what was used keeps them");
+            let told = match ended {
+                1 => format!("the price of {model} is taken back; what was used keeps it"),
+                _ => format!("{ended} prices of {model} are taken back; what was used keeps them"),
+            };
             format.tell(&told, &removed)
         }
         Prices::History { model, json } => history(store, model.as_deref(), json).await,
@@ -147,7 +149,7 @@ async fn history(store: &Store, model: Option<&str>, json: bool) -> Result<(), F
     if json {
         return output::json(&versions);
     }
-    let header = ["model", "from", "input", "output", "state", "price"];
+    let header = ["model", "from", "input $/M", "output $/M", "state", "price"];
     let rows = versions.iter().map(|version| {
         let amount = |of: fn(&crate::config::PriceEntry) -> &String| {
             version
@@ -160,7 +162,7 @@ async fn history(store: &Store, model: Option<&str>, json: bool) -> Result<(), F
             output::moment(version.effective_ms),
             amount(|price| &price.input),
             amount(|price| &price.output),
-            version.state.as_str().to_owned(),
+            version.state.as_str().replace('_', " "),
             version.version.clone(),
         ]
     });

@@ -211,12 +211,18 @@ async fn list(json: bool, office: &Office) -> Result<(), Failure> {
     if json {
         return output::json(&users);
     }
+    let teams = office.teams().await?;
+    let team = |id: &str| teams.iter().find(|known| known.team.id == id);
     let rows = users
         .into_iter()
-        .map(|user| [user.name, user.role, user.time_zone, output::moment(user.created_ms)])
+        .map(|user| {
+            let team = user.team_id.as_deref().and_then(team);
+            let team = team.map_or_else(String::new, |known| known.team.name.clone());
+            [user.name, user.role, team, user.time_zone, output::moment(user.created_ms)]
+        })
         .collect();
     output::table(
-        ["name", "role", "time zone", "created"],
+        ["name", "role", "team", "time zone", "created"],
         rows,
         "no users yet: tollgate users create NAME",
     )

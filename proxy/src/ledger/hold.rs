@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::{mpsc, oneshot};
-use tollgate_types::{BudgetStatus, Resource};
+use tollgate_types::{BudgetStatus, NanoUsd, Resource, Window};
 
 /// Where nothing limits an answer, more output than this is not believed: several times what any
 /// model is published to be able to say.
@@ -46,9 +46,9 @@ pub struct Order {
 pub enum HoldError {
     /// A budget cannot pay for the shortest answer.
     #[error(
-        "the {resource} budget {budget} of {owner} is used up: of {cap} in this {window}, {spent} is spent and {held} is held by running requests",
-        resource = .0.resource, budget = .0.budget, owner = .0.owner, cap = .0.cap,
-        window = .0.window, spent = .0.spent, held = .0.held
+        "the {resource} budget {budget} of {owner} cannot pay for this request: of {cap} in {window}, {spent} is spent and {held} is held by running requests",
+        resource = .0.resource, budget = .0.budget, owner = .0.owner, cap = amount(.0, .0.cap),
+        window = window(.0), spent = amount(.0, .0.spent), held = amount(.0, .0.held)
     )]
     Exhausted(Box<BudgetStatus>),
     /// A cost budget applies and the model has no price.
@@ -82,6 +82,21 @@ pub enum HoldError {
     /// The server is shutting down.
     #[error("the ledger is closed: the server is shutting down")]
     Closed,
+}
+
+/// An amount with its unit, where its resource has one.
+fn amount(budget: &BudgetStatus, amount: i64) -> String {
+    match budget.resource {
+        Resource::Cost => NanoUsd(amount).to_string(),
+        Resource::Tokens | Resource::Requests => amount.to_string(),
+    }
+}
+
+fn window(budget: &BudgetStatus) -> String {
+    match budget.window {
+        Window::Total => "all".to_owned(),
+        window => format!("this {window}"),
+    }
 }
 
 /// The reserved message that ends a hold: dropped unused, it releases everything.
@@ -273,5 +288,36 @@ impl Hold {
     /// The call is about to be sent: from here on it has an entry, however it ends.
     pub fn sent(self) -> Meter {
         Meter::new(self.ending, self.held)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_tells_amounts_with_their_unit() {
+        let mut budget = BudgetStatus {
+            budget: "B".to_owned(),
+            owner: "user:bob".to_owned(),
+            resource: Resource::Cost,
+            window: Window::Total,
+            cap: 2_000_000,
+            spent: 1_702_000,
+            held: 0,
+            resets_at_ms: None,
+            provider: None,
+            model: None,
+            feature: None,
+            soft: false,
+        };
+        let told =
+            |budget: &BudgetStatus| HoldError::Exhausted(Box::new(budget.clone())).to_string();
+        let cost = "the cost budget B of user:bob cannot pay for this request: of $0.002 in all, \
+                    $0.001702 is spent and $0.00 is held by running requests";
+        assert_eq!(told(&budget), cost);
+        budget.resource = Resource::Tokens;
+        budget.window = Window::Day;
+        assert!(told(&budget).contains("of 2000000 in this day, 1702000 is spent"));
     }
 }

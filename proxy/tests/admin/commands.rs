@@ -6,7 +6,11 @@ use tollgate_bench::{
     private::{Home, Kind},
 };
 
-on_both_engines!(what_is_typed_is_done_once_and_on_record, a_broken_trail_fails_the_check);
+on_both_engines!(
+    what_is_typed_is_done_once_and_on_record,
+    a_broken_trail_fails_the_check,
+    tables_tell_what_a_person_looks_for,
+);
 
 /// A database that commands work on.
 struct Install(Home);
@@ -119,6 +123,21 @@ async fn a_broken_trail_fails_the_check(kind: Kind) {
     tamper(&install.0, "delete from audit where seq = 2").await;
     let (good, said, error) = install.run("audit verify").await;
     assert!(!good && said.contains("row 2: the row is missing"), "{said}{error}");
+}
+
+async fn tables_tell_what_a_person_looks_for(kind: Kind) {
+    let install = Install::on(kind).await;
+    install.json("teams create red").await;
+    let alice = install.json("users create alice --team red --budget cost=5usd/month").await;
+    let budget = alice["budgets"][0]["id"].as_str().unwrap();
+    install.json(&format!("budgets update {budget} --cap 7usd")).await;
+    let (_, users, _) = install.run("users list").await;
+    assert!(users.lines().any(|line| line.contains("alice") && line.contains("red")), "{users}");
+    let (_, trail, _) = install.run("audit list").await;
+    assert!(trail.contains("cap: 5000000000 -> 7000000000"), "{trail}");
+    for line in users.lines().chain(trail.lines()) {
+        assert!(line.chars().count() < 220 && line == line.trim_end(), "{line:?}");
+    }
 }
 
 /// What only somebody else's hand would do.

@@ -45,7 +45,7 @@ async fn vectors_have_an_entry_a_cost_and_a_budget() {
 
     let refused = server.remote(&key).embed(typed).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::QuotaExceeded);
-    server.post("/v1/embeddings", &key, &body).await.assert_error(402, "used up");
+    server.post("/v1/embeddings", &key, &body).await.assert_error(402, "cannot pay");
     assert_eq!(mock.served(), 3, "what is refused never reaches the provider");
 }
 

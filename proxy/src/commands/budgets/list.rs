@@ -6,7 +6,7 @@ use crate::{
 };
 use clap::{ArgGroup, Args};
 use serde::Serialize;
-use tollgate_types::BudgetStatus;
+use tollgate_types::{BudgetStatus, Window};
 
 #[derive(Debug, Args)]
 #[command(
@@ -114,7 +114,10 @@ fn row(BudgetStanding { terms, now }: &BudgetStanding) -> [String; 8] {
 
 /// `cost a month of openai/* by tools, soft`.
 fn limits(budget: &BudgetStatus) -> String {
-    let mut text = format!("{} a {}", budget.resource, budget.window);
+    let mut text = match budget.window {
+        Window::Total => format!("{} in all", budget.resource),
+        window => format!("{} a {window}", budget.resource),
+    };
     for pattern in [&budget.provider, &budget.model].into_iter().flatten() {
         text.push_str(" of ");
         text.push_str(pattern);

@@ -70,7 +70,7 @@ fn listed(config: &Config, registry: &Registry) -> Vec<(Target, PriceEntry)> {
 
 /// Prints prices as a table.
 pub(super) fn table(prices: &[Shown]) -> Result<(), Failure> {
-    let header = ["model", "input", "cached input", "output", "fees", "price", "source"];
+    let header = ["model", "input $/M", "cached $/M", "output $/M", "fees", "price", "source"];
     let rows = prices.iter().flat_map(rows).collect();
     output::table(header, rows, "no prices are known: `tollgate prices set` sets one")
 }
