@@ -32,6 +32,9 @@ use tokio::{
 };
 use turn::Turn;
 
+/// How a call stands to its rates, and who is told what it has used: Redis only where it was asked.
+type Admitted = (Rates, Option<Arc<Shared>>);
+
 /// Admits calls.
 #[derive(Debug)]
 pub struct Limits {
@@ -82,8 +85,8 @@ impl Limits {
         loop {
             let place = self.place()?;
             match self.take(&call, turn.as_ref(), lease.as_ref()).await? {
-                Ok(rates) => {
-                    let books = (Arc::clone(&self.book), self.shared.clone());
+                Ok((rates, shared)) => {
+                    let books = (Arc::clone(&self.book), shared);
                     return Ok(Slot::new(place, rates, call, books, lease));
                 }
                 Err(busy) => {
@@ -105,22 +108,26 @@ impl Limits {
         call: &Call,
         turn: Option<&Turn>,
         lease: Option<&Lease>,
-    ) -> Result<Result<Rates, Busy>, Limited> {
+    ) -> Result<Result<Admitted, Busy>, Limited> {
+        let alone = || self.book.take(call, turn, self.book.now()).map(|rates| (rates, None));
         let (Some(shared), Some(lease)) = (&self.shared, lease) else {
-            return Ok(self.book.take(call, turn, self.book.now()));
+            return Ok(alone());
         };
         if let Err(busy) = self.book.gate(call, turn) {
             return Ok(Err(busy));
         }
-        let rates = match (shared.take(call, lease).await, shared.on_failure()) {
+        let admitted = match (shared.take(call, lease).await, shared.on_failure()) {
             (Ok(rates), _) => {
                 // So that this process knows what it did when Redis is gone.
-                rates.inspect(|_| self.book.note(call, self.book.now()))
+                rates.map(|rates| {
+                    self.book.note(call, self.book.now());
+                    (rates, Some(Arc::clone(shared)))
+                })
             }
-            (Err(_), OnFailure::Local) => self.book.take(call, turn, self.book.now()),
+            (Err(_), OnFailure::Local) => alone(),
             (Err(_), OnFailure::Refuse) => return Err(Limited::Unchecked),
         };
-        Ok(rates.inspect(|_| lease.begin()))
+        Ok(admitted.inspect(|_| lease.begin()))
     }
 
     /// Waits for a turn at the limit that refused, as long as that allows.

@@ -61,7 +61,7 @@ pub enum AuthError {
 
 /// What is remembered of a credential, by the keyed hash of its text.
 enum Memory {
-    /// The secret fits that hash. The account is as of `seen`; somebody asked for it anew at `asked`.
+    /// The secret fits that hash. The account was asked for at `seen`, and anew at `asked`.
     Verified {
         account: Arc<Account>,
         caller: Arc<Caller>,
@@ -163,7 +163,8 @@ impl Access {
         })
         .await;
         match right {
-            Ok(Some(hash)) => self.believe(name, account, hash),
+            // The key may have been revoked while this call waited for its turn.
+            Ok(Some(hash)) => self.load(name, parts.id, hash).await,
             Ok(None) => {
                 self.remember(name, Memory::Wrong);
                 Err(AuthError::Invalid)
@@ -181,33 +182,40 @@ impl Access {
         key_id: &str,
         hash: Arc<str>,
     ) -> Result<(Arc<Account>, Arc<Caller>), AuthError> {
+        let asked = Instant::now();
         let account = self.account(key_id).await?;
         if !accepted(&account, self.clock.now_ms()).contains(&hash) {
             self.remember(name, Memory::Wrong);
             return Err(AuthError::Invalid);
         }
-        self.believe(name, account, hash)
+        self.believe(name, account, (hash, asked))
     }
 
     async fn account(&self, key_id: &str) -> Result<Account, AuthError> {
         promptly(self.store.account(key_id)).await?.ok_or(AuthError::Invalid)
     }
 
+    /// Remembers an account as it was when it was asked for, which is when its age begins: the
+    /// answer may be old when it comes. One that was asked for later is not forgotten for it.
     fn believe(
         &self,
         name: [u8; 32],
         account: Account,
-        hash: Arc<str>,
+        (hash, asked): (Arc<str>, Instant),
     ) -> Result<(Arc<Account>, Arc<Caller>), AuthError> {
         let caller = Arc::new(Caller::of(&account)?);
         let account = Arc::new(account);
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        match memory.get(&name) {
+            Some(Memory::Verified { account, caller, seen, .. }) if *seen > asked => {
+                return Ok((Arc::clone(account), Arc::clone(caller)));
+            }
+            Some(Memory::Wrong) => return Err(AuthError::Invalid),
+            _ => {}
+        }
         let known = (Arc::clone(&account), Arc::clone(&caller));
-        let now = Instant::now();
-        self.remember(
-            name,
-            Memory::Verified { account: known.0, caller: known.1, hash, seen: now, asked: now },
-        );
-        Ok((account, caller))
+        memory.put(name, Memory::Verified { account, caller, hash, seen: asked, asked });
+        Ok(known)
     }
 
     fn in_force(&self, account: &Account) -> Result<(), AuthError> {
@@ -259,3 +267,6 @@ fn matches_hash(secret: &[u8], hash: &str) -> bool {
     PasswordHash::new(hash)
         .is_ok_and(|hash| Argon2::default().verify_password(secret, &hash).is_ok())
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,8 +15,10 @@ use tollgate_types::{
 
 /// How much of a body that is too large is read and thrown away before the connection is given up.
 const DISCARD_AT_MOST: usize = 128 * 1024 * 1024;
-/// Labels that a call can carry, and the longest value of one.
+/// Labels that a call can carry, and the longest name and value of one: what is summed by them has to
+/// fit into an index of the database.
 const MAX_TAGS: usize = 16;
+const MAX_TAG_NAME_BYTES: usize = 64;
 const MAX_TAG_BYTES: usize = 256;
 /// The longest idempotency key.
 const MAX_KEY_BYTES: usize = 255;
@@ -68,6 +70,10 @@ pub(super) fn options(headers: &HeaderMap) -> Result<CallOptions> {
     let mut tags = BTreeMap::new();
     for (name, value) in headers {
         let Some(tag) = name.as_str().strip_prefix(header::TAG_PREFIX) else { continue };
+        if !(1..=MAX_TAG_NAME_BYTES).contains(&tag.len()) {
+            let message = format!("the name of a label has 1 to {MAX_TAG_NAME_BYTES} letters");
+            return Err(Error::invalid(header::TAG_PREFIX, message));
+        }
         let value = value.to_str().ok().filter(|value| value.len() <= MAX_TAG_BYTES);
         let Some(value) = value.filter(|_| tags.len() < MAX_TAGS) else {
             return Err(Error::invalid(

@@ -100,10 +100,15 @@ impl Line {
         i64::MAX.saturating_sub(counters.spent).saturating_sub(counters.held).max(0)
     }
 
-    /// Releases what a hold set aside and spends at most as much. Returns what was spent.
+    /// Releases what a hold set aside and spends at most as much; of a soft budget, which cuts off
+    /// no answer, as much as it came to. Returns what was spent.
     fn end(&mut self, amount: i64, close: &Close) -> i64 {
         let budget = self.charged.as_ref().map(|charged| charged.budget.as_ref()).ok();
-        let spent = charge_to(budget, close).min(amount);
+        let most = match budget {
+            Some(budget) if budget.enforcement == "soft" => amount.saturating_add(self.countable()),
+            _ => amount,
+        };
+        let spent = charge_to(budget, close).min(most);
         self.add(spent, amount.saturating_neg());
         spent
     }

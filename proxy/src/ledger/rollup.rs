@@ -11,6 +11,9 @@ use std::collections::BTreeMap;
 pub(super) const HOUR_MS: i64 = 3_600_000;
 /// More tags of one call are in its entry, but are not summed.
 const SUMMED_TAGS: usize = 8;
+/// So is a longer one: PostgreSQL's indexes take 2704 bytes in all, and a sum that it refuses would
+/// keep its call from ending for ever.
+const LONGEST_TAG: usize = 512;
 
 /// Sums by what their entries have in common.
 pub(super) type Sums = BTreeMap<RollupKey, RollupRow>;
@@ -34,7 +37,8 @@ pub(super) fn add(sums: &mut Sums, entry: &EntryRow) {
     };
     if entry.tags != "{}" {
         let tags: BTreeMap<String, String> = serde_json::from_str(&entry.tags).unwrap_or_default();
-        for (name, value) in tags.into_iter().take(SUMMED_TAGS) {
+        let short = |(name, value): &(String, String)| name.len() + value.len() < LONGEST_TAG;
+        for (name, value) in tags.into_iter().take(SUMMED_TAGS).filter(short) {
             let tag = format!("{name}={value}");
             count(sums.entry(RollupKey { tag, ..key.clone() }).or_default(), entry);
         }

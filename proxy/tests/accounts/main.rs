@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod gate;
+mod hostile;
 
 use gate::{Gate, Reply, eventually, read};
 use reqwest::{Method, StatusCode};

@@ -88,6 +88,9 @@ pub(crate) async fn revoke(
 ) -> Result<Response<Body>, Problem> {
     let Delegator { office, mandate, key_id } = delegator(&front, &headers).await?;
     let Path(id) = id.map_err(|error| Error::invalid("path", error.body_text()))?;
+    if id.contains('\0') {
+        return Err(Error::invalid("path", "nothing has a name with the character NUL").into());
+    }
     let revoked = office.revoke_delegated(&mandate, &key_id, &id).await;
     revoked.map_err(problem::of_admin)?;
     Ok(reply::json(StatusCode::OK, &Revoked { revoked: id }))

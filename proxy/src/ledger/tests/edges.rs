@@ -19,7 +19,9 @@ on_both_engines!(
     a_raise_counts_until_it_ends,
     a_soft_budget_counts_and_never_refuses,
     a_soft_budget_takes_any_amount,
-    calls_of_a_user_that_is_deleted_end_as_if_it_were_there;
+    a_soft_budget_counts_an_answer_that_is_longer_than_was_thought,
+    calls_of_a_user_that_is_deleted_end_as_if_it_were_there,
+    a_user_that_is_deleted_is_not_without_budgets_while_servers_still_know_it;
     threads: the_edge_of_a_window_under_load,
     a_budget_that_is_deleted_under_load_loses_nothing,
     caps_that_change_under_load_are_never_passed,
@@ -175,6 +177,17 @@ async fn a_soft_budget_counts_and_never_refuses(kind: Kind) {
     assert!(is_exhausted(&books.hold(1, 1).await));
 }
 
+/// Where nobody limits an answer its length is only assumed, and nothing cuts it off.
+async fn a_soft_budget_counts_an_answer_that_is_longer_than_was_thought(kind: Kind) {
+    let books = books(kind, &[("tokens", "total", 10), ("cost", "total", 10)]).await;
+    books.store.tamper("update budgets set enforcement = 'soft'").await;
+    books.hold(10, 90).await.unwrap().sent().settle(finished(10, 5_000)).await.unwrap();
+    assert_eq!(at(&books, 0).await, (5_010, 0));
+    let cost = books.store.counters("b1", 0).await.unwrap();
+    assert_eq!((cost.spent, cost.held), (5_010_000, 0));
+    books.store.assert_agrees("longer").await;
+}
+
 /// Amounts that have no sum in 64 bits. `PAINS 11`.
 async fn a_soft_budget_takes_any_amount(kind: Kind) {
     let books = books(kind, &[("cost", "total", i64::MAX), ("tokens", "total", 1)]).await;
@@ -189,6 +202,38 @@ async fn a_soft_budget_takes_any_amount(kind: Kind) {
     books.settled_as("dropped").await;
     let hold = books.hold(1, 9).await.unwrap();
     assert_eq!(hold.sent().settle(finished(1, 1)).await.unwrap().budgets.len(), 2);
+}
+
+/// A server believes a key for up to a second. Its budgets must not be gone before it is.
+async fn a_user_that_is_deleted_is_not_without_budgets_while_servers_still_know_it(kind: Kind) {
+    let books = books(kind, &[("tokens", "total", 100)]).await;
+    let of_the_key = crate::store::BudgetRow {
+        id: "k".into(),
+        owner_kind: "key".into(),
+        owner_id: "key".into(),
+        resource: "tokens".into(),
+        span: "total".into(),
+        cap: 60,
+        ..crate::store::BudgetRow::default()
+    };
+    let key = crate::store::KeyRow {
+        id: "key".into(),
+        user_id: "user".into(),
+        role: "member".into(),
+        permissions: "{}".into(),
+        overrun: "clamp".into(),
+        ..crate::store::KeyRow::default()
+    };
+    books.store.insert_key(&key, &[of_the_key]).await.unwrap();
+    assert_eq!(books.hold(10, 1_000).await.unwrap().max_output(), 50);
+    books.settled_as("dropped").await;
+    assert!(books.store.delete_user("alice", NOW).await.unwrap());
+    let hold = books.hold(10, 1_000).await.unwrap();
+    assert_eq!(hold.max_output(), 50);
+    hold.sent().settle(finished(10, 50)).await.unwrap();
+    assert!(is_exhausted(&books.hold(1, 1).await));
+    assert_eq!(at(&books, 0).await, (60, 0));
+    books.store.assert_agrees("deleted user").await;
 }
 
 /// An entry, an end and a charge, whatever has become of the user.

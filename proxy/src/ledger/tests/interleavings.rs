@@ -130,12 +130,20 @@ impl<'p> Run<'p> {
     async fn caps(&self) -> Caps {
         let now_ms = self.clock.now_ms();
         let rows = self.people.store.budgets().await.unwrap().into_iter();
-        rows.map(|row| {
+        let living = rows.map(|row| {
             let hard = row.enforcement == "hard";
             let cap = row.cap_at(now_ms);
             (row.id, hard.then_some(cap))
-        })
-        .collect()
+        });
+        let mut caps: Caps = living.collect();
+        for id in &self.ids {
+            // What was soft counts in full to its last call's end.
+            let row = self.people.store.budget_ever(id).await.unwrap().unwrap();
+            if row.enforcement == "soft" {
+                caps.insert(row.id, None);
+            }
+        }
+        caps
     }
 
     fn message(&mut self, ask: &Ask) -> Option<Message> {

@@ -3,6 +3,7 @@
 use super::{
     at_once, call, key, refusal, requests,
     shared::{Replica, settings},
+    tokens,
 };
 use crate::{
     config::{OnFailure, Redis as Settings},
@@ -91,6 +92,28 @@ async fn while_redis_is_gone_each_server_keeps_its_limits_alone() {
     until(|| async { other.limits.admit(&places, 0).await.is_err() }).await;
     drop((running, second));
     until(|| async { other.limits.admit(&places, 0).await.is_ok() }).await;
+}
+
+#[tokio::test]
+async fn what_was_taken_without_redis_is_not_given_back_to_it() {
+    let mut redis = Redis::start().await.unwrap();
+    let replica = Replica::of(&patient(&redis)).await;
+    let limits = &replica.limits;
+    let caller = call([tokens(1_000, key("k"))]);
+    let first = limits.admit(&caller, 600).await.unwrap();
+    redis.pause().await.unwrap();
+    limits.admit(&caller, 0).await.unwrap();
+    let alone = limits.admit(&caller, 400).await.unwrap();
+    redis.resume().unwrap();
+    reached(limits, true).await;
+    drop(alone);
+    let other = Replica::of(&patient(&redis)).await;
+    for _ in 0..50 {
+        // What this server has to say is said before.
+        limits.admit(&caller, 0).await.unwrap();
+        refusal(other.limits.admit(&caller, 500).await);
+    }
+    drop(first);
 }
 
 #[tokio::test]

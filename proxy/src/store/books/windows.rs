@@ -101,6 +101,8 @@ const WINDOWS: Text = Text {
 
 impl Books {
     /// Living budgets of owners; those of one owner in the fixed order in which they are charged.
+    /// Also those that were deleted together with their user: servers believe its keys for up to a
+    /// second, and must not take them for keys without budgets.
     ///
     /// # Errors
     /// Any database failure.
@@ -126,7 +128,12 @@ impl Books {
              from",
             "e cross join budgets b
              where b.owner_kind = e.value ->> 1 and b.owner_id = e.value ->> 2
-               and b.deleted_ms is null
+               and (b.deleted_ms is null
+                    or b.deleted_ms = (
+                        select u.deleted_ms from users u
+                        where u.id = case b.owner_kind
+                            when 'user' then b.owner_id
+                            else (select k.user_id from api_keys k where k.id = b.owner_id) end))
              order by 1, b.id"
         ));
         on!(&mut self.link, db => {
