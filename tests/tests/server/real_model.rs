@@ -15,7 +15,7 @@ use tollgate_tests::{
 };
 use tollgate_types::{
     ErrorKind, FinishReason, GenerateRequest, Message, Provider, Resource, Sampling, StreamEvent,
-    Tool, ToolChoice, Window, wire::path,
+    Tool, ToolChoice, Usage, Window, wire::path,
 };
 
 const ID: &str = "smollm2-135m-instruct";
@@ -240,7 +240,9 @@ async fn the_example_agent_gets_the_same_from_the_real_model_in_its_process_and_
         assert!(!local.tool_calls.is_empty(), "{local}");
         assert_eq!(remote.text, local.text);
         assert_eq!(remote.tool_calls, local.tool_calls, "name, arguments and result");
-        assert_eq!((remote.rounds, &remote.usage), (local.rounds, &local.usage));
+        // All but the time that the model worked, which is never the same.
+        let tokens = |usage: &Usage| (usage.total_input(), usage.total_output());
+        assert_eq!((remote.rounds, tokens(&remote.usage)), (local.rounds, tokens(&local.usage)));
         assert!(remote.cost.is_some() && local.cost.is_none());
         assert_eq!(remote.budgets.len(), 1);
     }
