@@ -1,6 +1,6 @@
 //! The only SQL in the tree: one file per table family, no rules.
 //!
-//! One text of SQL serves SQLite and PostgreSQL; [`engine`] is where they meet. Everything that
+//! One text of SQL serves SQLite and PostgreSQL; `engine` is where they meet. Everything that
 //! decides about money goes through [`Books`], which the ledger owns. SQLite runs in WAL mode, so
 //! readers never wait for the writer.
 
