@@ -1,6 +1,6 @@
-//! What Tollgate adds to a call: the mock upstream asked directly, and through a server whose
-//! ledger writes a durable hold and a durable entry for every request. Same client, same requests,
-//! one process; medians of several runs, given as ratios because absolute times are the machine's.
+//! What Tollgate adds to a call, over real connections: the mock upstream asked directly, and
+//! through servers whose ledger is off, on SQLite and on PostgreSQL. Same client, same requests, one
+//! process, interleaved rounds; medians, given as ratios because absolute times are the machine's.
 #![expect(
     clippy::print_stdout,
     clippy::float_arithmetic,
@@ -12,22 +12,28 @@
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use tollgate_bench::Mock;
-use tollgate_tests::server::{Server, budget, client};
+use tollgate::store::BudgetRow;
+use tollgate_bench::{
+    Mock,
+    private::{Database, Durability, Postgres},
+};
+use tollgate_tests::server::{Server, budget, client, config_over};
 use tollgate_types::{Resource, Window};
 
 /// Odd, so that there is a middle one.
 const RUNS: usize = 5;
 
 /// Calls of one run, and how many of them are open at once.
-const LOADS: [(usize, usize); 3] = [(400, 1), (4_000, 64), (4_000, 256)];
+const LOADS: [(usize, usize); 3] = [(400, 1), (4_000, 64), (4_000, 512)];
 
 struct Target {
+    name: &'static str,
     url: String,
     key: String,
     model: &'static str,
 }
 
+#[derive(Clone, Copy)]
 struct Run {
     per_second: f64,
     p50: Duration,
@@ -41,27 +47,56 @@ async fn main() {
         return;
     }
     let mock = Mock::start().await.unwrap();
-    let server = Server::over(&mock).await;
-    let kinds = [Resource::Cost, Resource::Tokens, Resource::Requests];
-    let budgets = kinds.map(|resource| budget(resource, Window::Month, i64::MAX / 4));
-    let key = server.key_with(budgets.to_vec()).await;
+    let postgres = Postgres::start(Durability::Disk).await.unwrap();
+    let database = Database::on(&postgres.url()).await.unwrap();
+    let off = Server::start(config_over(&mock, "[ledger]\nenabled = false\n")).await;
+    let sqlite = Server::over(&mock).await;
+    let url = format!("[store]\nurl = \"{}\"\n", database.url());
+    let shared = Server::start(config_over(&mock, &url)).await;
+    let direct = Target {
+        name: "direct",
+        url: mock.base_url(),
+        key: "none".to_owned(),
+        model: "mock-tokens=16",
+    };
     let targets = [
-        Target { url: mock.base_url(), key: "none".to_owned(), model: "mock-tokens=16" },
-        Target { url: format!("{}/v1", server.url()), key: key.text, model: "mock/mock-tokens=16" },
+        direct,
+        target("off", &off, Vec::new()).await,
+        target("SQLite", &sqlite, budgets()).await,
+        target("PostgreSQL", &shared, budgets()).await,
     ];
     let http = client();
-    println!("{RUNS} runs each, 1 KB chat, 16 output tokens, {} cores", cores());
+    println!("{RUNS} rounds, 1 KB chat, 16 output tokens, {} cores", cores());
     for (calls, at_once) in LOADS {
-        let mut medians = Vec::new();
-        for target in &targets {
-            run(&http, target, calls / 4, at_once).await;
-            let mut runs = Vec::new();
-            for _ in 0..RUNS {
-                runs.push(run(&http, target, calls, at_once).await);
+        measure(&http, &targets, calls, at_once).await;
+    }
+}
+
+async fn target(name: &'static str, server: &Server, budgets: Vec<BudgetRow>) -> Target {
+    let key = server.key_with(budgets).await.text;
+    Target { name, url: format!("{}/v1", server.url()), key, model: "mock/mock-tokens=16" }
+}
+
+fn budgets() -> Vec<BudgetRow> {
+    let kinds = [Resource::Cost, Resource::Tokens, Resource::Requests];
+    kinds.map(|resource| budget(resource, Window::Month, i64::MAX / 4)).to_vec()
+}
+
+async fn measure(http: &reqwest::Client, targets: &[Target], calls: usize, at_once: usize) {
+    let mut runs: Vec<Vec<Run>> = targets.iter().map(|_| Vec::new()).collect();
+    for round in 0..=RUNS {
+        for (target, runs) in targets.iter().zip(&mut runs) {
+            let run = run(http, target, calls, at_once).await;
+            // The first round warms up.
+            if round > 0 {
+                runs.push(run);
             }
-            medians.push(median(runs));
         }
-        report(at_once, &medians[0], &medians[1]);
+    }
+    let medians: Vec<Run> = runs.into_iter().map(median).collect();
+    println!("\n{at_once} at once");
+    for (target, run) in targets.iter().zip(&medians) {
+        report(target.name, run, &medians[0]);
     }
 }
 
@@ -106,20 +141,14 @@ fn median(mut runs: Vec<Run>) -> Run {
     runs.swap_remove(middle)
 }
 
-fn report(at_once: usize, direct: &Run, through: &Run) {
-    let line = |name: &str, run: &Run| {
-        println!(
-            "  {name:<9} {:>8.0} calls/s   p50 {:>8.2?}   p99 {:>8.2?}",
-            run.per_second, run.p50, run.p99
-        );
-    };
-    println!("\n{at_once} at once");
-    line("direct", direct);
-    line("tollgate", through);
+fn report(name: &str, run: &Run, direct: &Run) {
     println!(
-        "  ratio     {:>8.2} of the calls/s   p50 x{:.2}   p99 x{:.2}",
-        through.per_second / direct.per_second,
-        through.p50.as_secs_f64() / direct.p50.as_secs_f64(),
-        through.p99.as_secs_f64() / direct.p99.as_secs_f64(),
+        "  {name:<11}{:>8.0} calls/s (x{:.2})   p50 {:>8.2?} (x{:.2})   p99 {:>8.2?} (x{:.2})",
+        run.per_second,
+        run.per_second / direct.per_second,
+        run.p50,
+        run.p50.as_secs_f64() / direct.p50.as_secs_f64(),
+        run.p99,
+        run.p99.as_secs_f64() / direct.p99.as_secs_f64(),
     );
 }

@@ -22,7 +22,7 @@ use std::{
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tollgate::{
-    app::{App, StartError},
+    app::{App, StartError, open_store},
     catalog::Catalog,
     clock::{Clock, SystemClock},
     config::{Config, Environment},
@@ -93,8 +93,7 @@ impl Server {
 
     #[expect(clippy::disallowed_methods, reason = "the server's task lives outside of its Tasks")]
     async fn run(app: App, folder: TempDir, config: &Config) -> Self {
-        let path = PathBuf::from(config.store.sqlite_path().unwrap());
-        let store = Store::open(&path, Patience::Command).await.unwrap();
+        let store = open_store(config, Patience::Command).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();

@@ -57,7 +57,7 @@ async fn a_limit_is_made_listed_changed_and_deleted() {
     assert_eq!(code, Some(0));
     assert_eq!(desk.json("limits list --json").await.as_array().unwrap().len(), 3);
     let (_, table, _) = desk.run("limits list").await;
-    for word in ["alice", "60 requests/minute", "4 calls at once", "local/*", "2000 ms"] {
+    for word in ["alice", "60 requests/minute", "4 calls at once", "local/*", "2 s queue"] {
         assert!(table.contains(word), "{word} is not in: {table}");
     }
     let (code, said, _) =
