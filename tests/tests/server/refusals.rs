@@ -8,7 +8,7 @@ use tollgate::{
 };
 use tollgate_bench::Mock;
 use tollgate_tests::server::{SOON, Server, Terms, budget, config, config_over};
-use tollgate_types::{ErrorKind, FinishReason, Provider, Resource, StreamEvent, Window};
+use tollgate_types::{ErrorKind, FinishReason, NanoUsd, Provider, Resource, StreamEvent, Window};
 
 const DEAR: &str = "mock/mock-tokens=200";
 
@@ -53,7 +53,12 @@ async fn use_up(resource: Resource, window: Window, cap: i64) {
         assert!(reply.headers.get("retry-after").is_none(), "a client would sleep until then");
         assert_eq!(reply.header("x-should-retry"), "false");
         let message = reply.at("/error/message").to_string();
-        for part in [&standing.budget, &cap.to_string(), &spent.to_string()] {
+        // For people: dollars rather than nano-dollars.
+        let amount = |amount: i64| match resource {
+            Resource::Cost => NanoUsd(amount).to_string(),
+            Resource::Tokens | Resource::Requests => amount.to_string(),
+        };
+        for part in [&standing.budget, &amount(cap), &amount(spent)] {
             assert!(message.contains(part), "{part} is not in {message}");
         }
     }
