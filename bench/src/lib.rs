@@ -2,11 +2,14 @@
 //! the APIs of OpenAI, Anthropic, Google and Ollama on one port, and misbehaves on request.
 //!
 //! What it does is told per request, see [`Script`]. One word is one token, so usage can be
-//! compared exactly. Databases are not mocked: [`private`] starts real ones.
+//! compared exactly. Databases are not mocked: [`private`] starts real ones. [`AtOnce`] is for where
+//! even the mock would be too slow.
 
+mod at_once;
 mod mock;
 pub mod private;
 mod script;
 
+pub use at_once::AtOnce;
 pub use mock::{Abort, Mock, MockOptions, Seen};
 pub use script::{Because, End, Script, UsageReport};

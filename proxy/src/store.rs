@@ -143,7 +143,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be opened again.
     pub async fn books(&self) -> Result<Books, StoreError> {
-        Books::open(self.options.named()).await
+        Books::open(self.options.of_the_ledger()).await
     }
 
     /// Claims the database for one server, where only one may use it; see [`ServerLock`].

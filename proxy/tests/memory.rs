@@ -14,10 +14,8 @@ use tollgate::{
     ingress::Front,
     store::{BudgetRow, Patience, Store, UserRow},
 };
-use tollgate_types::{
-    BoxFuture, EventStream, Extras, FinishReason, GenerateRequest, Message, Origin, Part, Provider,
-    Result, StreamEvent, Usage,
-};
+use tollgate_bench::AtOnce;
+use tollgate_types::{GenerateRequest, Message};
 
 /// Calls until everything that is kept for ever, or up to a bound, has been made.
 const WARM: usize = 3_000;
@@ -25,38 +23,6 @@ const WARM: usize = 3_000;
 const MORE: usize = 9_000;
 /// What an allocator may hold on to. A leak of two kilobytes a call is more.
 const SLACK_KIB: u64 = 16 * 1024;
-
-/// Answers at once, in this process: an upstream that remembers nothing.
-#[derive(Debug)]
-struct AtOnce;
-
-impl Provider for AtOnce {
-    fn name(&self) -> &'static str {
-        "mock"
-    }
-
-    fn stream(&self, request: GenerateRequest) -> BoxFuture<'_, Result<EventStream>> {
-        let origin = Origin {
-            api: "test".to_owned(),
-            provider: "mock".to_owned(),
-            model: request.model,
-            response_id: None,
-        };
-        let events = vec![
-            StreamEvent::Start { origin, request_id: None, warnings: Vec::new() },
-            StreamEvent::PartStart { index: 0, part: Part::text("") },
-            StreamEvent::delta(0, "a few words"),
-            StreamEvent::part_end(0),
-            StreamEvent::Finish {
-                finish: FinishReason::Stop.into(),
-                usage: Usage::tokens(20, 3),
-                extras: Extras::new(),
-                receipt: None,
-            },
-        ];
-        Box::pin(async move { Ok(EventStream::of_events(events)) })
-    }
-}
 
 /// `PAINS 12`.
 #[tokio::test(flavor = "multi_thread")]

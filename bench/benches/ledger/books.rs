@@ -1,7 +1,6 @@
 //! A server without its sockets, on one of the databases: the path of a request, and people who
 //! call.
 
-use super::provider::AtOnce;
 use std::{path::Path, sync::Arc};
 use tempfile::TempDir;
 use tollgate::{
@@ -14,7 +13,10 @@ use tollgate::{
     ingress::Front,
     store::{BudgetRow, KeyRow, Patience, Place, Store, UserRow},
 };
-use tollgate_bench::private::{Database, Durability, Postgres};
+use tollgate_bench::{
+    AtOnce,
+    private::{Database, Durability, Postgres},
+};
 
 /// Where the books are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

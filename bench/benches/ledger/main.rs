@@ -15,7 +15,6 @@
 
 mod books;
 mod load;
-mod provider;
 mod report;
 
 use books::{Books, Crowd, Engine, durable_server};

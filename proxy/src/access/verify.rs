@@ -25,10 +25,10 @@ use tokio::sync::Semaphore;
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
 /// Hashes computed at once.
 const HASHERS: usize = 2;
-/// How long an account is believed before the database is asked again: a revocation takes effect
-/// within this time on every server.
+/// How long an account is believed before the database is asked again.
 const FRESH: Duration = Duration::from_millis(500);
-/// While one call asks, the others of a busy key go on with what was known, up to this age.
+/// While one call asks, the others of a busy key go on with what was known, up to this age: a
+/// revocation takes effect within it on every server.
 const BELIEVED: Duration = Duration::from_millis(900);
 /// How long one call may ask before another one does too.
 const ASKING: Duration = Duration::from_millis(300);

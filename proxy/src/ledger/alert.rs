@@ -1,6 +1,6 @@
 //! Budgets that spent so much of their cap that somebody is told.
 
-use super::known::Charged;
+use super::known::{Charged, Known};
 use crate::store::{BudgetRow, NewAlert, WindowKey};
 use std::collections::BTreeMap;
 
@@ -27,6 +27,14 @@ pub(super) fn note(alerts: &mut Alerts, window: &WindowKey, charged: &Charged, n
         at_ms: now_ms,
     };
     alerts.entry((window.clone(), percent)).or_insert(alert);
+}
+
+/// Those that are not known to be in the books: a budget that has passed its percentage does so
+/// again with every call until its window is over.
+pub(super) fn unheard(alerts: Alerts, known: &Known) -> Vec<NewAlert> {
+    let unheard =
+        alerts.into_iter().filter(|((window, percent), _)| !known.has_alerted(window, *percent));
+    unheard.map(|(_, alert)| alert).collect()
 }
 
 fn percent_of(budget: &BudgetRow) -> Option<i64> {

@@ -84,10 +84,12 @@ async fn commit<'m>(
     books.insert_entries(&changes.bookings).await?;
     books.add_rollups(&changes.sums).await?;
     books.note_delivered(&changes.notes).await?;
-    let new = books.insert_alerts(&changes.alerts).await?;
+    let alerts = alert::unheard(changes.alerts, known);
+    let new = books.insert_alerts(&alerts).await?;
     books.commit().await?;
     known.keep(changes.lines, books.commits());
-    alert::log(&changes.alerts, &new);
+    known.keep_alerts(&alerts);
+    alert::log(&alerts, &new);
     Ok(answers)
 }
 

@@ -8,9 +8,11 @@ use super::{
     status,
     window::{Bounds, bounds},
 };
-use crate::store::{Books, BudgetRow, ChargedBudget, Counters, Owner, StoreError, WindowKey};
+use crate::store::{
+    Books, BudgetRow, ChargedBudget, Counters, NewAlert, Owner, StoreError, WindowKey,
+};
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -52,6 +54,8 @@ pub(super) struct Known {
     /// The budgets of owners, or why one of them cannot be read.
     owners: HashMap<Owner, Result<Vec<Term>, String>>,
     lines: HashMap<WindowKey, Charged>,
+    /// Alerts that are in the books, with their percentages: no row of them is ever taken out.
+    alerted: HashSet<(WindowKey, i64)>,
 }
 
 impl Known {
@@ -68,7 +72,7 @@ impl Known {
 
     /// Nothing is certain any more.
     pub(super) fn forget(&mut self) {
-        *self = Self::default();
+        *self = Self { alerted: std::mem::take(&mut self.alerted), ..Self::default() };
     }
 
     /// Reads the budgets of those owners that are not known.
@@ -119,6 +123,22 @@ impl Known {
     /// A window as it stood after the last batch.
     pub(super) fn line(&self, window: &WindowKey) -> Option<&Charged> {
         self.lines.get(window)
+    }
+
+    /// Whether an alert is in the books already.
+    pub(super) fn has_alerted(&self, window: &WindowKey, percent: i64) -> bool {
+        self.alerted.contains(&(window.clone(), percent))
+    }
+
+    /// Remembers alerts, once they are durable.
+    pub(super) fn keep_alerts(&mut self, alerts: &[NewAlert]) {
+        if self.alerted.len() > ROOM {
+            self.alerted.clear();
+        }
+        self.alerted.extend(alerts.iter().map(|alert| {
+            let NewAlert { budget_id, start_ms, percent, .. } = alert;
+            (WindowKey { budget_id: budget_id.clone(), start_ms: *start_ms }, *percent)
+        }));
     }
 
     /// Remembers windows as a batch leaves them, once it is durable.

@@ -16,8 +16,8 @@ use crate::{
     access::{Caller, Target},
     prices::Quote,
     store::{
-        Booking, BudgetRow, Charge, Counters, NewAlert, NewHold, OpenHold, Owner, Share,
-        StoreError, WindowChange, WindowKey,
+        Booking, BudgetRow, Charge, Counters, NewHold, OpenHold, Owner, Share, StoreError,
+        WindowChange, WindowKey,
     },
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -63,7 +63,7 @@ pub(super) struct Changes<'m> {
     pub notes: Vec<(&'m str, i64)>,
     pub bookings: Vec<Booking<'m>>,
     pub sums: Sums,
-    pub alerts: Vec<NewAlert>,
+    pub alerts: Alerts,
 }
 
 /// A window as it stands at this point of the batch.
@@ -178,7 +178,7 @@ impl<'m> Page<'m> {
             notes: self.notes.into_iter().collect(),
             bookings: self.bookings,
             sums: self.sums,
-            alerts: self.alerts.into_values().collect(),
+            alerts: self.alerts,
         }
     }
 

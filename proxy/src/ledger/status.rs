@@ -1,7 +1,10 @@
 //! Budgets as their owners see them.
 
-use super::{known::Charged, window::bounds};
-use crate::store::{BudgetRow, Counters, Store, StoreError};
+use super::{
+    known::Charged,
+    window::{Bounds, bounds},
+};
+use crate::store::{BudgetRow, Counters, Store, StoreError, WindowKey};
 use tollgate_types::{BudgetStatus, Resource, Window};
 
 /// Resource and window of a budget row.
@@ -64,12 +67,15 @@ pub async fn of_rows(
     rows: Vec<BudgetRow>,
     now_ms: i64,
 ) -> Result<Vec<BudgetStatus>, StoreError> {
-    let mut statuses = Vec::with_capacity(rows.len());
-    for row in rows {
-        let (_, window) = terms(&row)?;
-        let window = bounds(window, now_ms, &row.time_zone);
-        let counters = store.counters(&row.id, window.start_ms).await?;
-        statuses.push(of_row(&row, counters, window.end_ms, now_ms)?);
+    let (mut windows, mut ends) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+    for row in &rows {
+        let (_, window) = terms(row)?;
+        let Bounds { start_ms, end_ms } = bounds(window, now_ms, &row.time_zone);
+        windows.push(WindowKey { budget_id: row.id.clone(), start_ms });
+        ends.push(end_ms);
     }
-    Ok(statuses)
+    let counters = store.counters_of(&windows).await?;
+    let counted = |window| counters.get(window).copied().unwrap_or_default();
+    let terms = rows.iter().zip(windows.iter().zip(ends));
+    terms.map(|(row, (window, end_ms))| of_row(row, counted(window), end_ms, now_ms)).collect()
 }

@@ -2,11 +2,12 @@
 
 use super::{
     Store, StoreError,
-    books::Owner,
+    books::{Owner, WindowKey},
     engine::{on, with_rows},
 };
 use crate::store::books::json;
 use sqlx::FromRow;
+use std::collections::HashMap;
 
 /// A budget.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
@@ -69,6 +70,48 @@ impl Default for BudgetRow {
     }
 }
 
+/// The columns of a [`BudgetRow`], each behind the name of its table: `"b."`, or nothing.
+macro_rules! budget_columns {
+    ($of:literal) => {
+        concat!(
+            $of,
+            "id, ",
+            $of,
+            "owner_kind, ",
+            $of,
+            "owner_id, ",
+            $of,
+            "owner_name, ",
+            $of,
+            "time_zone, ",
+            $of,
+            "resource, ",
+            $of,
+            "span, ",
+            $of,
+            "cap, ",
+            $of,
+            "provider, ",
+            $of,
+            "model, ",
+            $of,
+            "feature, ",
+            $of,
+            "enforcement, ",
+            $of,
+            "overrun, ",
+            $of,
+            "alert_percent, ",
+            $of,
+            "raise_amount, ",
+            $of,
+            "raise_until_ms"
+        )
+    };
+}
+
+pub(super) use budget_columns;
+
 /// What a window has counted so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromRow)]
 pub struct Counters {
@@ -102,10 +145,11 @@ impl Store {
     /// # Errors
     /// Any database failure.
     pub async fn budget(&self, id: &str) -> Result<Option<BudgetRow>, StoreError> {
-        let text = "select id, owner_kind, owner_id, owner_name, time_zone, resource, span, cap,
-                           provider, model, feature, enforcement, overrun, alert_percent,
-                           raise_amount, raise_until_ms
-                    from budgets where id = $1 and deleted_ms is null";
+        let text = concat!(
+            "select ",
+            budget_columns!(""),
+            " from budgets where id = $1 and deleted_ms is null"
+        );
         Ok(on!(&self.pool, db => sqlx::query_as(text).bind(id).fetch_optional(db).await)?)
     }
 
@@ -114,11 +158,12 @@ impl Store {
     /// # Errors
     /// Any database failure.
     pub async fn budgets(&self) -> Result<Vec<BudgetRow>, StoreError> {
-        let text = "select id, owner_kind, owner_id, owner_name, time_zone, resource, span, cap,
-                           provider, model, feature, enforcement, overrun, alert_percent,
-                           raise_amount, raise_until_ms
-                    from budgets where deleted_ms is null
-                    order by owner_name, owner_kind desc, id";
+        let text = concat!(
+            "select ",
+            budget_columns!(""),
+            " from budgets where deleted_ms is null
+                    order by owner_name, owner_kind desc, id"
+        );
         Ok(on!(&self.pool, db => sqlx::query_as(text).fetch_all(db).await)?)
     }
 
@@ -134,10 +179,7 @@ impl Store {
             .collect();
         let asked = json::text(asked)?;
         let text = self.pool.text(with_rows!(
-            "select b.id, b.owner_kind, b.owner_id, b.owner_name, b.time_zone, b.resource, b.span,
-                    b.cap, b.provider, b.model, b.feature, b.enforcement, b.overrun,
-                    b.alert_percent, b.raise_amount, b.raise_until_ms
-             from",
+            concat!("select ", budget_columns!("b."), " from"),
             "e cross join budgets b
              where b.owner_kind = e.value ->> 1 and b.owner_id = e.value ->> 2
                and b.deleted_ms is null
@@ -151,13 +193,31 @@ impl Store {
     /// # Errors
     /// Any database failure.
     pub async fn counters(&self, budget_id: &str, start_ms: i64) -> Result<Counters, StoreError> {
-        let text = "select spent, held from budget_windows where budget_id = $1 and start_ms = $2";
-        let row = on!(&self.pool, db => sqlx::query_as(text)
-            .bind(budget_id)
-            .bind(start_ms)
-            .fetch_optional(db)
-            .await)?;
-        Ok(row.unwrap_or_default())
+        let window = WindowKey { budget_id: budget_id.to_owned(), start_ms };
+        Ok(self.counters_of(&[window]).await?.into_values().next().unwrap_or_default())
+    }
+
+    /// What windows have counted; one in which nothing was ever held is left out.
+    ///
+    /// # Errors
+    /// Any database failure.
+    pub async fn counters_of(
+        &self,
+        windows: &[WindowKey],
+    ) -> Result<HashMap<WindowKey, Counters>, StoreError> {
+        let asked: Vec<_> = windows.iter().map(|w| (&w.budget_id, w.start_ms)).collect();
+        let asked = json::text(asked)?;
+        let text = self.pool.text(with_rows!(
+            "select w.budget_id, w.start_ms, w.spent, w.held from",
+            "e cross join budget_windows w
+             where w.budget_id = e.value ->> 0 and w.start_ms = cast(e.value ->> 1 as bigint)"
+        ));
+        let rows: Vec<(String, i64, i64, i64)> =
+            on!(&self.pool, db => sqlx::query_as(text).bind(asked).fetch_all(db).await)?;
+        let counted = rows.into_iter().map(|(budget_id, start_ms, spent, held)| {
+            (WindowKey { budget_id, start_ms }, Counters { spent, held })
+        });
+        Ok(counted.collect())
     }
 
     /// Changes the cap. Returns false when there is no such living budget.

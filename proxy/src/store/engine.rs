@@ -33,7 +33,7 @@ macro_rules! on {
 /// A statement with the rows of its first parameter, an array of JSON, as a table with the one
 /// column `value`. Written around the table's place.
 macro_rules! with_rows {
-    ($before:literal, $after:literal) => {
+    ($before:expr, $after:expr) => {
         $crate::store::engine::Text {
             sqlite: concat!($before, " jsonb_each($1) ", $after),
             postgres: concat!($before, " jsonb_array_elements(cast($1 as jsonb)) ", $after),

@@ -161,10 +161,11 @@ impl Options {
         })
     }
 
-    /// For the ledger's connection, by a name that operators find it by.
-    pub(super) fn named(&self) -> Self {
+    /// For the ledger's connection: by a name that operators find it by, and with room for the pages
+    /// that every batch touches, in KiB. Readers keep the usual 2 MiB.
+    pub(super) fn of_the_ledger(&self) -> Self {
         match self {
-            Self::Sqlite(options) => Self::Sqlite(options.clone()),
+            Self::Sqlite(options) => Self::Sqlite(options.clone().pragma("cache_size", "-32000")),
             Self::Postgres(options) => {
                 Self::Postgres(options.clone().application_name("tollgate ledger"))
             }
@@ -191,8 +192,6 @@ fn sqlite(path: &Path, patience: Patience) -> SqliteConnectOptions {
         // Pages: 32 MiB of log before it is written into the file, page by page. Pages that every
         // batch touches are written there less often.
         .pragma("wal_autocheckpoint", "8000")
-        // KiB.
-        .pragma("cache_size", "-32000")
 }
 
 /// A statement that waits for a lock gives up in time for a 503, and a transaction whose server

@@ -1,6 +1,6 @@
 //! Rows that an operator wants to see when something looks wrong.
 
-use super::{BudgetRow, Counters, Store, StoreError, engine::on};
+use super::{BudgetRow, Counters, Store, StoreError, budgets::budget_columns, engine::on};
 use sqlx::FromRow;
 
 /// A window in which more is spent and held than its cap allows.
@@ -44,9 +44,10 @@ impl Store {
     /// Any database failure.
     pub async fn overdrawn(&self, now_ms: i64, limit: i64) -> Result<Vec<Overdrawn>, StoreError> {
         // As numeric: what somebody's hand wrote there may be too large to be added.
-        let text = "select b.id, b.owner_kind, b.owner_id, b.owner_name, b.time_zone, b.resource,
-                           b.span, b.cap, b.provider, b.model, b.feature, b.enforcement, b.overrun,
-                           b.alert_percent, b.raise_amount, b.raise_until_ms,
+        let text = concat!(
+            "select ",
+            budget_columns!("b."),
+            ",
                            cast(w.spent as bigint) as spent, cast(w.held as bigint) as held,
                            w.start_ms
                     from budget_windows w join budgets b on b.id = w.budget_id
@@ -55,7 +56,8 @@ impl Store {
                       and cast(w.spent as numeric) + cast(w.held as numeric)
                           > cast(b.cap as numeric)
                             + case when $1 < b.raise_until_ms then b.raise_amount else 0 end
-                    order by b.id, w.start_ms limit $2";
+                    order by b.id, w.start_ms limit $2"
+        );
         Ok(on!(&self.pool, db => sqlx::query_as(text)
             .bind(now_ms)
             .bind(limit)
@@ -121,10 +123,7 @@ impl Store {
     /// # Errors
     /// Any database failure.
     pub async fn budget_ever(&self, id: &str) -> Result<Option<BudgetRow>, StoreError> {
-        let text = "select id, owner_kind, owner_id, owner_name, time_zone, resource, span, cap,
-                           provider, model, feature, enforcement, overrun, alert_percent,
-                           raise_amount, raise_until_ms
-                    from budgets where id = $1";
+        let text = concat!("select ", budget_columns!(""), " from budgets where id = $1");
         Ok(on!(&self.pool, db => sqlx::query_as(text).bind(id).fetch_optional(db).await)?)
     }
 }

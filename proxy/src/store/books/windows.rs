@@ -3,6 +3,7 @@
 use super::{Books, json};
 use crate::store::{
     BudgetRow, Counters, StoreError,
+    budgets::budget_columns,
     engine::{Text, on, with_rows},
 };
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
@@ -63,11 +64,9 @@ pub struct WindowChange {
 macro_rules! windows {
     ($rows:literal) => {
         concat!(
-            "select cast(e.value ->> 0 as bigint) as asked,
-                    b.id, b.owner_kind, b.owner_id, b.owner_name, b.time_zone, b.resource, b.span,
-                    b.cap, b.provider, b.model, b.feature, b.enforcement, b.overrun,
-                    b.alert_percent, b.raise_amount, b.raise_until_ms,
-                    w.spent, w.held, w.end_ms
+            "select cast(e.value ->> 0 as bigint) as asked, ",
+            budget_columns!("b."),
+            ", w.spent, w.held, w.end_ms
              from ",
             $rows,
             " e cross join budget_windows w cross join budgets b
@@ -121,11 +120,11 @@ impl Books {
         let asked = json::text(asked)?;
         // The cross join keeps SQLite to this order of tables: the few that are asked for first.
         let text = self.link.text(with_rows!(
-            "select cast(e.value ->> 0 as bigint) as asked,
-                    b.id, b.owner_kind, b.owner_id, b.owner_name, b.time_zone, b.resource, b.span,
-                    b.cap, b.provider, b.model, b.feature, b.enforcement, b.overrun,
-                    b.alert_percent, b.raise_amount, b.raise_until_ms
-             from",
+            concat!(
+                "select cast(e.value ->> 0 as bigint) as asked, ",
+                budget_columns!("b."),
+                " from"
+            ),
             "e cross join budgets b
              where b.owner_kind = e.value ->> 1 and b.owner_id = e.value ->> 2
                and (b.deleted_ms is null

@@ -1,7 +1,7 @@
 //! Changes of budgets.
 
 use super::Change;
-use crate::store::{BudgetRow, StoreError, engine::on};
+use crate::store::{BudgetRow, StoreError, budgets::budget_columns, engine::on};
 
 impl Change {
     /// Adds a budget; name and time zone of the owner are the owner's own.
@@ -55,10 +55,11 @@ impl Change {
     /// # Errors
     /// Any database failure.
     pub async fn budget(&mut self, id: &str) -> Result<Option<BudgetRow>, StoreError> {
-        let text = "select id, owner_kind, owner_id, owner_name, time_zone, resource, span, cap,
-                           provider, model, feature, enforcement, overrun, alert_percent,
-                           raise_amount, raise_until_ms
-                    from budgets where id = $1 and deleted_ms is null";
+        let text = concat!(
+            "select ",
+            budget_columns!(""),
+            " from budgets where id = $1 and deleted_ms is null"
+        );
         Ok(on!(&mut self.link, db => sqlx::query_as(text)
             .bind(id)
             .fetch_optional(&mut **db)

@@ -4,7 +4,7 @@ use super::Change;
 use crate::{
     clock::Clock,
     ids::new_id,
-    store::{BudgetRow, StoreError, UserRow, engine::on},
+    store::{BudgetRow, StoreError, UserRow, budgets::budget_columns, engine::on},
 };
 
 impl Change {
@@ -61,12 +61,13 @@ impl Change {
         user: &UserRow,
         clock: &dyn Clock,
     ) -> Result<Vec<BudgetRow>, StoreError> {
-        let text = "select id, owner_kind, owner_id, owner_name, time_zone, resource, span, cap,
-                           provider, model, feature, enforcement, overrun, alert_percent,
-                           raise_amount, raise_until_ms
-                    from budgets
+        let text = concat!(
+            "select ",
+            budget_columns!(""),
+            " from budgets
                     where owner_kind = 'default' and owner_id in ('', $1) and deleted_ms is null
-                    order by owner_id desc, id";
+                    order by owner_id desc, id"
+        );
         let team = user.team_id.as_deref().unwrap_or_default();
         let defaults: Vec<BudgetRow> = on!(&mut self.link, db => sqlx::query_as(text)
             .bind(team)

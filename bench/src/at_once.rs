@@ -1,4 +1,5 @@
-//! A provider in this process that answers at once: what is measured is Tollgate alone.
+//! A provider in the server's own process that answers at once and remembers nothing: what is
+//! measured over it is Tollgate alone.
 
 use tollgate_types::{
     BoxFuture, EventStream, Extras, FinishReason, GenerateRequest, Origin, Part, Provider, Result,
