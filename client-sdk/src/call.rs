@@ -1,8 +1,9 @@
 //! One logical call: built once, attempted as often as its retry policy says.
 
 use crate::{
+    answer,
     events::{self, Limits},
-    failure::{self, Head},
+    failure,
     retry::RetryPolicy,
 };
 use bytes::Bytes;
@@ -53,11 +54,7 @@ impl Call {
     }
 
     async fn whole<T: DeserializeOwned>(&self, tried: u32) -> Result<T> {
-        let response = self.attempt(tried).await?;
-        let head = Head::of(&response);
-        let body = response.bytes().await.map_err(|error| head.stamp(failure::transport(error)))?;
-        serde_json::from_slice(&body)
-            .map_err(|error| head.protocol("the answer cannot be read").with_source(error))
+        answer::read(self.attempt(tried).await?).await
     }
 
     async fn attempt(&self, tried: u32) -> Result<Response> {
@@ -71,10 +68,7 @@ impl Call {
         if response.status().is_success() {
             return Ok(response);
         }
-        let head = Head::of(&response);
-        // Without its body, the status alone says what happened.
-        let body = response.bytes().await.unwrap_or_default();
-        Err(head.refusal(&body))
+        Err(answer::refusal(response).await)
     }
 }
 

@@ -1,11 +1,12 @@
 //! The body of a streamed answer as events.
 
 use crate::{
+    answer,
     failure::{self, Head},
     retry::before,
 };
 use futures_util::stream;
-use reqwest::{Response, header::CONTENT_TYPE};
+use reqwest::Response;
 use serde_json::Value;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
@@ -30,11 +31,7 @@ pub(crate) struct Limits {
 /// Reads an answer's body as events. Dropping the stream closes the connection.
 pub(crate) fn read(response: Response, limits: Limits) -> Result<EventStream> {
     let head = Head::of(&response);
-    let content_type = response.headers().get(CONTENT_TYPE);
-    let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or("nothing");
-    if !content_type.starts_with("text/event-stream") {
-        return Err(head.protocol(format!("the answer is no event stream but {content_type}")));
-    }
+    answer::check_type(&head, &response, answer::EVENT_STREAM)?;
     let reader = Reader { response, head, limits, decoder: SseDecoder::default() };
     Ok(EventStream::new(stream::unfold(reader, |mut reader| async move {
         let event = reader.next().await.map_err(|error| reader.head.stamp(error));
@@ -55,7 +52,8 @@ impl Reader {
         loop {
             if let Some(event) = self.decoder.next_data() {
                 return decode(&event).unwrap_or_else(|error| {
-                    Err(self.head.protocol("an event cannot be read").with_source(error))
+                    let place = failure::place(&error);
+                    Err(self.head.not_tollgate(&format!("an event cannot be read ({place})")))
                 });
             }
             let piece =

@@ -23,6 +23,7 @@
 #![warn(missing_docs)]
 
 mod failure;
+mod answer;
 mod retry;
 mod tls;
 mod headers;
