@@ -1,11 +1,13 @@
 //! The body of an answer that comes whole: read only where it is Tollgate's, and never without bound.
 
-use crate::failure::{self, Head};
+use crate::{
+    failure::{self, Head},
+    transport::Reply,
+};
 use reqwest::{
     Response,
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
-use serde::de::DeserializeOwned;
 use std::time::Duration;
 use tokio::time::timeout;
 use tollgate_types::Result;
@@ -21,17 +23,15 @@ const REFUSAL_PATIENCE: Duration = Duration::from_secs(5);
 /// Part of the media type of events.
 pub(crate) const EVENT_STREAM: &str = "event-stream";
 
-/// Reads an answer as JSON.
+/// Takes in an answer that may be JSON.
 ///
 /// # Errors
 /// `protocol` when it is not Tollgate's or has no end, `connection` when it breaks off.
-pub(crate) async fn read<T: DeserializeOwned>(response: Response) -> Result<T> {
+pub(crate) async fn whole(response: Response) -> Result<Reply> {
     let head = Head::of(&response);
     check_type(&head, &response, "json")?;
-    let body = bounded(response, &head).await?;
-    serde_json::from_slice(&body).map_err(|error| {
-        head.not_tollgate(&format!("the answer cannot be read ({})", failure::place(&error)))
-    })
+    let body = bounded(response, &head).await?.into();
+    Ok(Reply { head, body })
 }
 
 /// The error of an unsuccessful answer.

@@ -14,10 +14,14 @@ const NOT_TOLLGATE: &str = "not_tollgate";
 /// Code of an answer of a server that lacks what was asked for.
 const UNKNOWN_PATH: &str = "unknown_path";
 
+/// The code of a stream that was silent for too long.
+const SILENT: &str = "stream_silent";
+
 /// What the head of an answer says about every error of that answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Head {
-    status: StatusCode,
+    /// Absent where answers have none.
+    status: Option<StatusCode>,
     request_id: Option<String>,
     retry_after_ms: Option<u64>,
     /// Where a redirect points to, without its path: that may echo the request.
@@ -28,7 +32,7 @@ impl Head {
     pub(crate) fn of(response: &Response) -> Self {
         let headers = response.headers();
         Self {
-            status: response.status(),
+            status: Some(response.status()),
             request_id: text(headers, header::REQUEST_ID).map(str::to_owned),
             retry_after_ms: retry_after_ms(headers),
             moved_to: moved_to(response),
@@ -38,11 +42,25 @@ impl Head {
     /// Adds what the head knows and the error does not.
     pub(crate) fn stamp(&self, error: Error) -> Error {
         error.with(|body| {
-            body.status.get_or_insert(self.status.as_u16());
+            body.status = body.status.or(self.status.map(|status| status.as_u16()));
             if body.request_id.is_none() {
                 body.request_id.clone_from(&self.request_id);
             }
             body.retry_after_ms = body.retry_after_ms.or(self.retry_after_ms);
+        })
+    }
+
+    /// Tollgate's id of the request, which is the id of its run.
+    pub(crate) fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
+    /// Adds the id of the request to an error that has none.
+    pub(crate) fn name(&self, error: Error) -> Error {
+        error.with(|body| {
+            if body.request_id.is_none() {
+                body.request_id.clone_from(&self.request_id);
+            }
         })
     }
 
@@ -60,6 +78,12 @@ impl Head {
         self.protocol(message).with(|body| body.code = Some(NOT_TOLLGATE.to_owned()))
     }
 
+    /// JSON that cannot be read. What stands there is not quoted: a stranger may echo the request.
+    pub(crate) fn unreadable(&self, what: &str, error: &serde_json::Error) -> Error {
+        let (line, column) = (error.line(), error.column());
+        self.not_tollgate(&format!("{what} cannot be read (line {line}, column {column})"))
+    }
+
     /// The error that an unsuccessful answer carries. Its own retry signal decides; the status does
     /// only where the body is not Tollgate's, because something between answered. Such a body is
     /// never quoted: a stranger may echo the request, key included.
@@ -72,7 +96,7 @@ impl Head {
     }
 
     fn foreign(&self) -> Error {
-        let status = self.status;
+        let status = self.status.unwrap_or_default();
         let kind = match status.as_u16() {
             401 => ErrorKind::Authentication,
             403 => ErrorKind::PermissionDenied,
@@ -143,11 +167,6 @@ fn moved_to(response: &Response) -> Option<String> {
     Some(response.url().join(to).ok()?.origin().ascii_serialization())
 }
 
-/// Where JSON cannot be read. What stands there is not quoted: a stranger may echo the request.
-pub(crate) fn place(error: &serde_json::Error) -> String {
-    format!("line {}, column {}", error.line(), error.column())
-}
-
 /// No answer came, or its body broke. The URL is left out of the error: its query may tell more
 /// than a log should.
 pub(crate) fn transport(error: reqwest::Error) -> Error {
@@ -216,8 +235,16 @@ pub(crate) fn late() -> Error {
 
 /// Nothing arrived on an open stream, not even the server's pings.
 pub(crate) fn silent(idle: Duration) -> Error {
-    Error::new(ErrorKind::Timeout, format!("the stream was silent for {idle:?}"))
-        .with(|body| body.retryable = false)
+    Error::new(ErrorKind::Timeout, format!("the stream was silent for {idle:?}")).with(|body| {
+        body.retryable = false;
+        body.code = Some(SILENT.to_owned());
+    })
+}
+
+/// Whether it was the connection that failed, rather than what was asked over it.
+pub(crate) fn is_of_the_connection(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::StreamInterrupted | ErrorKind::Connection)
+        || error.body().code.as_deref() == Some(SILENT)
 }
 
 /// The stream ended without saying that it is complete.
