@@ -209,7 +209,7 @@ impl Meter {
             Some(_) => answer.await.map_err(|_| StoreError::Busy)?,
             None => Vec::new(),
         };
-        Ok(Receipt { request_id, upstream_request_id, cost, budgets })
+        Ok(Receipt { request_id, upstream_request_id, cost, budgets, limits: None })
     }
 
     /// Ends a call whose upstream refused before it produced anything: an entry, and no charge.

@@ -282,7 +282,7 @@ impl<'m> Page<'m> {
 }
 
 /// The longest answer that one budget can pay for.
-fn affordable(
+pub(super) fn affordable(
     quote: &Quote,
     charged: &Charged,
     (resource, now_ms): (Resource, i64),
