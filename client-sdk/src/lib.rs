@@ -36,9 +36,12 @@ mod run;
 mod call;
 mod resume;
 mod query;
+mod span;
 mod builder;
 mod env;
 mod remote;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 
 pub use builder::Builder;
 pub use query::{GroupBy, UsageQuery};
