@@ -238,7 +238,7 @@ impl Meter {
         log_end(&entry);
         let cost = entry.cost_nano_usd.map(NanoUsd);
         let hold_id = ending.hold_id().to_owned();
-        ending.send(Close { hold_id, charge, entry: Some(entry), reply });
+        ending.send(Close { hold_id, charge, entry: Some(Arc::new(entry)), reply });
         cost
     }
 }
