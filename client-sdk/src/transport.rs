@@ -32,6 +32,10 @@ pub(crate) struct Reply {
 
 /// A piece of an open stream.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every one is an event, which is not to be boxed"
+)]
 pub(crate) enum Frame {
     /// The server lives.
     Ping,

@@ -118,9 +118,10 @@ pub struct Receipt {
         deserialize_with = "lenient::readable"
     )]
     pub budgets: Vec<BudgetStatus>,
-    /// What limited the call besides budgets; absent when nothing did, and from older servers.
+    /// What limited the call besides budgets; absent when nothing did, and from older servers. Boxed,
+    /// so that events stay small.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limits: Option<CallLimits>,
+    pub limits: Option<Box<CallLimits>>,
 }
 
 /// What limited a call: how its caller stood to the rates when it was admitted, and the output limit
