@@ -118,10 +118,9 @@ pub struct Receipt {
         deserialize_with = "lenient::readable"
     )]
     pub budgets: Vec<BudgetStatus>,
-    /// What limited the call besides budgets; absent when nothing did, and from older servers. Boxed,
-    /// so that events stay small.
+    /// What limited the call besides budgets; absent when nothing did, and from older servers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limits: Option<Box<CallLimits>>,
+    pub limits: Option<CallLimits>,
 }
 
 /// What limited a call: how its caller stood to the rates when it was admitted, and the output limit

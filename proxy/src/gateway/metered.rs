@@ -190,7 +190,7 @@ pub(super) async fn settle(
     drop(tab);
     let settled = tokio::time::timeout(SETTLE_PATIENCE, meter.settle(outcome)).await;
     let receipt = settled.map_err(|_| late())?.map_err(|error| late().with_source(error))?;
-    Ok(Receipt { limits: (!limits.is_empty()).then(|| Box::new(limits)), ..receipt })
+    Ok(Receipt { limits: Some(limits).filter(|limits| !limits.is_empty()), ..receipt })
 }
 
 /// Not to be tried again: the call was made.
