@@ -38,6 +38,7 @@ pub const GUARDED_PATHS: &[(&str, &str)] = &[
     ("GET", path::USAGE),
     ("GET", path::USAGE_EXPORT),
     ("GET", path::BUDGETS),
+    ("POST", path::TOKEN),
     ("GET", path::DELEGATE),
     ("POST", path::DELEGATE),
     ("DELETE", "/api/v1/auth/delegate/any"),

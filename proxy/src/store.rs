@@ -31,6 +31,7 @@ mod snapshot;
 mod suspects;
 #[cfg(test)]
 pub(crate) mod testing;
+mod token_keys;
 mod tokens;
 
 pub use accounts::{Account, KeyRow, UserRow};
@@ -60,6 +61,7 @@ pub use reports::{
 pub use snapshot::{Snapshot, WindowRow};
 pub use suspects::{FutureEntries, Overdrawn, Ownerless};
 pub use teams::{ListedOrganisation, ListedTeam, OrganisationRow, TeamRow};
+pub use token_keys::TokenKeyRow;
 pub use tokens::Tokens;
 
 use engine::{Engine, Pool, on};

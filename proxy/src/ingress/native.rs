@@ -7,6 +7,7 @@ mod embed;
 mod generate;
 pub(super) mod models;
 mod stream;
+mod token;
 pub(super) mod usage;
 
 use super::{front::Front, problem};
@@ -46,6 +47,7 @@ pub(super) fn routes() -> Router<Arc<Front>> {
         .route(path::USAGE, get(usage::usage))
         .route(path::USAGE_EXPORT, get(usage::export::export))
         .route(path::BUDGETS, get(budgets::budgets))
+        .route(path::TOKEN, post(token::issue))
         .route(path::DELEGATE, get(delegate::list).post(delegate::create))
         .route(&format!("{}/{{id}}", path::DELEGATE), delete(delegate::revoke))
 }
