@@ -3,6 +3,7 @@
 use crate::{
     Builder, RetryPolicy, UsageQuery,
     call::{Call, Timeouts},
+    credentials::Credentials,
     headers, tls,
     transport::{Ask, Transport},
 };
@@ -21,13 +22,17 @@ use tollgate_types::{
 
 /// A Tollgate server as a [`Provider`]. Cheap to clone; clones share their connections.
 #[derive(Clone)]
-pub struct RemoteProvider(Arc<Inner>);
+pub struct RemoteProvider(pub(crate) Arc<Inner>);
 
+#[derive(Clone)]
 pub(crate) struct Inner {
+    /// Adds the credential to what has none.
     pub(crate) transport: Arc<dyn Transport>,
+    /// The same without.
+    pub(crate) bare: Arc<dyn Transport>,
     /// For people.
     pub(crate) server: Url,
-    pub(crate) authorization: HeaderValue,
+    pub(crate) credentials: Arc<Credentials>,
     pub(crate) tags: HeaderMap,
     pub(crate) name: String,
     pub(crate) model: Option<String>,
@@ -64,8 +69,8 @@ impl RemoteProvider {
         Ok(list.budgets)
     }
 
-    fn get(&self, path: &str, query: &[(&'static str, String)]) -> Call {
-        let Inner { transport, authorization, tags, retry, timeouts, .. } = &*self.0;
+    pub(crate) fn get(&self, path: &str, query: &[(&'static str, String)]) -> Call {
+        let Inner { transport, tags, retry, timeouts, .. } = &*self.0;
         Call {
             transport: Arc::clone(transport),
             ask: Ask {
@@ -75,14 +80,19 @@ impl RemoteProvider {
                 headers: tags.clone(),
                 body: None,
             },
-            authorization: authorization.clone(),
+            authorization: None,
             retry: *retry,
             timeouts: *timeouts,
             resumable: None,
         }
     }
 
-    fn post(&self, path: &str, body: &impl Serialize, options: &CallOptions) -> Result<Call> {
+    pub(crate) fn post(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        options: &CallOptions,
+    ) -> Result<Call> {
         let mut call = self.get(path, &[]);
         let key = match &options.idempotency_key {
             Some(key) => key.clone(),
@@ -93,7 +103,7 @@ impl RemoteProvider {
         headers.insert(header::IDEMPOTENCY_KEY, headers::idempotency_key(&key)?);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(key) = &options.credential {
-            call.authorization = headers::bearer(key)?;
+            call.authorization = Some(headers::bearer(key)?);
         }
         let body = serde_json::to_vec(body).map_err(|error| {
             Error::invalid("request", "the request is not JSON").with_source(error)
