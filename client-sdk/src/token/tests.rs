@@ -77,7 +77,7 @@ async fn five_hundred_calls_wait_for_one_flight_even_when_the_first_of_them_leav
 
 #[tokio::test]
 async fn one_call_fetches_ahead_of_time_and_the_others_go_on() {
-    let mint = Mint::new(Some(Duration::from_secs(3)));
+    let mint = Mint::new(Some(Duration::from_secs(5)));
     let tokens = Tokens::new(Arc::new(mint.clone()));
     mint.open.add_permits(1);
     assert_eq!(text(&tokens).await, "1");
