@@ -70,19 +70,19 @@ impl RemoteProvider {
     /// `invalid_request` when it is no text that a header can hold.
     pub fn with_api_key(&self, key: impl Into<String>) -> Result<Self> {
         let key = headers::bearer(&Secret::new(key.into()))?;
-        let Inner { bare, credentials, .. } = &*self.0;
+        let Inner { bare, credentials, .. } = self.inner();
         let credentials = Arc::new(match **credentials {
             Credentials::Exchanged { .. } => Credentials::exchanged(key, Arc::clone(bare)),
             Credentials::Key(_) | Credentials::Source(_) => Credentials::Key(key),
         });
         let transport = Arc::clone(bare);
         let transport = Arc::new(Authorized { transport, credentials: Arc::clone(&credentials) });
-        Ok(Self::of(Inner { transport, credentials, ..(*self.0).clone() }))
+        Ok(Self::of(Inner { transport, credentials, ..self.inner().clone() }))
     }
 
     /// With the key itself where there is one: what is made with a token ends with it.
     fn by_key(&self, mut call: Call) -> Call {
-        call.authorization = self.0.credentials.key().cloned();
+        call.authorization = self.inner().credentials.key().cloned();
         call
     }
 }

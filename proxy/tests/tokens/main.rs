@@ -1,0 +1,7 @@
+//! Short-lived tokens over real sockets: what the server gives and takes, and what the client does
+//! with them.
+
+mod client;
+mod gate;
+mod secrets;
+mod server;
