@@ -30,6 +30,11 @@
 #[doc = include_str!("../../docs/client.md")]
 mod tour {}
 
+/// The same of tokens.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/tokens.md")]
+mod tokens_tour {}
+
 mod failure;
 mod retry;
 mod tls;

@@ -53,7 +53,6 @@ impl RemoteProvider {
         Self(Arc::new(inner))
     }
 
-    #[cfg(test)]
     pub(crate) fn inner(&self) -> &Inner {
         &self.0
     }

@@ -118,9 +118,10 @@ impl Access {
     /// Why it is not accepted; `Store` and `Busy` say nothing about the credential.
     pub async fn authenticate(&self, credential: Option<&str>) -> Result<Arc<Caller>, AuthError> {
         let text = credential.ok_or(AuthError::Missing)?;
-        let (account, caller) = match Tokens::is_like(text) {
-            true => self.by_token(text).await?,
-            false => self.by_key(text).await?,
+        let (account, caller) = if Tokens::is_like(text) {
+            self.by_token(text).await?
+        } else {
+            self.by_key(text).await?
         };
         self.in_force(&account)?;
         Ok(caller)
