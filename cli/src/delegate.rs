@@ -18,6 +18,7 @@ Examples:
   AGENT_KEY=$(toll delegate create --name agent --json | jq -r .key)")]
     Create(Box<Create>),
     /// List the keys in force that one's own delegated to; never their text
+    #[command(after_help = "Example:\n  toll delegate list --json | jq -r '.keys[].id'")]
     List {
         /// Print JSON
         #[arg(long)]

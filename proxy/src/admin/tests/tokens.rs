@@ -2,7 +2,7 @@
 
 use super::{Desk, NOW, once, somebody};
 use crate::{
-    admin::TokensAbout,
+    admin::{Mandate, TokensAbout},
     store::{
         TokenKeyRow,
         testing::{Kind, on_both_engines},
@@ -28,14 +28,15 @@ async fn an_end_of_keys_is_on_record_and_happens_once(kind: Kind) {
     let before = desk.rows_of_trail().await;
     add(&desk, "one").await;
     add(&desk, "two").await;
-    let rotate = async |mandate| desk.office.rotate_tokens(mandate, TokensAbout::Keep).await;
-    assert_eq!(rotate(&somebody()).await.unwrap().keys, 2);
+    let rotate =
+        async |mandate: Mandate| desk.office.rotate_tokens(&mandate, TokensAbout::Keep).await;
+    assert_eq!(rotate(somebody()).await.unwrap().keys, 2);
     let keys = desk.store.token_keys().await.unwrap();
     assert!(
         keys.iter().all(|key| (key.signs_until_ms, key.ends_ms) == (NOW, NOW + 500)),
         "{keys:?}"
     );
-    assert_eq!(rotate(&somebody()).await.unwrap().keys, 0, "they sign no more");
+    assert_eq!(rotate(somebody()).await.unwrap().keys, 0, "they sign no more");
     let mandate = once("again");
     for _ in 0..2 {
         let ended = desk.office.rotate_tokens(&mandate, TokensAbout::End).await.unwrap();
