@@ -25,6 +25,7 @@ on_both_engines!(
     keys_rotate_by_themselves,
     two_servers_take_each_others_tokens_also_after_a_restart,
     what_is_no_token_of_ours_is_refused,
+    a_server_of_another_kind_takes_no_token_of_ours,
     a_secret_that_is_shared_signs_too,
     nothing_in_the_database_can_sign,
 );
@@ -364,6 +365,13 @@ async fn what_is_no_token_of_ours_is_refused(kind: Kind) {
     // A new one can help: it was signed by a key that is not here any more.
     let unknown = with(&changed(&header, "kid", json!("unknown")), &claims, signature);
     assert_eq!(refusal(&place.access, &unknown).await, "expired");
+    assert_eq!(refusal(&place.access, &token).await, "accepted", "the good one is still good");
+}
+
+async fn a_server_of_another_kind_takes_no_token_of_ours(kind: Kind) {
+    let place = Place::on(kind).await;
+    let key = place.key(order()).await;
+    let token = place.token(&key).await;
     for no_token in ["a.b", "a.b.c.d", &token.replace('.', "")] {
         assert_eq!(refusal(&place.access, no_token).await, "invalid key");
     }
