@@ -2,11 +2,15 @@
 
 use crate::{
     RemoteProvider, RetryPolicy, address,
+    authorized::Authorized,
     call::Timeouts,
+    credentials::Credentials,
     headers,
     http::HttpTransport,
     remote::Inner,
     tls::{self, Trust},
+    token::{TokenSource, Tokens},
+    transport::Transport,
 };
 use reqwest::{
     Client, Proxy, Url,
@@ -25,6 +29,8 @@ const USER_AGENT: &str = concat!("tollgate-client/", env!("CARGO_PKG_VERSION"));
 pub struct Builder {
     server: String,
     api_key: Secret<String>,
+    exchange_token: bool,
+    token_source: Option<Arc<dyn TokenSource>>,
     name: String,
     model: Option<String>,
     tags: BTreeMap<String, String>,
@@ -62,6 +68,8 @@ impl Default for Builder {
         Self {
             server: String::new(),
             api_key: "".into(),
+            exchange_token: false,
+            token_source: None,
             name: "tollgate".to_owned(),
             model: None,
             tags: BTreeMap::new(),
@@ -87,6 +95,22 @@ impl Builder {
     #[must_use]
     pub fn api_key(mut self, key: impl Into<String>) -> Self {
         self.api_key = Secret::new(key.into());
+        self
+    }
+
+    /// Whether the key is exchanged for short-lived tokens, so that it is itself sent rarely: once
+    /// every few minutes instead of with every call. Default no, because the first call then waits
+    /// for two answers instead of one. Where the server gives no tokens, the key is used.
+    #[must_use]
+    pub fn exchange_token(mut self, exchange: bool) -> Self {
+        self.exchange_token = exchange;
+        self
+    }
+
+    /// Takes the tokens that calls are made with from here, in the place of an API key.
+    #[must_use]
+    pub fn token_source(mut self, source: impl TokenSource) -> Self {
+        self.token_source = Some(Arc::new(source));
         self
     }
 
@@ -210,17 +234,34 @@ impl Builder {
     /// or when an `http_client` is given together with what it would have to bring itself.
     pub fn build(self) -> Result<RemoteProvider> {
         let server = address::parse(&self.server)?;
-        let authorization = headers::bearer(&self.api_key)?;
+        let key = match &self.token_source {
+            Some(_) if !self.api_key.expose().is_empty() => {
+                let message = "a token_source takes the place of an API key: give one of them";
+                return Err(Error::invalid("token_source", message));
+            }
+            Some(_) => None,
+            None => Some(headers::bearer(&self.api_key)?),
+        };
         let mut tags = HeaderMap::new();
         headers::add_tags(&mut tags, &self.tags)?;
         let http = match &self.network.http_client {
             Some(client) => self.network.check_alone().map(|()| client.clone())?,
             None => self.own_client(&server)?,
         };
+        let bare: Arc<dyn Transport> =
+            Arc::new(HttpTransport { client: http, server: server.clone() });
+        let credentials = Arc::new(match (key, self.token_source) {
+            (Some(key), _) if self.exchange_token => Credentials::exchanged(key, Arc::clone(&bare)),
+            (Some(key), _) => Credentials::Key(key),
+            (None, Some(source)) => Credentials::Source(Tokens::new(source)),
+            (None, None) => return Err(Error::invalid("api_key", "there is no API key")),
+        });
+        let transport = Arc::clone(&bare);
         Ok(RemoteProvider::of(Inner {
-            transport: Arc::new(HttpTransport { client: http, server: server.clone() }),
+            transport: Arc::new(Authorized { transport, credentials: Arc::clone(&credentials) }),
+            bare,
             server,
-            authorization,
+            credentials,
             tags,
             name: self.name,
             model: self.model,

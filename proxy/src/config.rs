@@ -18,6 +18,7 @@ mod server;
 mod shown;
 mod store;
 mod suggest;
+mod tokens;
 
 pub use access::AccessSettings;
 pub use alerts::{AlertSettings, origin};
@@ -34,6 +35,7 @@ pub use runs::RunSettings;
 pub use server::Server;
 pub use shown::masked_url;
 pub use store::StoreSettings;
+pub use tokens::{TokenAlgorithm, TokenSettings};
 
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +51,8 @@ pub struct Config {
     pub ledger: LedgerSettings,
     /// Keys.
     pub access: AccessSettings,
+    /// Short-lived tokens.
+    pub tokens: TokenSettings,
     /// Who is told when a budget passes its percentage.
     pub alerts: AlertSettings,
     /// How long usage is kept.
@@ -75,6 +79,7 @@ impl Config {
         self.redis.validate()?;
         self.ledger.validate()?;
         self.access.validate()?;
+        self.tokens.validate()?;
         self.alerts.validate()?;
         self.retention.validate()?;
         self.runs.validate()?;

@@ -42,6 +42,7 @@ pub const GUARDED_PATHS: &[(&str, &str)] = &[
     ("GET", "/api/v1/runs/any"),
     ("GET", "/api/v1/runs/any/events"),
     ("DELETE", "/api/v1/runs/any"),
+    ("POST", path::TOKEN),
     ("GET", path::DELEGATE),
     ("POST", path::DELEGATE),
     ("DELETE", "/api/v1/auth/delegate/any"),

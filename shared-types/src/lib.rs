@@ -30,6 +30,7 @@ mod model;
 mod provider;
 mod report;
 mod sse;
+mod token;
 pub mod wire;
 
 pub use budget::{BudgetStatus, Resource, SubBudget, Window};
@@ -59,5 +60,6 @@ pub use response::{
 pub use secret::Secret;
 pub use sse::{EventTooLarge, SseDecoder};
 pub use stream::{EventSource, EventStream};
+pub use token::{TokenGrant, TokenRequest};
 pub use tool::{FunctionTool, HostedTool, Tool, ToolChoice};
 pub use usage::{GPU_MS, Usage};

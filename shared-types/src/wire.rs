@@ -26,6 +26,8 @@ pub mod path {
     pub const RUNS: &str = "/api/v1/runs";
     /// Budgets that the caller is charged to.
     pub const BUDGETS: &str = "/api/v1/budgets";
+    /// A short-lived token for the caller's key.
+    pub const TOKEN: &str = "/api/v1/auth/token";
     /// Keys that the caller's key delegated to; one of them stands below, by its id.
     pub const DELEGATE: &str = "/api/v1/auth/delegate";
 }

@@ -9,6 +9,7 @@ mod generate;
 pub(super) mod models;
 mod runs;
 mod stream;
+mod token;
 pub(super) mod usage;
 
 use super::{front::Front, problem};
@@ -51,6 +52,7 @@ pub(super) fn routes() -> Router<Arc<Front>> {
         .route(&format!("{}/{{id}}", path::RUNS), get(runs::show).delete(runs::cancel))
         .route(&format!("{}/{{id}}/events", path::RUNS), get(runs::events))
         .route(path::BUDGETS, get(budgets::budgets))
+        .route(path::TOKEN, post(token::issue))
         .route(path::DELEGATE, get(delegate::list).post(delegate::create))
         .route(&format!("{}/{{id}}", path::DELEGATE), delete(delegate::revoke))
 }

@@ -3,7 +3,7 @@
 
 use super::reply;
 use crate::{
-    access::AuthError,
+    access::{AuthError, TokenError},
     admin::AdminError,
     gateway::Refusal,
     ledger::HoldError,
@@ -176,11 +176,28 @@ pub(super) fn of_auth(error: AuthError) -> Error {
                 AuthError::Revoked => "revoked_api_key",
                 AuthError::Expired => "expired_api_key",
                 AuthError::UserDeleted => "deleted_user",
+                // Another token may be good; a client that has the key gets one, once.
+                AuthError::TokenExpired => "token_expired",
+                AuthError::TokenInvalid(_) => "invalid_token",
                 _ => "invalid_api_key",
             };
             Error::new(ErrorKind::Authentication, error.to_string())
                 .with(|body| body.code = Some(code.to_owned()))
         }
+    }
+}
+
+/// A token that was not made.
+pub(super) fn of_token(error: TokenError) -> Error {
+    let text = error.to_string();
+    match error {
+        TokenError::Disabled => Error::new(ErrorKind::NotFound, text)
+            .with(|body| body.code = Some("tokens_disabled".to_owned())),
+        TokenError::NotAKey => Error::new(ErrorKind::PermissionDenied, text)
+            .with(|body| body.code = Some("token_not_exchangeable".to_owned())),
+        TokenError::Lifetime(_) => Error::invalid("ttl_seconds", text),
+        TokenError::Signature(_) => Error::new(ErrorKind::Internal, text),
+        TokenError::Store(error) => of_store(error),
     }
 }
 
