@@ -28,6 +28,8 @@ mod model;
 mod provider;
 mod report;
 mod sse;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod wire;
 
 pub use budget::{BudgetStatus, Resource, SubBudget, Window};

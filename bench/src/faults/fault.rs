@@ -115,9 +115,8 @@ mod tests {
         let ends = |fault: &Fault, how| {
             [fault.up, fault.down].iter().any(|lane| lane.stop.is_some_and(|stop| stop.how == how))
         };
-        let pauses = |fault: &Fault| {
-            fault.up.stop.is_some_and(|stop| matches!(stop.how, How::Pause(_)))
-        };
+        let pauses =
+            |fault: &Fault| fault.up.stop.is_some_and(|stop| matches!(stop.how, How::Pause(_)));
         let kinds: [&dyn Fn(&Fault) -> bool; 11] = [
             &|fault| fault.refused,
             &|fault| !fault.delay.is_zero(),

@@ -61,7 +61,11 @@ impl Echo {
 
     /// What was heard, connection by connection, in the order of their first bytes; waits until
     /// it is as told.
-    async fn hears(&mut self, what: &str, enough: impl FnMut(&Vec<Vec<u8>>) -> bool) -> Vec<Vec<u8>> {
+    async fn hears(
+        &mut self,
+        what: &str,
+        enough: impl FnMut(&Vec<Vec<u8>>) -> bool,
+    ) -> Vec<Vec<u8>> {
         let heard = tokio::time::timeout(SOON, self.heard.wait_for(enough)).await;
         heard.unwrap_or_else(|_| panic!("never heard: {what}")).unwrap().clone()
     }

@@ -1,0 +1,1 @@
+//! An upstream that says bytes which were written by hand.
