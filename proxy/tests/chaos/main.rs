@@ -4,6 +4,7 @@
 //!
 //! A seed that failed is printed; `TOLLGATE_CHAOS_SEED=<seed>` makes its run again, alone.
 #![cfg(test)]
+#![expect(clippy::print_stdout, reason = "what was measured is for people to see")]
 
 mod books;
 mod conversation;
@@ -83,7 +84,7 @@ async fn a_thousand_conversations_survive_the_network_and_the_death_of_the_serve
 
     let mut wrong = Vec::new();
     let mut kinds: BTreeMap<String, u64> = BTreeMap::new();
-    let mut calls = Vec::new();
+    let (mut calls, mut connections) = (Vec::new(), 0);
     for (seed, told) in told {
         match told {
             Ok(told) => {
@@ -95,12 +96,15 @@ async fn a_thousand_conversations_survive_the_network_and_the_death_of_the_serve
                 if alone.is_some() {
                     println!("{told:?}");
                 }
+                connections += told.connections;
                 calls.extend(told.calls);
             }
             Err(why) => wrong.push(format!("TOLLGATE_CHAOS_SEED={seed}: {why}")),
         }
     }
-    println!("{} calls in {:?}: {kinds:?}", calls.len(), started.elapsed());
+    let longest = calls.iter().map(|call| call.took).max().unwrap_or_default();
+    println!("{} calls over {connections} connections in {:?}", calls.len(), started.elapsed());
+    println!("the longest took {longest:?}; {kinds:?}");
     wrong.extend(world.books_are_wrong(&calls).await);
     println!("everything is checked after {:?}", started.elapsed());
     let answered = kinds.get("answered").copied().unwrap_or_default();

@@ -1,5 +1,7 @@
 //! Answers that are given both ways: what the mock can say, and streams written by hand.
 
+use crate::vendor::Vendor;
+
 /// What the mock says; all but what a server adds of its own accord.
 pub const SCRIPTS: [&str; 26] = [
     "echo",
@@ -29,3 +31,30 @@ pub const SCRIPTS: [&str; 26] = [
     "status=429,retry_after=5",
     "status=400,code=odd_code,message=odd_message",
 ];
+
+/// A stream of a vendor, written by hand: everything that its API can put into one.
+#[derive(Clone, Copy, Debug)]
+pub struct Written {
+    pub name: &'static str,
+    pub vendor: Vendor,
+    pub body: &'static str,
+}
+
+macro_rules! written {
+    ($($vendor:ident: $($name:literal),+;)+) => {
+        /// All of them.
+        pub const WRITTEN: &[Written] = &[$($(Written {
+            name: $name,
+            vendor: Vendor::$vendor,
+            body: include_str!(concat!("streams/", $name, ".txt")),
+        }),+),+];
+    };
+}
+
+written! {
+    Chat: "chat_rich", "chat_tools";
+    Responses: "responses_rich", "responses_short";
+    Anthropic: "anthropic_rich", "anthropic_error";
+    Google: "google_rich", "google_safety";
+    Ollama: "ollama_rich", "ollama_error";
+}

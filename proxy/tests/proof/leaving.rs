@@ -12,6 +12,7 @@ use std::{
 };
 use tokio::{runtime::Handle, time::sleep};
 use tollgate_bench::Mock;
+use tollgate_client::RemoteProvider;
 use tollgate_types::{
     BoxFuture, EmbedRequest, EventStream, GenerateRequest, Message, Provider, Result,
 };
@@ -77,28 +78,31 @@ async fn at_rest(mock: &Mock, left: Instant) -> Duration {
     left.elapsed()
 }
 
+/// A server, and the clients that leave it.
 struct Scene {
+    transport: Transport,
+    resumable: bool,
     mock: Mock,
     place: Place,
     took: Vec<Duration>,
 }
 
 impl Scene {
-    async fn new() -> Self {
+    async fn new(transport: Transport, resumable: bool) -> Self {
         let mock = Mock::start().await.unwrap();
         let place = Place::over(&mock.url()).await;
-        Self { mock, place, took: Vec::new() }
+        Self { transport, resumable, mock, place, took: Vec::new() }
     }
 
     /// A client of its own, so that its connections end with it.
-    fn remote(&self, transport: Transport) -> std::sync::Arc<dyn Provider> {
-        self.place.remote(transport)
+    fn remote(&self) -> RemoteProvider {
+        self.place.client(self.transport).resumable(self.resumable).build().unwrap()
     }
 
     /// Drops a call after so many polls.
-    async fn leave_after_polls(&mut self, transport: Transport, what: Ask, polls: usize) {
-        let remote = self.remote(transport);
-        let mut call = ask(&*remote, what);
+    async fn leave_after_polls(&mut self, what: Ask, polls: usize) {
+        let remote = self.remote();
+        let mut call = ask(&remote, what);
         poll_times(call.as_mut(), polls).await;
         let worked = self.mock.working() > 0;
         let left = Instant::now();
@@ -110,9 +114,9 @@ impl Scene {
     }
 
     /// Drops a call that the upstream works on, after a time.
-    async fn leave_after_time(&mut self, transport: Transport, what: Ask, time: Duration) {
-        let remote = self.remote(transport);
-        let mut call = ask(&*remote, what);
+    async fn leave_after_time(&mut self, what: Ask, time: Duration) {
+        let remote = self.remote();
+        let mut call = ask(&remote, what);
         tokio::select! {
             answer = &mut call => panic!("an answer came: {:?}", answer.map(drop)),
             working = self.mock.works(|count| count > 0, SOON) => assert!(working, "{what:?}"),
@@ -125,8 +129,8 @@ impl Scene {
     }
 
     /// Drops a stream after so many events, while the next one is awaited.
-    async fn leave_after_events(&mut self, transport: Transport, events: usize) {
-        let remote = self.remote(transport);
+    async fn leave_after_events(&mut self, events: usize) {
+        let remote = self.remote();
         let mut stream = soon("a stream", remote.stream(question(SLOW))).await.unwrap();
         for _ in 0..events {
             soon("an event", stream.next()).await.unwrap().unwrap();
@@ -154,14 +158,15 @@ impl Scene {
         self.took.sort_unstable();
         let most = self.took.last().copied().unwrap_or_default();
         let middle = self.took.get(self.took.len() / 2).copied().unwrap_or_default();
+        let name = format!("{name} over {}, resumable: {}", self.transport.0, self.resumable);
         println!("{name}: {} left, stopped after {middle:?}, at most {most:?}", self.took.len());
         assert!(most < BOUND, "the upstream stopped after {most:?}");
         assert!(!self.took.is_empty(), "nothing was ever at work");
     }
 
     /// Tasks that there are while nothing is asked: one call was made and its client is gone.
-    async fn tasks_at_rest(&self, transport: Transport) -> usize {
-        let remote = self.remote(transport);
+    async fn tasks_at_rest(&self) -> usize {
+        let remote = self.remote();
         soon("an answer", remote.generate(question("mock-echo"))).await.unwrap();
         drop(remote);
         self.place.held().await;
@@ -176,31 +181,36 @@ impl Scene {
     }
 }
 
+/// Every transport, with calls that outlive their connections and with such that do not.
+fn ways() -> impl Iterator<Item = (Transport, bool)> {
+    TRANSPORTS.into_iter().flat_map(|transport| [(transport, false), (transport, true)])
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_dropped_at_any_poll_stops_the_upstream_and_leaves_nothing_behind() {
-    for transport in TRANSPORTS {
+    for (transport, resumable) in ways() {
         for what in [Ask::Generate, Ask::Stream, Ask::Embed] {
-            let mut scene = Scene::new().await;
-            let tasks = scene.tasks_at_rest(transport).await;
+            let mut scene = Scene::new(transport, resumable).await;
+            let tasks = scene.tasks_at_rest().await;
             for polls in 0..24 {
-                scene.leave_after_polls(transport, what, polls).await;
+                scene.leave_after_polls(what, polls).await;
             }
             for time in [0, 1, 3, 10, 30] {
-                scene.leave_after_time(transport, what, Duration::from_millis(time)).await;
+                scene.leave_after_time(what, Duration::from_millis(time)).await;
             }
-            scene.ends(&format!("{what:?} over {}", transport.0), tasks).await;
+            scene.ends(&format!("{what:?}"), tasks).await;
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_dropped_at_any_event_stops_the_upstream_and_leaves_nothing_behind() {
-    for transport in TRANSPORTS {
-        let mut scene = Scene::new().await;
-        let tasks = scene.tasks_at_rest(transport).await;
+    for (transport, resumable) in ways() {
+        let mut scene = Scene::new(transport, resumable).await;
+        let tasks = scene.tasks_at_rest().await;
         for events in 0..24 {
-            scene.leave_after_events(transport, events).await;
+            scene.leave_after_events(events).await;
         }
-        scene.ends(&format!("a stream over {}", transport.0), tasks).await;
+        scene.ends("an open stream", tasks).await;
     }
 }

@@ -137,6 +137,7 @@ pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> Result<(), S
 pub fn bare(error: Error) -> Error {
     error.with(|body| {
         body.request_id = None;
+        body.source = None;
         body.status = None;
     })
 }
