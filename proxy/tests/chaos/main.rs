@@ -72,7 +72,6 @@ async fn converse(world: &Arc<World>, seeds: Vec<u64>) -> Vec<(u64, Result<Told,
     if dying { tokio::join!(talk, deaths).0 } else { talk.await }
 }
 
-#[ignore = "waits for calls that are resumed"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_conversations_survive_the_network_and_the_death_of_the_server() {
     let started = Instant::now();
