@@ -136,7 +136,7 @@ impl App {
         let gateway = Gateway { catalog, limits, prices, ledger, tasks: tasks.clone() };
         let gateway = Arc::new(gateway);
         let books = (store.clone(), Arc::clone(&clock));
-        let runs = Runs::start(Arc::clone(&gateway), books, config.runs.clone());
+        let runs = Runs::start(Arc::clone(&gateway), books, (config.runs.clone(), &config.redis));
         let front = Arc::new(Front {
             gateway,
             runs,

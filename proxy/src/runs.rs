@@ -12,6 +12,7 @@ mod error;
 mod events;
 mod live;
 mod log;
+mod relay;
 mod roll;
 mod status;
 
@@ -21,7 +22,7 @@ pub use events::{Numbered, RunEvents};
 use crate::{
     access::{Caller, Target},
     clock::Clock,
-    config::RunSettings,
+    config::{Redis, RunSettings},
     gateway::{Answer, Call, Gateway, Refusal},
     ledger::HoldError,
     limits::Rates,
@@ -30,6 +31,7 @@ use crate::{
 use claims::{Claims, Writer};
 use drive::{Drive, Started};
 use live::{CallKey, Live, Reader, Terms};
+use relay::Relay;
 use roll::{Roll, Turn};
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -83,6 +85,8 @@ struct Shared {
     roll: Arc<Roll>,
     /// Absent where calls are not written down.
     claims: Option<Claims>,
+    /// Absent where no Redis is named.
+    relay: Option<Relay>,
 }
 
 /// The runs of this server.
@@ -90,19 +94,24 @@ struct Shared {
 pub struct Runs(Arc<Shared>);
 
 impl Runs {
-    /// No runs yet. Starts the task that writes them down.
+    /// No runs yet. Starts the task that writes them down, and the one that shows them to other
+    /// servers.
     pub fn start(
         gateway: Arc<Gateway>,
         (store, clock): (Store, Arc<dyn Clock>),
-        settings: RunSettings,
+        (settings, redis): (RunSettings, &Redis),
     ) -> Self {
         let roll = Arc::new(Roll::new(&settings));
+        let node = gateway.ledger.node().to_owned();
+        let relay = Relay::new(redis, &gateway.tasks).filter(|_| settings.durable);
+        if let Some(relay) = &relay {
+            relay.serve(node.clone(), Arc::clone(&roll));
+        }
         let claims = settings.durable.then(|| {
-            let node = gateway.ledger.node().to_owned();
             let (store, clock, roll) = (store.clone(), Arc::clone(&clock), Arc::clone(&roll));
             Claims::start(Writer { store, clock, node, roll }, &gateway.tasks)
         });
-        Self(Arc::new(Shared { gateway, store, clock, settings, roll, claims }))
+        Self(Arc::new(Shared { gateway, store, clock, settings, roll, claims, relay }))
     }
 
     /// Makes a call, or joins the one that was made under the same idempotency key.

@@ -89,6 +89,17 @@ async fn a_silent_stream_is_joined_again() {
 }
 
 #[tokio::test]
+async fn a_server_that_lost_the_one_that_makes_the_run_is_asked_again() {
+    let lost = "id: 1\ndata: {\"type\":\"error\",\"error\":{\"kind\":\"stream_interrupted\",\"code\":\"run_elsewhere\",\"message\":\"lost\",\"retryable\":true,\"blame\":\"us\"}}\n\n";
+    let replies = vec![Reply::events(&[START, lost]), Reply::events(&[PART, DELTA, FINISH])];
+    let mut server = Server::play(replies).await;
+    let events = all(resumable(&server).stream(request()).await.unwrap()).await;
+    assert_eq!(names(&events), ["start", "part_start", "part_delta", "finish"]);
+    server.request().await;
+    assert_eq!(server.request().await.line, "GET /api/v1/runs/req-1/events?after=0 HTTP/1.1");
+}
+
+#[tokio::test]
 async fn a_missing_event_breaks_the_protocol() {
     let server = Server::play(vec![Reply::events(&[START]), Reply::events(&[DELTA, FINISH])]).await;
     let (good, error) = failure(&resumable(&server)).await;

@@ -59,8 +59,18 @@ impl Runs {
             ("finished", Some(lines)) => replay(run, lines, next),
             ("finished", None) => Err(RunError::NotKept),
             ("cancelled", _) => Err(RunError::Cancelled),
-            _ if self.lives(run).await? => Err(RunError::Elsewhere),
+            _ if self.lives(run).await? => self.read_live(run, next).await,
             _ => Err(RunError::Interrupted(run.request_id.clone())),
+        }
+    }
+
+    /// A run that another server makes, where the two can reach each other.
+    async fn read_live(&self, run: &RunRow, next: u64) -> Result<Run, RunError> {
+        match &self.0.relay {
+            Some(relay) if run.node != self.0.gateway.ledger.node() => {
+                relay.follow(run, next).await.ok_or(RunError::Elsewhere)
+            }
+            _ => Err(RunError::Elsewhere),
         }
     }
 

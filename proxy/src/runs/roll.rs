@@ -20,7 +20,7 @@ use std::{
 const MOST_ENDED: usize = 4096;
 /// Cancellations that came before their calls, and for how long they are remembered.
 const MOST_EARLY: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
-pub(super) const EARLY: Duration = Duration::from_secs(10);
+pub(super) const EARLY: Duration = Duration::from_secs(30);
 
 /// What becomes of a call.
 #[derive(Debug)]

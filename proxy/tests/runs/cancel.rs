@@ -5,7 +5,7 @@ use crate::{
     gate::{Open, Reply},
     type_of,
 };
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tollgate_bench::Mock;
 
 /// How soon the provider is stopped; a loaded machine is slower than that.
@@ -23,10 +23,8 @@ async fn a_call_with_a_key_is_cancelled_when_its_last_reader_leaves() {
     let id = first.id.clone();
     drop(first);
     assert_eq!(gate.status(&key, &id).await["state"], "running");
-    let left = Instant::now();
     drop(second);
     assert!(mock.saw_aborts(1, AT_ONCE).await);
-    println!("the provider was stopped {:?} after the last reader left", left.elapsed());
     assert_eq!(gate.ended(&key, &id).await, "cancelled");
     let again = Reply::to(gate.stream(&key, "a", "tokens=2")).await;
     assert_eq!(again.status, 200, "a key is free after a call that broke off: {}", again.body);

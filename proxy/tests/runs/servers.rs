@@ -11,7 +11,7 @@ use tollgate::{
 };
 use tollgate_bench::{
     Mock, on_both_engines,
-    private::{Database, Home, Kind},
+    private::{Database, Home, Kind, redis_url},
 };
 
 on_both_engines!(
@@ -147,6 +147,41 @@ async fn a_call_that_runs_at_one_server_is_not_made_by_another() {
     assert_eq!(again.events(), events);
     assert_eq!(again.header("x-request-id"), running.id);
     assert_eq!((mock.served(), one.booked(&key).await), (1, 1));
+}
+
+#[tokio::test]
+async fn a_call_that_runs_at_one_server_is_read_live_at_another_through_redis() {
+    let (mock, database) = (Mock::start().await.unwrap(), Database::fresh().await.unwrap());
+    let redis = redis_url().await.unwrap();
+    let more = format!("connections = 4\n[redis]\nurl = \"{redis}\"");
+    let one = Gate::start(&mock, &database.url(), &more).await;
+    let two = Gate::start(&mock, &database.url(), &more).await;
+    let key = one.any_key().await;
+    let model = "tokens=60,delay=30";
+    let mut first = Open::to(one.stream(&key, "a", model)).await;
+    let mut events = first.take(3).await;
+    let id = first.id.clone();
+    let mut second = Open::to(two.stream(&key, "a", model)).await;
+    assert_eq!(second.id, id);
+    assert_eq!(second.take(2).await[..], events[..2]);
+    // The run is read at the other server alone from now on, and goes on.
+    drop(first);
+    let path = format!("/api/v1/runs/{id}/events?after=2");
+    let third = Reply::to(two.request(reqwest::Method::GET, &path, &key)).await;
+    events.extend(third.events());
+    assert_numbered(0, &events);
+    assert_eq!(type_of(events.last().unwrap()), "finish");
+    assert_eq!(second.rest().await[..], events[2..]);
+    assert_eq!((mock.served(), mock.aborted().len(), one.booked(&key).await), (1, 0, 1));
+
+    // Whoever leaves there leaves the run.
+    let mut last = Open::to(one.stream(&key, "b", "stall=3")).await;
+    last.take(2).await;
+    let mut other = Open::to(two.stream(&key, "b", "stall=3")).await;
+    other.take(2).await;
+    drop(last);
+    drop(other);
+    assert!(mock.saw_aborts(1, SOON).await);
 }
 
 #[tokio::test]
