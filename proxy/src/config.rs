@@ -17,6 +17,7 @@ mod server;
 mod shown;
 mod store;
 mod suggest;
+mod websocket;
 
 pub use access::AccessSettings;
 pub use alerts::{AlertSettings, origin};
@@ -32,6 +33,7 @@ pub use retention::Retention;
 pub use server::Server;
 pub use shown::masked_url;
 pub use store::StoreSettings;
+pub use websocket::WebSocketSettings;
 
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +57,8 @@ pub struct Config {
     pub limits: Limits,
     /// Where several servers count together.
     pub redis: Redis,
+    /// Connections that carry many calls.
+    pub websocket: WebSocketSettings,
     /// Upstreams, in the order in which they are asked.
     pub providers: Vec<ProviderEntry>,
     /// Aliases, and facts about models.
@@ -73,6 +77,7 @@ impl Config {
         self.access.validate()?;
         self.alerts.validate()?;
         self.retention.validate()?;
+        self.websocket.validate()?;
         providers::validate(&self.providers)?;
         models::validate(&self.models, &self.providers)
     }
