@@ -23,6 +23,9 @@ pub mod path {
     pub const USAGE: &str = "/api/v1/usage";
     /// The same, one request a line, all of them.
     pub const USAGE_EXPORT: &str = "/api/v1/usage/export";
+    /// Calls that can be joined again or cancelled; one of them stands below, by its id or as
+    /// `key:<idempotency key>`, and below that its `events`.
+    pub const RUNS: &str = "/api/v1/runs";
     /// Budgets that the caller is charged to.
     pub const BUDGETS: &str = "/api/v1/budgets";
     /// Keys that the caller's key delegated to; one of them stands below, by its id.
@@ -35,6 +38,8 @@ pub mod header {
     pub const REQUEST_ID: &str = "x-request-id";
     /// One key per logical call.
     pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+    /// `true`: the call outlives its connection for a while, and can be joined again.
+    pub const RESUMABLE: &str = "x-tollgate-resumable";
     /// How often the call was tried before.
     pub const RETRY_COUNT: &str = "x-tollgate-retry-count";
     /// Followed by a tag's name: a free label for metering.

@@ -6,6 +6,7 @@ use crate::{
     clock::Clock,
     config::WebSocketSettings,
     gateway::Gateway,
+    runs::Runs,
     store::Store,
 };
 use axum::http::{HeaderMap, header::AUTHORIZATION};
@@ -56,7 +57,9 @@ impl Readiness {
 #[derive(Debug)]
 pub struct Front {
     /// The path of a request.
-    pub gateway: Gateway,
+    pub gateway: Arc<Gateway>,
+    /// Calls that can be joined again.
+    pub runs: Runs,
     /// Who asks.
     pub access: Access,
     /// Reports.
