@@ -4,8 +4,8 @@ use crate::{
     app::App,
     ingress::{self, Front},
 };
-use hyper::server::conn::http1::Builder;
 use axum::Router;
+use hyper::server::conn::http1::Builder;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     access::Caller,
-    gateway::{Answer, Call},
+    gateway::Call,
     ids::new_id,
     ingress::{
         native::{self, models},
@@ -16,16 +16,18 @@ use crate::{
         reply,
     },
     ledger::Order,
+    runs::{Run, RunOptions},
 };
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::HeaderMap;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tollgate_types::{
-    EmbedRequest, Error, ErrorKind, EventStream, StreamEvent,
-    wire::{ModelList, TokenCount, header},
+    CallOptions, EmbedRequest, Error, ErrorKind, EventStream, Result as Outcome, Secret,
+    StreamEvent,
+    wire::{ModelList, TokenCount, header, socket::Cancelled},
 };
 
 type Failure = Problem<native::Shape>;
@@ -43,16 +45,23 @@ pub(super) async fn run(link: Arc<Link>, order: NewCall, call: Arc<OpenCall>) {
     let started = Instant::now();
     let request_id = new_id(link.front.clock.as_ref());
     let kind = order.what.as_str();
-    let timeout = order.timeout;
-    let telling = Telling { link: &link, call: &call, request_id: &request_id };
+    let (timeout, lasting) = (order.timeout, order.what.lasting(&request_id));
+    let credential = order.credential.as_ref().unwrap_or(&link.credential).clone();
+    let telling = Telling { link: &link, call: &call, request_id: &request_id, credential };
     let answering = AssertUnwindSafe(telling.answer(order)).catch_unwind();
     let ended = tokio::select! {
         biased;
         error = call.told_to_end() => Err(error.into()),
-        () = over(timeout) => Err(late().into()),
+        () = over(timeout) => {
+            call.end_with(late());
+            Err(late().into())
+        }
         ended = answering => ended.unwrap_or_else(|_| Err(defect(&request_id).into())),
     };
-    // Dropping the answer has stopped its upstream by now.
+    // Dropping the answer has stopped its upstream by now, unless the run is to outlive it.
+    if let Some(run) = lasting.filter(|_| call.is_told_to_end()) {
+        telling.cancel(&run).await;
+    }
     link.calls.close(call.number);
     let failed = match ended {
         Ok(Ending::Told) => None,
@@ -97,31 +106,26 @@ struct Telling<'a> {
     link: &'a Link,
     call: &'a OpenCall,
     request_id: &'a str,
+    credential: Secret<String>,
 }
 
 impl Telling<'_> {
+    /// At every call anew: a credential that has expired or was revoked opens no more of them.
+    async fn caller(&self) -> Outcome<Arc<Caller>> {
+        let credential = Some(self.credential.expose().as_str());
+        self.link.front.caller_or(&HeaderMap::new(), credential).await
+    }
+
     async fn answer(&self, order: NewCall) -> Result<Ending, Failure> {
         let front = &self.link.front;
-        let credential = order.credential.as_ref().unwrap_or(&self.link.credential);
-        let credential = Some(credential.expose().as_str());
-        // At every call: a credential that has expired or was revoked opens no more of them.
-        let caller = front.caller_or(&HeaderMap::new(), credential).await?;
-        let tags = order.options.tags.clone();
+        let caller = self.caller().await?;
         match order.what {
             What::Answer(question) => {
                 let streamed = question.streamed;
-                let mut request = native::parse_request(&question.body)?;
-                request.options = order.options;
-                let call = Call {
-                    request,
-                    request_id: self.request_id.to_owned(),
-                    dialect: "native",
-                    streamed,
-                };
-                let answer = self.begin(&caller, call, question).await?;
-                if streamed { self.stream(answer).await } else { self.whole(answer).await }
+                let run = self.begin(&caller, question, order.options).await?;
+                if streamed { self.stream(run).await } else { self.whole(run).await }
             }
-            What::Embed(body) => self.embed(&caller, &body, tags).await,
+            What::Embed(body) => self.embed(&caller, &body, order.options).await,
             What::CountTokens(body) => {
                 let request = native::parse_request(&body)?;
                 let input_tokens = front.gateway.count_tokens(&caller, request).await?;
@@ -131,45 +135,62 @@ impl Telling<'_> {
                 let list = ModelList { models: models::visible(front, &caller).await };
                 Ok(self.response(HeaderMap::new(), &list))
             }
-            What::Resume(..) | What::Cancel(_) => {
-                Err(Error::new(ErrorKind::NotFound, "there is no such run").into())
+            What::Resume(run, after) => {
+                self.stream(front.runs.attach(&caller, &run, after).await?).await
             }
+            What::Cancel(run) => {
+                front.runs.cancel(&caller, &run).await?;
+                Ok(self.response(HeaderMap::new(), &Cancelled { cancelled: run }))
+            }
+        }
+    }
+
+    /// Cancels the run of a call that ended before it.
+    async fn cancel(&self, run: &str) {
+        let Ok(caller) = self.caller().await else { return };
+        if let Err(error) = self.link.front.runs.cancel(&caller, run).await {
+            // It has ended by itself, or was never begun.
+            tracing::debug!(%error, "a run was not cancelled");
         }
     }
 
     async fn begin(
         &self,
         caller: &Arc<Caller>,
-        call: Call,
         question: Question,
-    ) -> Result<Answer, Failure> {
-        let gateway = &self.link.front.gateway;
-        Ok(match question.key {
-            Some(key) => {
-                let fingerprint = *blake3::hash(&question.body).as_bytes();
-                gateway.run_once(caller, call, (key, fingerprint)).await?
-            }
-            None => gateway.run(caller, call).await?,
-        })
+        options: CallOptions,
+    ) -> Result<Run, Failure> {
+        let Question { body, streamed, key, resumable } = question;
+        let mut request = native::parse_request(&body)?;
+        request.options = options;
+        let request_id = self.request_id.to_owned();
+        let call = Call { request, request_id, dialect: "native", streamed };
+        let key = key.map(|key| (key, *blake3::hash(&body).as_bytes()));
+        let options = RunOptions { key, resumable };
+        Ok(self.link.front.runs.begin(caller, call, options).await?)
     }
 
-    async fn whole(&self, answer: Answer) -> Result<Ending, Failure> {
+    async fn whole(&self, run: Run) -> Result<Ending, Failure> {
+        let (answer, run_id) = run.into_answer();
         let (answer, mut headers) = reply::description(answer).await;
         let response = answer.events.collect().await?;
         reply::charge(&mut headers, response.receipt.as_ref());
+        reply::put(&mut headers, header::REQUEST_ID, &run_id);
         Ok(self.response(headers, &response))
     }
 
-    async fn stream(&self, answer: Answer) -> Result<Ending, Failure> {
-        let (answer, headers) = reply::description(answer).await;
-        self.link.send(frames::head(self.call.number, &self.identified(headers))).await;
-        self.tell(answer.events).await;
+    async fn stream(&self, run: Run) -> Result<Ending, Failure> {
+        let number = run.events.next_number();
+        let (answer, run_id) = run.into_answer();
+        let (answer, mut headers) = reply::description(answer).await;
+        reply::put(&mut headers, header::REQUEST_ID, &run_id);
+        self.link.send(frames::head(self.call.number, &headers)).await;
+        self.tell(answer.events, number).await;
         Ok(Ending::Told)
     }
 
     /// Tells events as long as there is credit for them. Without credit the upstream is not read.
-    async fn tell(&self, mut events: EventStream) {
-        let mut number = 0;
+    async fn tell(&self, mut events: EventStream, mut number: u64) {
         loop {
             self.call.credit.wait().await;
             let Some(item) = events.next().await else { return };
@@ -185,7 +206,7 @@ impl Telling<'_> {
         &self,
         caller: &Arc<Caller>,
         body: &Bytes,
-        tags: std::collections::BTreeMap<String, String>,
+        options: CallOptions,
     ) -> Result<Ending, Failure> {
         let request: EmbedRequest = native::parse(body)?;
         let order = Order {
@@ -193,7 +214,7 @@ impl Telling<'_> {
             asked_model: request.model.clone(),
             dialect: "native",
             streamed: false,
-            tags,
+            tags: options.tags,
         };
         let (response, rates) = self.link.front.gateway.embed(caller, order, request).await?;
         let mut headers = HeaderMap::new();
@@ -206,9 +227,10 @@ impl Telling<'_> {
         Ending::Frame(frames::response(self.call.number, &self.identified(headers), response))
     }
 
+    /// A call that joined a run has the id of that run already.
     fn identified(&self, mut headers: HeaderMap) -> HeaderMap {
-        if let Ok(id) = HeaderValue::from_str(self.request_id) {
-            headers.insert(header::REQUEST_ID, id);
+        if !headers.contains_key(header::REQUEST_ID) {
+            reply::put(&mut headers, header::REQUEST_ID, self.request_id);
         }
         headers
     }

@@ -27,6 +27,11 @@ impl OpenCall {
         self.end.cancel();
     }
 
+    /// Whether the call is told to end; not when its connection is merely gone.
+    pub(super) fn is_told_to_end(&self) -> bool {
+        self.reason.get().is_some()
+    }
+
     /// Resolves when the call is told to end, or its connection is gone.
     pub(super) async fn told_to_end(&self) -> Error {
         self.end.cancelled().await;

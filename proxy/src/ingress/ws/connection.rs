@@ -191,11 +191,7 @@ fn close(code: CloseCode, reason: &'static str) -> Message {
 
 /// Says goodbye, and reads on for a moment: a connection that is closed with something unread is
 /// reset, and then the client sees neither code nor reason.
-async fn part(
-    mut sink: SplitSink<Socket, Message>,
-    stream: SplitStream<Socket>,
-    parting: Parting,
-) {
+async fn part(mut sink: SplitSink<Socket, Message>, stream: SplitStream<Socket>, parting: Parting) {
     match parting {
         Parting::Left => return,
         Parting::Told => {}

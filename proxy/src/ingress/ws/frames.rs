@@ -72,8 +72,7 @@ mod tests {
     #[test]
     fn an_event_stands_beside_the_numbers_of_its_call() {
         let frame = event(3, 9, &StreamEvent::delta(0, "a\"b"));
-        let expected =
-            r#"{"call":3,"event":9,"type":"part_delta","index":0,"delta":"a\"b"}"#;
+        let expected = r#"{"call":3,"event":9,"type":"part_delta","index":0,"delta":"a\"b"}"#;
         assert_eq!(frame.as_str(), expected);
     }
 

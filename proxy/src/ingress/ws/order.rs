@@ -53,6 +53,18 @@ pub(super) enum What {
 }
 
 impl What {
+    /// The name of the run where it outlives the connection that the call came by.
+    pub(super) fn lasting(&self, request_id: &str) -> Option<String> {
+        match self {
+            Self::Answer(Question { key: Some(key), resumable: true, .. }) => {
+                Some(format!("key:{key}"))
+            }
+            Self::Answer(Question { resumable: true, .. }) => Some(request_id.to_owned()),
+            Self::Resume(run, _) => Some(run.clone()),
+            _ => None,
+        }
+    }
+
     /// The word for logs.
     pub(super) fn as_str(&self) -> &'static str {
         let kind = match self {
@@ -94,6 +106,10 @@ pub(super) enum Malformed {
 /// # Errors
 /// What is wrong with it, and whom to tell.
 pub(super) fn read(frame: &Bytes, max_body_bytes: usize) -> Result<(u64, Order), Malformed> {
+    // An array would be read too: as the fields in their order.
+    if !frame.trim_ascii_start().starts_with(b"{") {
+        return Err(Malformed::Frame("a frame is not a JSON object"));
+    }
     let ask: Ask<'_> = native::parse(frame).map_err(|error| match number(frame) {
         Ok(call) => Malformed::Call(call, error),
         Err(reason) => Malformed::Frame(reason),
@@ -203,7 +219,8 @@ fn headers(ask: &Ask<'_>) -> Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     for (name, value) in &ask.tags {
         let field = || format!("tags.{name}");
-        let refused = || Error::invalid(field(), format!("the label {name:?} does not fit a header"));
+        let refused =
+            || Error::invalid(field(), format!("the label {name:?} does not fit a header"));
         let name = format!("{}{name}", header::TAG_PREFIX);
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused())?;
         let value = HeaderValue::from_str(value).map_err(|_| refused())?;
@@ -251,10 +268,7 @@ mod tests {
             (r#"{"call":7,"type":"stream","request":{},"timeout_ms":"soon"}"#, Some("timeout_ms")),
             (r#"{"call":7,"type":"stream","request":{},"credit":99999999999}"#, Some("credit")),
             (r#"{"call":7,"type":"stream","request":{},"tags":{"a b":"c"}}"#, Some("tags.a b")),
-            (
-                r#"{"call":7,"type":"stream","request":{},"tags":{"a":"1","A":"2"}}"#,
-                Some("tags.a"),
-            ),
+            (r#"{"call":7,"type":"stream","request":{},"tags":{"a":"1","A":"2"}}"#, Some("tags.a")),
             (
                 r#"{"call":7,"type":"stream","request":{},"idempotency_key":"a\nb"}"#,
                 Some("idempotency-key"),
@@ -269,10 +283,10 @@ mod tests {
     #[test]
     fn a_frame_that_belongs_to_no_call_is_told_apart() {
         for (frame, reason) in [
-            ("", "a frame is not JSON"),
+            ("", "a frame is not a JSON object"),
             ("{", "a frame is not JSON"),
-            ("\u{0}", "a frame is not JSON"),
-            ("[]", "a frame has no number of a call"),
+            ("\u{0}", "a frame is not a JSON object"),
+            (r#"[1,"models"]"#, "a frame is not a JSON object"),
             ("{}", "a frame has no number of a call"),
             (r#"{"call":-1,"type":"models"}"#, "a frame has no number of a call"),
             (r#"{"call":"1","type":"models"}"#, "a frame has no number of a call"),

@@ -1,0 +1,9 @@
+//! Many calls over one WebSocket: a real server, real sockets, clients honest and hostile.
+#![cfg(test)]
+
+mod calls;
+mod ends;
+mod frames;
+mod gate;
+mod handshakes;
+mod wire;
