@@ -30,6 +30,7 @@ mod headers;
 mod events;
 mod transport;
 mod address;
+mod answer;
 mod http;
 mod run;
 mod call;

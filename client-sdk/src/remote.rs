@@ -46,6 +46,11 @@ impl RemoteProvider {
         Self(Arc::new(inner))
     }
 
+    #[cfg(test)]
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
+    }
+
     /// What the key's owner has used.
     ///
     /// # Errors

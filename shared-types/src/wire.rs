@@ -2,7 +2,7 @@
 
 pub mod socket;
 
-use crate::{BudgetStatus, DelegatedKey, Error, ModelInfo};
+use crate::{BudgetStatus, DelegatedKey, Error, ModelInfo, lenient};
 use serde::{Deserialize, Serialize};
 
 /// Paths of the native API.
@@ -15,6 +15,8 @@ pub mod path {
     pub const EMBED: &str = "/api/v1/embed";
     /// Prompt tokens of a request.
     pub const COUNT_TOKENS: &str = "/api/v1/count_tokens";
+    /// What a request would cost at most, and likely, without running it.
+    pub const ESTIMATE: &str = "/api/v1/estimate";
     /// Models that the caller may use.
     pub const MODELS: &str = "/api/v1/models";
     /// Many calls over one connection: see [`super::socket`].
@@ -79,6 +81,7 @@ pub struct ModelList {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct BudgetList {
     /// The budgets, the user's before the key's.
+    #[serde(deserialize_with = "lenient::readable")]
     pub budgets: Vec<BudgetStatus>,
 }
 

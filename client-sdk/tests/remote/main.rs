@@ -12,6 +12,8 @@ mod streams;
 mod requests;
 mod secrets;
 mod encrypted;
+mod strangers;
+mod settings;
 
 use crate::server::Server;
 use std::time::Duration;

@@ -15,6 +15,7 @@ use super::{
     front::{Front, credential_of},
     native,
     problem::Problem,
+    reply,
 };
 use axum::{
     Router,
@@ -41,7 +42,7 @@ use tollgate_types::{
     Error, ErrorKind, Result, Secret,
     wire::{
         path,
-        socket::{BEARER_PREFIX, ENVELOPE_BYTES, SUBPROTOCOL},
+        socket::{BEARER_PREFIX, ENVELOPE_BYTES, MAX_FRAME, SUBPROTOCOL},
     },
 };
 
@@ -75,6 +76,7 @@ async fn open(
     if let Some(protocol) = offered.chosen()? {
         answer.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, protocol);
     }
+    reply::put(answer.headers_mut(), MAX_FRAME, &largest_frame(&front).to_string());
     let upgrade = request.extensions_mut().remove::<OnUpgrade>().ok_or_else(|| {
         Error::new(ErrorKind::InvalidRequest, "this connection cannot become a WebSocket")
     })?;
@@ -143,8 +145,13 @@ fn refusal(error: &tokio_tungstenite::tungstenite::Error) -> Response<Body> {
     response
 }
 
+/// A request as large as accepted, and what stands around it.
+fn largest_frame(front: &Front) -> usize {
+    front.max_body_bytes.saturating_add(ENVELOPE_BYTES)
+}
+
 fn settings(front: &Front) -> WebSocketConfig {
-    let largest = front.max_body_bytes.saturating_add(ENVELOPE_BYTES);
+    let largest = largest_frame(front);
     WebSocketConfig::default()
         .read_buffer_size(BUFFER)
         .write_buffer_size(BUFFER)

@@ -15,6 +15,9 @@ pub const SUBPROTOCOL: &str = "tollgate.v1";
 pub const BEARER_PREFIX: &str = "bearer.";
 /// The most credit that a call can have, bytes.
 pub const MAX_CREDIT: u64 = 1 << 30;
+/// Header of the handshake's answer: the largest frame that the server takes, bytes. A larger one
+/// costs the connection.
+pub const MAX_FRAME: &str = "x-tollgate-max-frame-bytes";
 /// What a frame may hold beside its request, bytes.
 pub const ENVELOPE_BYTES: usize = 64 * 1024;
 
@@ -36,6 +39,9 @@ pub enum AskType {
     Resume,
     /// The end of a call of this connection, or of a run.
     Cancel,
+    /// Nobody reads a call of this connection any more: as if its connection were gone. A resumable
+    /// run goes on for its grace, any other call ends.
+    Leave,
     /// Room for more events of a call.
     Credit,
 }
@@ -51,6 +57,7 @@ impl AskType {
             Self::Models => "models",
             Self::Resume => "resume",
             Self::Cancel => "cancel",
+            Self::Leave => "leave",
             Self::Credit => "credit",
         }
     }

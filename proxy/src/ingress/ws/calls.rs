@@ -27,6 +27,11 @@ impl OpenCall {
         self.end.cancel();
     }
 
+    /// Nobody reads the call any more, as if its connection were gone.
+    pub(super) fn leave(&self) {
+        self.end.cancel();
+    }
+
     /// Whether the call is told to end; not when its connection is merely gone.
     pub(super) fn is_told_to_end(&self) -> bool {
         self.reason.get().is_some()
@@ -35,7 +40,7 @@ impl OpenCall {
     /// Resolves when the call is told to end, or its connection is gone.
     pub(super) async fn told_to_end(&self) -> Error {
         self.end.cancelled().await;
-        let gone = || Error::new(ErrorKind::Cancelled, "the connection of the call is gone");
+        let gone = || Error::new(ErrorKind::Cancelled, "nobody reads the call any more");
         self.reason.get().cloned().unwrap_or_else(gone)
     }
 }

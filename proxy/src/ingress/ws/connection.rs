@@ -224,6 +224,11 @@ impl Link {
                     call.end_with(Error::new(ErrorKind::Cancelled, "the call was cancelled"));
                 }
             }
+            Ok((call, Order::Leave)) => {
+                if let Some(call) = self.calls.find(call) {
+                    call.leave();
+                }
+            }
             Ok((call, Order::Grant(bytes))) => {
                 if let Some(call) = self.calls.find(call)
                     && let Err(error) = call.credit.grant(bytes)

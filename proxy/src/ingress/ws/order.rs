@@ -20,6 +20,8 @@ pub(super) enum Order {
     Begin(Box<NewCall>, Credit),
     /// The end of an open call.
     Cancel,
+    /// An open call is read no more.
+    Leave,
     /// More credit for an open call, bytes.
     Grant(u64),
 }
@@ -161,6 +163,7 @@ fn order(frame: &Bytes, ask: Ask<'_>, max_body_bytes: usize) -> Result<Order> {
         AskType::Resume => What::Resume(run()?, ask.after),
         AskType::Cancel if ask.run.is_none() => return Ok(Order::Cancel),
         AskType::Cancel => What::Cancel(run()?),
+        AskType::Leave => return Ok(Order::Leave),
         AskType::Credit => {
             let bytes = ask.credit.filter(|bytes| *bytes > 0);
             return Ok(Order::Grant(bytes.ok_or_else(|| missing("credit", ask.kind))?));
@@ -208,7 +211,7 @@ fn stray(ask: &Ask<'_>) -> Option<&'static str> {
 /// Whether the frame begins a call: a call of its own is what a credential is for.
 fn names_a_call(ask: &Ask<'_>) -> bool {
     match ask.kind {
-        AskType::Credit => false,
+        AskType::Credit | AskType::Leave => false,
         AskType::Cancel => ask.run.is_some(),
         _ => true,
     }
