@@ -32,6 +32,8 @@ mod transport;
 mod address;
 mod answer;
 mod http;
+#[cfg(feature = "websocket")]
+mod websocket;
 mod run;
 mod call;
 mod resume;
@@ -44,3 +46,4 @@ pub use builder::Builder;
 pub use query::{GroupBy, UsageQuery};
 pub use remote::RemoteProvider;
 pub use retry::RetryPolicy;
+pub use transport::TransportKind;

@@ -8,6 +8,19 @@ use reqwest::{Method, header::HeaderMap};
 use std::fmt;
 use tollgate_types::{BoxFuture, Result, StreamEvent, wire::path};
 
+/// How a provider reaches its server. Whatever it is, calls are made, tried again, joined again and
+/// cancelled alike.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TransportKind {
+    /// A request for each call; streams are server-sent events.
+    #[default]
+    Http,
+    /// All calls over one connection, each with a flow of its own.
+    #[cfg(feature = "websocket")]
+    WebSocket,
+}
+
 /// One attempt of a call.
 #[derive(Clone, Debug)]
 pub(crate) struct Ask {

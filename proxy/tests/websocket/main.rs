@@ -6,4 +6,6 @@ mod ends;
 mod frames;
 mod gate;
 mod handshakes;
+mod relay;
+mod remote;
 mod wire;
