@@ -17,11 +17,23 @@ impl RemoteProvider {
 }
 
 impl Builder {
-    /// Begins with what the environment says. `TOLLGATE_URL` and `TOLLGATE_API_KEY` must be set;
-    /// an empty variable counts as not set.
+    /// Begins with what the environment says: as [`Builder::env`], and `TOLLGATE_URL` and
+    /// `TOLLGATE_API_KEY` must be set.
+    ///
+    /// # Errors
+    /// `invalid_request`, which names the variable, when one is missing or unusable.
+    pub fn from_env() -> Result<Self> {
+        let variables = Variables { read: from_process };
+        variables.check_required()?;
+        variables.over(Self::default())
+    }
+
+    /// Takes over what the environment says. An empty variable counts as not set.
     ///
     /// | variable | for |
     /// |---|---|
+    /// | `TOLLGATE_URL` | [`server`](Self::server) |
+    /// | `TOLLGATE_API_KEY` | [`api_key`](Self::api_key) |
     /// | `TOLLGATE_MODEL` | [`model`](Self::model) |
     /// | `TOLLGATE_CONNECT_TIMEOUT` | [`connect_timeout`](Self::connect_timeout), like `5s` or `500ms` |
     /// | `TOLLGATE_IDLE_TIMEOUT` | [`idle_timeout`](Self::idle_timeout) |
@@ -34,9 +46,9 @@ impl Builder {
     /// | `TOLLGATE_PROXY` | [`proxy`](Self::proxy); else `HTTPS_PROXY` and its like count |
     ///
     /// # Errors
-    /// `invalid_request`, which names the variable, when one is missing or unusable.
-    pub fn from_env() -> Result<Self> {
-        Variables { read: from_process }.builder()
+    /// `invalid_request`, which names the variable, when one is unusable.
+    pub fn env(self) -> Result<Self> {
+        Variables { read: from_process }.over(self)
     }
 }
 
@@ -46,10 +58,25 @@ struct Variables<R> {
 }
 
 impl<R: Fn(&str) -> Result<Option<String>>> Variables<R> {
-    fn builder(&self) -> Result<Builder> {
-        let mut builder = Builder::default()
-            .server(self.required("TOLLGATE_URL")?)
-            .api_key(self.required("TOLLGATE_API_KEY")?);
+    fn check_required(&self) -> Result<()> {
+        for name in ["TOLLGATE_URL", "TOLLGATE_API_KEY"] {
+            if self.optional(name)?.is_none() {
+                return Err(Error::invalid(
+                    name,
+                    format!("the environment variable {name} is not set"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn over(&self, mut builder: Builder) -> Result<Builder> {
+        if let Some(server) = self.optional("TOLLGATE_URL")? {
+            builder = builder.server(server);
+        }
+        if let Some(key) = self.optional("TOLLGATE_API_KEY")? {
+            builder = builder.api_key(key);
+        }
         if let Some(model) = self.optional("TOLLGATE_MODEL")? {
             builder = builder.model(model);
         }
@@ -90,12 +117,6 @@ impl<R: Fn(&str) -> Result<Option<String>>> Variables<R> {
 
     fn optional(&self, name: &str) -> Result<Option<String>> {
         Ok((self.read)(name)?.filter(|value| !value.is_empty()))
-    }
-
-    fn required(&self, name: &str) -> Result<String> {
-        self.optional(name)?.ok_or_else(|| {
-            Error::invalid(name, format!("the environment variable {name} is not set"))
-        })
     }
 
     fn parsed<T>(&self, name: &str, read: fn(&str) -> Result<T, String>) -> Result<Option<T>> {
@@ -171,7 +192,9 @@ mod tests {
             let found = all.clone().find(|(known, _)| *known == name);
             Ok(found.map(|(_, value)| (*value).to_owned()))
         };
-        Variables { read }.builder()?.build()
+        let variables = Variables { read };
+        variables.check_required()?;
+        variables.over(Builder::default())?.build()
     }
 
     #[test]

@@ -14,6 +14,9 @@ mod secrets;
 mod encrypted;
 mod strangers;
 mod settings;
+mod spans;
+#[cfg(feature = "blocking")]
+mod blocking;
 
 use crate::server::Server;
 use std::time::Duration;

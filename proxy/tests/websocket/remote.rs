@@ -105,7 +105,8 @@ async fn errors_are_those_of_http() {
     let stranger = remote(gate.addr, "tg_nobody", TransportKind::WebSocket);
     let error = stranger.stream(asked("echo")).await.unwrap_err();
     assert_eq!((error.kind(), error.body().status), (ErrorKind::Authentication, Some(401)));
-    let options = CallOptions { credential: Some("tg_nobody".into()), ..asked("").options };
+    let mut options = CallOptions::default();
+    options.credential = Some("tg_nobody".into());
     let error = bystander.stream(asked("echo").options(options)).await.unwrap_err();
     assert_eq!((error.kind(), error.body().status), (ErrorKind::Authentication, Some(401)));
     assert_eq!(told(bystander.stream(asked("tokens=2")).await.unwrap()).await.0, "w0 w1");
