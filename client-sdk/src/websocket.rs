@@ -61,7 +61,8 @@ impl SocketTransport {
         let request = order.body.clone();
         let entry = Entry(Arc::clone(&inbox));
         // A connection that ends meanwhile drops the entry, and whoever reads the call is told.
-        drop(line.send(Command::Begin(Beginning { entry, ask, request, authorization })));
+        let beginning = Beginning { entry, ask, request, authorization };
+        drop(line.send(Command::Begin(Box::new(beginning))));
         Ok(Subscription { inbox, line, ended: false })
     }
 

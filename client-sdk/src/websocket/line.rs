@@ -52,7 +52,7 @@ const BATCH: usize = 32;
 /// half of a window that was read, one `Credit`; so the queue of them is bounded by what is read.
 pub(super) enum Command {
     /// Begin a call.
-    Begin(Beginning),
+    Begin(Box<Beginning>),
     /// Grant a call so many bytes more.
     Credit(Arc<Inbox>, u64),
     /// Nobody reads the call any more.
@@ -303,7 +303,7 @@ impl Writer<'_> {
     /// The frame of a command; none where it is not needed any more.
     fn frame(&mut self, command: Command) -> Option<Utf8Bytes> {
         match command {
-            Command::Begin(beginning) => self.begin(beginning),
+            Command::Begin(beginning) => self.begin(*beginning),
             Command::Credit(inbox, bytes) => {
                 let number = inbox.number()?;
                 let credit = Some(bytes);
