@@ -247,6 +247,12 @@ pub(crate) fn silent(idle: Duration) -> Error {
     })
 }
 
+/// Whether a server lost the other one that makes the run.
+pub(crate) fn is_of_the_way(error: &Error) -> bool {
+    error.kind() == ErrorKind::StreamInterrupted
+        && error.body().code.as_deref() == Some("run_elsewhere")
+}
+
 /// Whether it was the connection that failed, rather than what was asked over it.
 pub(crate) fn is_of_the_connection(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::StreamInterrupted | ErrorKind::Connection)

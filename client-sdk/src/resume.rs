@@ -87,6 +87,12 @@ impl Reader {
         loop {
             match self.frame().await {
                 Ok(Frame::Ping) => {}
+                // Not the end of the run: the server lost the one that makes it.
+                Ok(Frame::Event { event: StreamEvent::Error { error }, .. })
+                    if self.lease.is_some() && failure::is_of_the_way(&error) =>
+                {
+                    self.join_again(error).await?;
+                }
                 Ok(Frame::Event { number, event }) => {
                     if !self.is_new(number)? {
                         continue;

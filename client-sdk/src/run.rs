@@ -46,12 +46,11 @@ impl Lease {
         drop(self.take());
     }
 
-    /// The call failed: where the server said so itself, the run has ended there.
+    /// The call failed. Only one whose time was over here is cancelled: one that the server refused
+    /// has ended there, and one that the network lost can still be asked for under its key, until
+    /// the server's grace ends it.
     pub(crate) fn failed(&self, error: &Error) {
-        let unheard = matches!(error.kind(), ErrorKind::Connection | ErrorKind::Timeout)
-            && error.body().status.is_none();
-        let running = error.kind() == ErrorKind::Conflict && error.is_retryable();
-        if !unheard && !running {
+        if error.kind() != ErrorKind::Timeout || error.body().status.is_some() {
             self.end();
         }
     }

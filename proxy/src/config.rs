@@ -13,6 +13,7 @@ mod prices;
 mod providers;
 mod redis;
 mod retention;
+mod runs;
 mod server;
 mod shown;
 mod store;
@@ -30,6 +31,7 @@ pub use prices::{Amounts, LongContext, PriceEntry, PriceError, read_prices, writ
 pub use providers::{GpuLayers, LoadedModel, OpenaiApi, ProviderEntry, ProviderKind};
 pub use redis::{OnFailure, Redis};
 pub use retention::Retention;
+pub use runs::RunSettings;
 pub use server::Server;
 pub use shown::masked_url;
 pub use store::StoreSettings;
@@ -55,6 +57,8 @@ pub struct Config {
     pub retention: Retention,
     /// Limits of the whole server.
     pub limits: Limits,
+    /// Calls that can be joined again.
+    pub runs: RunSettings,
     /// Where several servers count together.
     pub redis: Redis,
     /// Connections that carry many calls.
@@ -78,6 +82,7 @@ impl Config {
         self.alerts.validate()?;
         self.retention.validate()?;
         self.websocket.validate()?;
+        self.runs.validate()?;
         providers::validate(&self.providers)?;
         models::validate(&self.models, &self.providers)
     }

@@ -12,6 +12,7 @@ pub struct Api {
     url: String,
     key: String,
     number: Option<u64>,
+    once: Option<String>,
 }
 
 /// A streamed answer.
@@ -29,7 +30,7 @@ impl Api {
         // Nothing is encrypted here, but a client cannot be made without.
         CRYPTO.get_or_init(|| drop(rustls::crypto::ring::default_provider().install_default()));
         let http = Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
-        Self { http, url: url.to_owned(), key: key.to_owned(), number: None }
+        Self { http, url: url.to_owned(), key: key.to_owned(), number: None, once: None }
     }
 
     /// The same, with a number on every request, which its entry has as a tag.
@@ -38,8 +39,17 @@ impl Api {
         Self { number: Some(number), ..self.clone() }
     }
 
+    /// The same, with an idempotency key on every request.
+    #[must_use]
+    pub fn once(&self, key: &str) -> Self {
+        Self { once: Some(key.to_owned()), ..self.clone() }
+    }
+
     fn with_key(&self, request: RequestBuilder) -> RequestBuilder {
-        let request = request.bearer_auth(&self.key);
+        let mut request = request.bearer_auth(&self.key);
+        if let Some(once) = &self.once {
+            request = request.header("idempotency-key", once);
+        }
         match self.number {
             Some(number) => request.header("x-tollgate-tag-number", number),
             None => request,

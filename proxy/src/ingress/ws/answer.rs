@@ -136,7 +136,7 @@ impl Telling<'_> {
                 Ok(self.response(HeaderMap::new(), &list))
             }
             What::Resume(run, after) => {
-                self.stream(front.runs.attach(&caller, &run, after).await?).await
+                Ok(self.rest(front.runs.attach(&caller, &run, after).await?).await)
             }
             What::Cancel(run) => {
                 front.runs.cancel(&caller, &run).await?;
@@ -187,6 +187,16 @@ impl Telling<'_> {
         self.link.send(frames::head(self.call.number, &headers)).await;
         self.tell(answer.events, number).await;
         Ok(Ending::Told)
+    }
+
+    /// The rest of a run. Its next event may be far away, so the head does not wait for it.
+    async fn rest(&self, run: Run) -> Ending {
+        let mut headers = reply::target(&run.target);
+        reply::put(&mut headers, header::REQUEST_ID, &run.id);
+        self.link.send(frames::head(self.call.number, &headers)).await;
+        let number = run.events.next_number();
+        self.tell(run.events.into_events(), number).await;
+        Ending::Told
     }
 
     /// Tells events as long as there is credit for them. Without credit the upstream is not read.
