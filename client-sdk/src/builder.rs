@@ -7,6 +7,7 @@ use crate::{
     http::HttpTransport,
     remote::Inner,
     tls::{self, Trust},
+    transport::{Transport, TransportKind},
 };
 use reqwest::{
     Client, Proxy, Url,
@@ -33,6 +34,7 @@ pub struct Builder {
     idle_timeout: Duration,
     total_timeout: Duration,
     resumable: bool,
+    transport: TransportKind,
     network: Network,
 }
 
@@ -70,6 +72,7 @@ impl Default for Builder {
             idle_timeout: Duration::from_secs(60),
             total_timeout: Duration::from_secs(600),
             resumable: false,
+            transport: TransportKind::default(),
             network: Network::default(),
         }
     }
@@ -156,6 +159,13 @@ impl Builder {
         self
     }
 
+    /// How the server is reached. Default HTTP.
+    #[must_use]
+    pub fn transport(mut self, kind: TransportKind) -> Self {
+        self.transport = kind;
+        self
+    }
+
     /// Trusts these certificates (PEM) instead of the system's.
     #[must_use]
     pub fn ca_bundle(mut self, pem: impl Into<Vec<u8>>) -> Self {
@@ -218,7 +228,7 @@ impl Builder {
             None => self.own_client(&server)?,
         };
         Ok(RemoteProvider::of(Inner {
-            transport: Arc::new(HttpTransport { client: http, server: server.clone() }),
+            transport: self.reach(HttpTransport { client: http, server: server.clone() }),
             server,
             authorization,
             tags,
@@ -228,6 +238,16 @@ impl Builder {
             resumable: self.resumable,
             timeouts: Timeouts { call: None, total: self.total_timeout, idle: self.idle_timeout },
         }))
+    }
+
+    fn reach(&self, http: HttpTransport) -> Arc<dyn Transport> {
+        match self.transport {
+            TransportKind::Http => Arc::new(http),
+            #[cfg(feature = "websocket")]
+            TransportKind::WebSocket => {
+                Arc::new(crate::websocket::SocketTransport::new(http, self.idle_timeout))
+            }
+        }
     }
 
     /// Redirects are not followed: an API that moved is a wrong setting, and the key shall not
@@ -247,6 +267,12 @@ impl Builder {
             .tcp_nodelay(true)
             .tcp_keepalive(Duration::from_secs(60))
             .user_agent(network.agent()?);
+        // Only an HTTP/1.1 connection can become a WebSocket.
+        #[cfg(feature = "websocket")]
+        let client = match self.transport {
+            TransportKind::WebSocket => client.http1_only(),
+            TransportKind::Http => client,
+        };
         let client = match &network.way {
             Way::Environment => client,
             Way::Direct => client.no_proxy(),

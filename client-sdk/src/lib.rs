@@ -39,6 +39,8 @@ mod transport;
 mod address;
 mod answer;
 mod http;
+#[cfg(feature = "websocket")]
+mod websocket;
 mod run;
 mod call;
 mod resume;
@@ -54,3 +56,4 @@ pub use builder::Builder;
 pub use query::{GroupBy, UsageQuery};
 pub use remote::RemoteProvider;
 pub use retry::RetryPolicy;
+pub use transport::TransportKind;

@@ -18,6 +18,7 @@ mod server;
 mod shown;
 mod store;
 mod suggest;
+mod websocket;
 
 pub use access::AccessSettings;
 pub use alerts::{AlertSettings, origin};
@@ -34,6 +35,7 @@ pub use runs::RunSettings;
 pub use server::Server;
 pub use shown::masked_url;
 pub use store::StoreSettings;
+pub use websocket::WebSocketSettings;
 
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +61,8 @@ pub struct Config {
     pub runs: RunSettings,
     /// Where several servers count together.
     pub redis: Redis,
+    /// Connections that carry many calls.
+    pub websocket: WebSocketSettings,
     /// Upstreams, in the order in which they are asked.
     pub providers: Vec<ProviderEntry>,
     /// Aliases, and facts about models.
@@ -77,6 +81,7 @@ impl Config {
         self.access.validate()?;
         self.alerts.validate()?;
         self.retention.validate()?;
+        self.websocket.validate()?;
         self.runs.validate()?;
         providers::validate(&self.providers)?;
         models::validate(&self.models, &self.providers)

@@ -1,6 +1,6 @@
 //! One conversation over a network of its own that fails.
 
-use crate::{LIMIT, world::World};
+use crate::{LIMIT, transports::TRANSPORTS, world::World};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -38,6 +38,8 @@ pub struct Called {
     pub error: Option<Error>,
     /// The request that the answer's receipt names.
     pub request_id: Option<String>,
+    /// How it was asked.
+    pub streamed: bool,
     /// How long it took.
     pub took: Duration,
 }
@@ -75,7 +77,9 @@ impl Conversation {
             .resumable(true)
             .connect_timeout(Duration::from_secs(2))
             .idle_timeout(Duration::from_millis(700));
-        let remote = Arc::new(remote.build().unwrap());
+        let ways = u64::try_from(TRANSPORTS.len()).unwrap();
+        let way = usize::try_from(seed / 3 % ways).unwrap();
+        let remote = Arc::new((TRANSPORTS[way].1)(remote).build().unwrap());
         let random = fastrand::Rng::with_seed(seed);
         Self { seed, random, network, remote, calls: Vec::new() }
     }
@@ -174,7 +178,7 @@ impl Conversation {
             return Err(format!("{model}: an answer without a receipt"));
         }
         let took = started.elapsed();
-        self.calls.push(Called { model, error, request_id, took });
+        self.calls.push(Called { model, error, request_id, streamed, took });
         Ok(answer.ok())
     }
 

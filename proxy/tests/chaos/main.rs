@@ -8,11 +8,14 @@
 
 mod books;
 mod conversation;
+#[path = "../proof/transports.rs"]
+mod transports;
 mod world;
 
-use conversation::{Conversation, Told};
+use conversation::{Called, Conversation, Told};
 use std::{
     collections::BTreeMap,
+    ops::Range,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -20,6 +23,7 @@ use tokio::{
     sync::{Semaphore, watch},
     task::JoinSet,
 };
+use tollgate_types::{Error, ErrorKind};
 use world::World;
 
 /// Conversations of the whole test.
@@ -53,10 +57,13 @@ async fn die_now_and_then(world: Arc<World>, mut over: watch::Receiver<u64>) {
     }
 }
 
-async fn converse(world: &Arc<World>, seeds: Vec<u64>) -> Vec<(u64, Result<Told, String>)> {
+async fn converse(
+    world: &Arc<World>,
+    seeds: Vec<u64>,
+    dying: bool,
+) -> Vec<(u64, Result<Told, String>)> {
     let places = Arc::new(Semaphore::new(AT_ONCE));
     let (ended, over) = watch::channel(0_u64);
-    let dying = seeds.len() > 1;
     let mut runs = JoinSet::new();
     for seed in seeds {
         let (world, places, ended) = (Arc::clone(world), Arc::clone(&places), ended.clone());
@@ -72,45 +79,89 @@ async fn converse(world: &Arc<World>, seeds: Vec<u64>) -> Vec<(u64, Result<Told,
     if dying { tokio::join!(talk, deaths).0 } else { talk.await }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_conversations_survive_the_network_and_the_death_of_the_server() {
+/// What became of many conversations.
+#[derive(Default)]
+struct Toll {
+    calls: Vec<Called>,
+    connections: u64,
+    wrong: Vec<String>,
+}
+
+impl Toll {
+    fn of(told: Vec<(u64, Result<Told, String>)>) -> Self {
+        let mut toll = Self::default();
+        for (seed, told) in told {
+            match told {
+                Ok(told) => {
+                    toll.connections += told.connections;
+                    toll.calls.extend(told.calls);
+                }
+                Err(why) => toll.wrong.push(format!("TOLLGATE_CHAOS_SEED={seed}: {why}")),
+            }
+        }
+        toll
+    }
+
+    /// How many calls were answered, of a hundred.
+    fn answered(&self) -> usize {
+        let answered = self.calls.iter().filter(|call| call.error.is_none()).count();
+        (answered * 100).checked_div(self.calls.len()).unwrap_or_default()
+    }
+
+    /// What was counted, and an example of every kind of failure.
+    fn print(&self, took: Duration) {
+        let longest = self.calls.iter().map(|call| call.took).max().unwrap_or_default();
+        let (calls, connections) = (self.calls.len(), self.connections);
+        println!(
+            "{calls} calls over {connections} connections in {took:?}, one of them {longest:?}"
+        );
+        let mut failures: BTreeMap<(&str, bool), (u64, &Called)> = BTreeMap::new();
+        for call in &self.calls {
+            if let Some(error) = &call.error {
+                let kind = (error.kind().as_str(), call.streamed);
+                failures.entry(kind).or_insert((0, call)).0 += 1;
+            }
+        }
+        for ((kind, streamed), (count, call)) in failures {
+            println!("{count} {kind}, streamed: {streamed}, for example {call:?}");
+        }
+    }
+}
+
+/// Makes conversations, and checks all of them against the upstream and the books.
+async fn survive(seeds: Range<u64>, dying: bool) -> Toll {
     let started = Instant::now();
     let world = Arc::new(World::start().await);
     world.serve().await;
     let alone = wanted();
-    let seeds = alone.map_or_else(|| (0..RUNS).collect(), |seed| vec![seed]);
-    let told = converse(&world, seeds).await;
-
-    let mut wrong = Vec::new();
-    let mut kinds: BTreeMap<String, u64> = BTreeMap::new();
-    let (mut calls, mut connections) = (Vec::new(), 0);
-    for (seed, told) in told {
-        match told {
-            Ok(told) => {
-                for call in &told.calls {
-                    let kind =
-                        call.error.as_ref().map_or("answered", |error| error.kind().as_str());
-                    *kinds.entry(kind.to_owned()).or_default() += 1;
-                }
-                if alone.is_some() {
-                    println!("{told:?}");
-                }
-                connections += told.connections;
-                calls.extend(told.calls);
-            }
-            Err(why) => wrong.push(format!("TOLLGATE_CHAOS_SEED={seed}: {why}")),
-        }
-    }
-    let longest = calls.iter().map(|call| call.took).max().unwrap_or_default();
-    println!("{} calls over {connections} connections in {:?}", calls.len(), started.elapsed());
-    println!("the longest took {longest:?}; {kinds:?}");
-    wrong.extend(world.books_are_wrong(&calls).await);
+    let seeds = alone.map_or_else(|| seeds.collect(), |seed| vec![seed]);
+    let mut toll = Toll::of(converse(&world, seeds, dying && alone.is_none()).await);
+    toll.print(started.elapsed());
+    let wrong = world.books_are_wrong(&toll.calls).await;
+    toll.wrong.extend(wrong);
     println!("everything is checked after {:?}", started.elapsed());
-    let answered = kinds.get("answered").copied().unwrap_or_default();
-    let count = u64::try_from(calls.len()).unwrap();
+    let wrong = &toll.wrong;
     assert!(wrong.is_empty(), "{} wrong:\n{}\n{}", wrong.len(), wrong.join("\n"), world.log());
-    // Only the calls that a death or a silence hit may fail.
-    assert!(alone.is_some() || answered * 100 >= count * 85, "{answered} of {count} were answered");
+    toll
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_conversations_survive_the_network_and_the_death_of_the_server() {
+    let toll = survive(0..RUNS, true).await;
+    // Only calls that a death or a silence hit may fail.
+    assert!(wanted().is_some() || toll.answered() >= 85, "{} of 100", toll.answered());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_server_lives_every_stream_is_answered_whatever_the_network_does() {
+    let toll = survive(RUNS..RUNS + 200, false).await;
+    // Whoever waits for a whole answer cannot tell a silent network from a model that thinks.
+    let lost = |call: &&Called| {
+        let kind = call.error.as_ref().map(Error::kind);
+        kind.is_some_and(|kind| call.streamed || kind != ErrorKind::Timeout)
+    };
+    let lost: Vec<&Called> = toll.calls.iter().filter(lost).collect();
+    assert!(lost.is_empty(), "{} are lost: {lost:?}", lost.len());
 }
 
 /// How long a call may take.

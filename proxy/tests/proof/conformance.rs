@@ -1,8 +1,9 @@
 //! The suite, for every provider that there is.
 
 use crate::{
-    place::{Place, TRANSPORTS},
+    place::Place,
     subject::{Model, Scripted},
+    transports::TRANSPORTS,
     vendor::{VENDORS, Vendor},
 };
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! Callers who leave at any moment: the upstream stops, nothing runs on and nothing stays held.
 
 use crate::{
-    place::{Place, SOON, TRANSPORTS, Transport, eventually, soon},
+    place::{Place, SOON, eventually, soon},
+    transports::{TRANSPORTS, Transport},
     vendor::Vendor,
 };
 use std::{

@@ -10,4 +10,5 @@ mod place;
 mod replay;
 mod same;
 mod subject;
+mod transports;
 mod vendor;

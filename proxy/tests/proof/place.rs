@@ -1,6 +1,9 @@
 //! A whole server in this process, and clients of it over real sockets.
 
-use crate::vendor::VENDORS;
+use crate::{
+    transports::{TRANSPORTS, Transport},
+    vendor::VENDORS,
+};
 use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tempfile::TempDir;
 use tokio::{
@@ -30,12 +33,6 @@ pub struct Place {
     _stop: oneshot::Sender<()>,
     _folder: TempDir,
 }
-
-/// A way from a client to the server.
-pub type Transport = (&'static str, fn(Builder) -> Builder);
-
-/// All of them: whatever holds over one must hold over the others.
-pub const TRANSPORTS: [Transport; 1] = [("http", |builder| builder)];
 
 /// An alias whose first target is not there and whose second one is overloaded.
 pub const FALLBACK: &str = "fallback";

@@ -2,8 +2,9 @@
 
 use crate::{
     corpus::{SCRIPTS, WRITTEN, Written},
-    place::{Place, TRANSPORTS, bare, soon},
+    place::{Place, bare, soon},
     replay::{Replay, model},
+    transports::TRANSPORTS,
     vendor::VENDORS,
 };
 use tollgate_bench::Mock;
