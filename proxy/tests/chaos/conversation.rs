@@ -38,7 +38,9 @@ pub struct Called {
     pub error: Option<Error>,
     /// The request that the answer's receipt names.
     pub request_id: Option<String>,
-    /// How it was asked.
+    /// The transport that it went over.
+    pub way: &'static str,
+    /// Whether the answer was streamed.
     pub streamed: bool,
     /// How long it took.
     pub took: Duration,
@@ -57,6 +59,7 @@ pub struct Conversation {
     seed: u64,
     random: fastrand::Rng,
     network: Faults,
+    way: &'static str,
     remote: Arc<dyn Provider>,
     calls: Vec<Called>,
 }
@@ -78,10 +81,10 @@ impl Conversation {
             .connect_timeout(Duration::from_secs(2))
             .idle_timeout(Duration::from_millis(700));
         let ways = u64::try_from(TRANSPORTS.len()).unwrap();
-        let way = usize::try_from(seed / 3 % ways).unwrap();
-        let remote = Arc::new((TRANSPORTS[way].1)(remote).build().unwrap());
+        let (way, transport) = TRANSPORTS[usize::try_from(seed / 3 % ways).unwrap()];
+        let remote = Arc::new(transport(remote).build().unwrap());
         let random = fastrand::Rng::with_seed(seed);
-        Self { seed, random, network, remote, calls: Vec::new() }
+        Self { seed, random, network, way, remote, calls: Vec::new() }
     }
 
     /// Makes it; what was wrong, if something was.
@@ -178,7 +181,8 @@ impl Conversation {
             return Err(format!("{model}: an answer without a receipt"));
         }
         let took = started.elapsed();
-        self.calls.push(Called { model, error, request_id, streamed, took });
+        let way = self.way;
+        self.calls.push(Called { model, error, request_id, way, streamed, took });
         Ok(answer.ok())
     }
 
