@@ -38,9 +38,14 @@ const SKIPPED: [&str; 17] = [
 ];
 
 impl Real {
-    async fn is_at_work(&self) -> bool {
-        let stats = self.model.stats(self.name.trim_start_matches("local/"));
-        stats.is_some_and(|now| now.running + now.queued > 0)
+    /// Waits until the model works, or until it rests.
+    async fn until(&self, works: bool) {
+        let id = self.name.trim_start_matches("local/");
+        eventually("the model works or rests", async || {
+            let now = self.model.stats(id)?;
+            (works == (now.running + now.queued > 0)).then_some(())
+        })
+        .await;
     }
 }
 
@@ -81,11 +86,11 @@ impl Subject for Real {
     }
 
     fn at_work(&self) -> BoxFuture<'_, ()> {
-        Box::pin(eventually("the model works", async || self.is_at_work().await.then_some(())))
+        Box::pin(self.until(true))
     }
 
     fn at_rest(&self) -> BoxFuture<'_, ()> {
-        Box::pin(eventually("the model rests", async || (!self.is_at_work().await).then_some(())))
+        Box::pin(self.until(false))
     }
 
     fn patience(&self) -> Duration {
