@@ -29,6 +29,8 @@ mod provider;
 mod report;
 mod sse;
 pub mod wire;
+#[cfg(feature = "proto")]
+pub mod proto;
 
 pub use budget::{BudgetStatus, Resource, SubBudget, Window};
 pub use delegation::{DelegateRequest, DelegatedKey, DelegatedPermissions};
