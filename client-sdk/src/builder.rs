@@ -4,11 +4,12 @@ use crate::{
     RemoteProvider, RetryPolicy, address,
     call::Timeouts,
     headers,
+    http::HttpTransport,
     remote::Inner,
     tls::{self, Trust},
 };
 use reqwest::{Client, Url, header::HeaderMap, redirect};
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use tollgate_types::{Error, Result, Secret};
 
 /// Collects what a [`RemoteProvider`] needs; only [`server`](Self::server) and
@@ -24,6 +25,7 @@ pub struct Builder {
     connect_timeout: Duration,
     idle_timeout: Duration,
     total_timeout: Duration,
+    resumable: bool,
     ca_bundle: Option<Vec<u8>>,
     http_client: Option<Client>,
 }
@@ -40,6 +42,7 @@ impl Default for Builder {
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(60),
             total_timeout: Duration::from_secs(600),
+            resumable: false,
             ca_bundle: None,
             http_client: None,
         }
@@ -112,6 +115,14 @@ impl Builder {
         self
     }
 
+    /// Whether calls outlive a connection that breaks, unless a call says otherwise. Default no: a
+    /// broken connection then cancels the call at the server.
+    #[must_use]
+    pub fn resumable(mut self, resumable: bool) -> Self {
+        self.resumable = resumable;
+        self
+    }
+
     /// Trusts these certificates (PEM) instead of the system's.
     #[must_use]
     pub fn ca_bundle(mut self, pem: impl Into<Vec<u8>>) -> Self {
@@ -146,13 +157,14 @@ impl Builder {
             }
         };
         Ok(RemoteProvider::of(Inner {
-            http,
+            transport: Arc::new(HttpTransport { client: http, server: server.clone() }),
             server,
             authorization,
             tags,
             name: self.name,
             model: self.model,
             retry: self.retry,
+            resumable: self.resumable,
             timeouts: Timeouts { call: None, total: self.total_timeout, idle: self.idle_timeout },
         }))
     }

@@ -7,10 +7,14 @@ use tollgate_types::{
     wire::{ErrorEnvelope, header},
 };
 
+/// The code of a stream that was silent for too long.
+const SILENT: &str = "stream_silent";
+
 /// What the head of an answer says about every error of that answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Head {
-    status: StatusCode,
+    /// Absent where answers have none.
+    status: Option<StatusCode>,
     request_id: Option<String>,
     retry_after_ms: Option<u64>,
 }
@@ -19,7 +23,7 @@ impl Head {
     pub(crate) fn of(response: &Response) -> Self {
         let headers = response.headers();
         Self {
-            status: response.status(),
+            status: Some(response.status()),
             request_id: text(headers, header::REQUEST_ID).map(str::to_owned),
             retry_after_ms: retry_after_ms(headers),
         }
@@ -28,11 +32,25 @@ impl Head {
     /// Adds what the head knows and the error does not.
     pub(crate) fn stamp(&self, error: Error) -> Error {
         error.with(|body| {
-            body.status.get_or_insert(self.status.as_u16());
+            body.status = body.status.or(self.status.map(|status| status.as_u16()));
             if body.request_id.is_none() {
                 body.request_id.clone_from(&self.request_id);
             }
             body.retry_after_ms = body.retry_after_ms.or(self.retry_after_ms);
+        })
+    }
+
+    /// Tollgate's id of the request, which is the id of its run.
+    pub(crate) fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
+    /// Adds the id of the request to an error that has none.
+    pub(crate) fn name(&self, error: Error) -> Error {
+        error.with(|body| {
+            if body.request_id.is_none() {
+                body.request_id.clone_from(&self.request_id);
+            }
         })
     }
 
@@ -47,7 +65,7 @@ impl Head {
     pub(crate) fn refusal(&self, body: &[u8]) -> Error {
         let error = match serde_json::from_slice::<ErrorEnvelope>(body) {
             Ok(envelope) => envelope.error,
-            Err(_) => foreign(self.status),
+            Err(_) => foreign(self.status.unwrap_or_default()),
         };
         self.stamp(error)
     }
@@ -115,8 +133,16 @@ pub(crate) fn late() -> Error {
 
 /// Nothing arrived on an open stream, not even the server's pings.
 pub(crate) fn silent(idle: Duration) -> Error {
-    Error::new(ErrorKind::Timeout, format!("the stream was silent for {idle:?}"))
-        .with(|body| body.retryable = false)
+    Error::new(ErrorKind::Timeout, format!("the stream was silent for {idle:?}")).with(|body| {
+        body.retryable = false;
+        body.code = Some(SILENT.to_owned());
+    })
+}
+
+/// Whether it was the connection that failed, rather than what was asked over it.
+pub(crate) fn is_of_the_connection(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::StreamInterrupted | ErrorKind::Connection)
+        || error.body().code.as_deref() == Some(SILENT)
 }
 
 /// The stream ended without saying that it is complete.

@@ -19,7 +19,8 @@
 //!
 //! A call is tried again where that can help, under one idempotency key, so that it never runs or
 //! bills twice. Dropping a future or a stream closes its connection, which cancels the call at the
-//! server; nothing is left running. No API key ever appears in an error or a `Debug` output.
+//! server; nothing is left running. A resumable call outlives a connection that breaks: its stream
+//! is joined again where it broke. No API key ever appears in an error or a `Debug` output.
 #![warn(missing_docs)]
 
 mod failure;
@@ -27,8 +28,12 @@ mod retry;
 mod tls;
 mod headers;
 mod events;
-mod call;
+mod transport;
 mod address;
+mod http;
+mod run;
+mod call;
+mod resume;
 mod query;
 mod builder;
 mod env;
