@@ -75,7 +75,14 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
 /// # Errors
 /// As [`parse`].
 fn parse_request(body: &[u8]) -> Result<GenerateRequest> {
-    let request: GenerateRequest = parse(body)?;
+    complete(parse(body)?)
+}
+
+/// Refuses a request in which nothing is asked.
+///
+/// # Errors
+/// `invalid_request` that names the field.
+pub(super) fn complete(request: GenerateRequest) -> Result<GenerateRequest> {
     if request.messages.is_empty() && request.continues.is_none() {
         return Err(Error::invalid("messages", "messages must not be empty"));
     }
