@@ -83,7 +83,7 @@ impl Call {
     async fn whole<T: DeserializeOwned>(&self, tried: u32) -> Result<T> {
         let reply = self.transport.ask(&self.attempt(tried)).await?;
         serde_json::from_slice(&reply.body)
-            .map_err(|error| reply.head.protocol("the answer cannot be read").with_source(error))
+            .map_err(|error| reply.head.unreadable("the answer", &error))
     }
 
     async fn open(&self, tried: u32) -> Result<Opened> {

@@ -1,14 +1,14 @@
 //! HTTP as a transport: one request for each attempt, streams as server-sent events.
 
 use crate::{
-    address, events,
+    address, answer, events,
     failure::{self, Head},
     transport::{Ask, Frame, Opened, Reply, Transport},
 };
 use futures_util::stream;
 use reqwest::{
     Client, Response, Url,
-    header::{ACCEPT, CONTENT_TYPE, HeaderValue},
+    header::{ACCEPT, HeaderValue},
 };
 use std::fmt;
 use tollgate_types::{BoxFuture, Result, SseDecoder};
@@ -29,10 +29,7 @@ impl Transport for HttpTransport {
     fn ask<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Reply>> {
         Box::pin(async move {
             let response = self.send(ask, None).await?;
-            let head = Head::of(&response);
-            let body = response.bytes().await;
-            let body = body.map_err(|error| head.stamp(failure::transport(error)))?;
-            Ok(Reply { head, body })
+            answer::whole(response).await
         })
     }
 
@@ -56,21 +53,14 @@ impl HttpTransport {
         if response.status().is_success() {
             return Ok(response);
         }
-        let head = Head::of(&response);
-        // Without its body, the status alone says what happened.
-        let body = response.bytes().await.unwrap_or_default();
-        Err(head.refusal(&body))
+        Err(answer::refusal(response).await)
     }
 }
 
 /// Reads an answer's body as events. Dropping them closes the connection.
 fn open(response: Response) -> Result<Opened> {
     let head = Head::of(&response);
-    let content_type = response.headers().get(CONTENT_TYPE);
-    let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or("nothing");
-    if !content_type.starts_with("text/event-stream") {
-        return Err(head.protocol(format!("the answer is no event stream but {content_type}")));
-    }
+    answer::check_type(&head, &response, answer::EVENT_STREAM)?;
     let reader = Reader { response, head: head.clone(), decoder: SseDecoder::default() };
     let frames = stream::try_unfold(reader, |mut reader| async move {
         let frame = reader.next().await.map_err(|error| reader.head.stamp(error))?;
@@ -89,9 +79,8 @@ impl Reader {
     /// The next event, or a sign of life; `None` when the body has ended.
     async fn next(&mut self) -> Result<Option<Frame>> {
         if let Some((number, data)) = self.decoder.next_numbered() {
-            let event = events::decode(&data).map_err(|error| {
-                self.head.protocol("an event cannot be read").with_source(error)
-            })?;
+            let event =
+                events::decode(&data).map_err(|error| self.head.unreadable("an event", &error))?;
             return Ok(Some(Frame::Event { number, event }));
         }
         let Some(piece) = self.response.chunk().await.map_err(failure::broken_off)? else {

@@ -21,7 +21,14 @@
 //! bills twice. Dropping a future or a stream closes its connection, which cancels the call at the
 //! server; nothing is left running. A resumable call outlives a connection that breaks: its stream
 //! is joined again where it broke. No API key ever appears in an error or a `Debug` output.
+//!
+//! A tour with every setting, error and cost is in `docs/client.md`.
 #![warn(missing_docs)]
+
+/// The tour's snippets, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/client.md")]
+mod tour {}
 
 mod failure;
 mod retry;
@@ -30,16 +37,24 @@ mod headers;
 mod events;
 mod transport;
 mod address;
+mod answer;
 mod http;
+#[cfg(feature = "grpc")]
+mod grpc;
+mod kind;
 mod run;
 mod call;
 mod resume;
 mod query;
+mod span;
 mod builder;
 mod env;
 mod remote;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 
 pub use builder::Builder;
+pub use kind::TransportKind;
 pub use query::{GroupBy, UsageQuery};
 pub use remote::RemoteProvider;
 pub use retry::RetryPolicy;

@@ -3,7 +3,9 @@
 use crate::{
     Builder, RetryPolicy, UsageQuery,
     call::{Call, Timeouts},
-    headers, tls,
+    headers,
+    span::CallSpan,
+    tls,
     transport::{Ask, Transport},
 };
 use bytes::Bytes;
@@ -14,8 +16,8 @@ use reqwest::{
 use serde::Serialize;
 use std::{fmt, sync::Arc};
 use tollgate_types::{
-    BoxFuture, BudgetStatus, CallOptions, EmbedRequest, EmbedResponse, Error, EventStream,
-    GenerateRequest, GenerateResponse, ModelInfo, Provider, Result, UsageReport,
+    BoxFuture, BudgetStatus, CallOptions, EmbedRequest, EmbedResponse, Error, Estimate,
+    EventStream, GenerateRequest, GenerateResponse, ModelInfo, Provider, Result, UsageReport,
     wire::{BudgetList, ModelList, TokenCount, header, path},
 };
 
@@ -46,6 +48,11 @@ impl RemoteProvider {
         Self(Arc::new(inner))
     }
 
+    #[cfg(test)]
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
+    }
+
     /// What the key's owner has used.
     ///
     /// # Errors
@@ -62,6 +69,16 @@ impl RemoteProvider {
     pub async fn budgets(&self) -> Result<Vec<BudgetStatus>> {
         let list: BudgetList = self.get(path::BUDGETS, &[]).answer().await?;
         Ok(list.budgets)
+    }
+
+    /// What a request would cost, at most and likely, and whether the key's budgets would pay for
+    /// it. Nothing is run, set aside or charged; the key's rate of requests counts it.
+    ///
+    /// # Errors
+    /// Why the request would not be run, budgets apart: those are told in the estimate.
+    /// `unsupported` by servers that are too old to tell.
+    pub async fn estimate(&self, request: GenerateRequest) -> Result<Estimate> {
+        self.ask(path::ESTIMATE, request)?.answer().await
     }
 
     fn get(&self, path: &str, query: &[(&'static str, String)]) -> Call {
@@ -117,8 +134,14 @@ impl RemoteProvider {
         }
     }
 
-    fn ask(&self, path: &str, mut request: GenerateRequest) -> Result<Call> {
+    /// The request with its model.
+    fn addressed(&self, mut request: GenerateRequest) -> Result<GenerateRequest> {
         request.model = self.model(request.model)?;
+        Ok(request)
+    }
+
+    fn ask(&self, path: &str, request: GenerateRequest) -> Result<Call> {
+        let request = self.addressed(request)?;
         let mut call = self.post(path, &request, &request.options)?;
         let resumable = request.options.resumable.unwrap_or(self.0.resumable);
         if resumable && matches!(path, path::STREAM | path::GENERATE) {
@@ -136,19 +159,33 @@ impl Provider for RemoteProvider {
     }
 
     fn stream(&self, request: GenerateRequest) -> BoxFuture<'_, Result<EventStream>> {
-        Box::pin(async move { self.ask(path::STREAM, request)?.stream().await })
+        Box::pin(async move {
+            let request = self.addressed(request)?;
+            let span = CallSpan::chat(&self.0.server, &request, true);
+            let events =
+                span.run(async { self.ask(path::STREAM, request)?.stream().await }).await?;
+            Ok(span.watch(events))
+        })
     }
 
     fn generate(&self, request: GenerateRequest) -> BoxFuture<'_, Result<GenerateResponse>> {
-        Box::pin(async move { self.ask(path::GENERATE, request)?.answer().await })
+        Box::pin(async move {
+            let request = self.addressed(request)?;
+            let span = CallSpan::chat(&self.0.server, &request, false);
+            span.run(async { self.ask(path::GENERATE, request)?.answer().await }).await
+        })
     }
 
     fn embed(&self, mut request: EmbedRequest) -> BoxFuture<'_, Result<EmbedResponse>> {
         Box::pin(async move {
             request.model = self.model(request.model)?;
-            let mut call = self.post(path::EMBED, &request, &request.options)?;
-            call.resumable = None;
-            call.answer().await
+            let span = CallSpan::new("embeddings", &self.0.server, &request.model);
+            let call = async {
+                let mut call = self.post(path::EMBED, &request, &request.options)?;
+                call.resumable = None;
+                call.answer().await
+            };
+            span.run(call).await
         })
     }
 

@@ -138,7 +138,8 @@ impl Reader {
 
 /// A server that knows nothing of the run leaves it broken where it was.
 fn forgotten(error: Error, broken: &Error) -> Error {
-    if error.kind() != ErrorKind::NotFound {
+    // The latter from a server that is too old to know any.
+    if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unsupported) {
         return error;
     }
     let message = format!("{broken}, and cannot be joined again: {}", error.message());

@@ -8,6 +8,7 @@
 #![warn(missing_docs)]
 
 mod money;
+mod lenient;
 mod secret;
 mod usage;
 mod budget;
@@ -24,6 +25,7 @@ mod event;
 mod fold;
 mod stream;
 mod embed;
+mod estimate;
 mod model;
 mod provider;
 mod report;
@@ -36,6 +38,7 @@ pub use budget::{BudgetStatus, Resource, SubBudget, Window};
 pub use delegation::{DelegateRequest, DelegatedKey, DelegatedPermissions};
 pub use embed::{EmbedRequest, EmbedResponse};
 pub use error::{Blame, Error, ErrorBody, ErrorKind, Result};
+pub use estimate::{BudgetEstimate, Estimate};
 pub use event::StreamEvent;
 pub use extras::Extras;
 pub use fold::{Fold, events_of};
@@ -52,7 +55,9 @@ pub use report::{UsageGroup, UsageReport, UsageRow};
 pub use request::{
     GenerateRequest, Modality, OnUnsupported, OutputFormat, ReasoningOptions, Sampling,
 };
-pub use response::{Finish, FinishReason, GenerateResponse, Receipt, Warning};
+pub use response::{
+    CallLimits, Finish, FinishReason, GenerateResponse, RateLimit, Receipt, Warning,
+};
 pub use secret::Secret;
 pub use sse::{EventTooLarge, SseDecoder};
 pub use stream::{EventSource, EventStream};

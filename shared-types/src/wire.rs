@@ -1,6 +1,6 @@
 //! Names that server and client must spell alike: paths, headers, and the JSON of errors.
 
-use crate::{BudgetStatus, DelegatedKey, Error, ModelInfo};
+use crate::{BudgetStatus, DelegatedKey, Error, ModelInfo, lenient};
 use serde::{Deserialize, Serialize};
 
 /// Paths of the native API.
@@ -13,6 +13,8 @@ pub mod path {
     pub const EMBED: &str = "/api/v1/embed";
     /// Prompt tokens of a request.
     pub const COUNT_TOKENS: &str = "/api/v1/count_tokens";
+    /// What a request would cost at most, and likely, without running it.
+    pub const ESTIMATE: &str = "/api/v1/estimate";
     /// Models that the caller may use.
     pub const MODELS: &str = "/api/v1/models";
     /// Usage that the caller may see.
@@ -75,6 +77,7 @@ pub struct ModelList {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct BudgetList {
     /// The budgets, the user's before the key's.
+    #[serde(deserialize_with = "lenient::readable")]
     pub budgets: Vec<BudgetStatus>,
 }
 

@@ -1,8 +1,8 @@
 //! What a model answered, whole.
 
 use super::{
-    field::{At, all, each, one, read_extras, write_extras},
-    v1,
+    field::{At, all, read_extras, write_extras},
+    part, v1,
 };
 use crate::{EmbedResponse, Error, Finish, FinishReason, GenerateResponse, Result, Warning};
 use v1::embed_response::Vector;
@@ -27,15 +27,17 @@ impl TryFrom<v1::GenerateResponse> for GenerateResponse {
     type Error = Error;
 
     fn try_from(response: v1::GenerateResponse) -> Result<Self> {
+        let content = response.content.into_iter().enumerate();
+        let content = content.map(|(i, p)| part::answered(p).at(|| format!("content[{i}]")));
         let read = || {
             Ok(Self {
-                content: each(response.content, "content")?,
+                content: content.collect::<Result<_>>()?,
                 finish: response.finish.unwrap_or_default().into(),
                 usage: response.usage.unwrap_or_default().into(),
                 origin: response.origin.unwrap_or_default().into(),
                 warnings: all(response.warnings),
                 extras: read_extras(&response.extras_json)?,
-                receipt: one(response.receipt, "receipt")?,
+                receipt: response.receipt.map(Into::into),
             })
         };
         read().told()
@@ -94,13 +96,11 @@ impl From<EmbedResponse> for v1::EmbedResponse {
     }
 }
 
-impl TryFrom<v1::EmbedResponse> for EmbedResponse {
-    type Error = Error;
-
-    fn try_from(response: v1::EmbedResponse) -> Result<Self> {
+impl From<v1::EmbedResponse> for EmbedResponse {
+    fn from(response: v1::EmbedResponse) -> Self {
         let v1::EmbedResponse { vectors, usage, model, receipt } = response;
         let vectors = vectors.into_iter().map(|vector| vector.values).collect();
         let usage = usage.unwrap_or_default().into();
-        Ok(Self { vectors, usage, model, receipt: one(receipt, "receipt").told()? })
+        Self { vectors, usage, model, receipt: receipt.map(Into::into) }
     }
 }

@@ -1,15 +1,12 @@
 //! One step of a streamed answer.
 
 use super::{
-    field::{At, all, each, one, read_extras, read_value, write_extras, write_value},
+    field::{At, all, each, read_extras, read_value, write_extras, write_value},
     part, v1,
 };
-use crate::{Result, StreamEvent};
+use crate::{Result, StreamEvent, lenient::NATIVE_API};
 use serde_json::json;
 use v1::stream_response::{Event, Finished, Heartbeat, PartDelta, PartEnd, PartStart, Raw, Start};
-
-/// The API of a [`StreamEvent::Raw`] that a newer server sent.
-const NATIVE_API: &str = "tollgate";
 
 /// An event as a message. Nothing for those that cross no wire, and for an error: a stream ends
 /// with that as its status.
@@ -63,7 +60,8 @@ fn read(event: Event) -> Result<Option<StreamEvent>> {
             StreamEvent::Start { origin, request_id, warnings: all(warnings) }
         }
         Event::PartStart(PartStart { index, part }) => {
-            StreamEvent::PartStart { index, part: part::required(part)? }
+            let part = part::answered(part.unwrap_or_default()).at(|| "part".to_owned())?;
+            StreamEvent::PartStart { index, part }
         }
         Event::PartDelta(PartDelta { index, delta, logprobs }) => {
             StreamEvent::PartDelta { index, delta, logprobs: all(logprobs) }
@@ -80,7 +78,7 @@ fn read(event: Event) -> Result<Option<StreamEvent>> {
             finish: finish.unwrap_or_default().into(),
             usage: usage.unwrap_or_default().into(),
             extras: read_extras(&extras_json)?,
-            receipt: one(receipt, "receipt")?,
+            receipt: receipt.map(Into::into),
         },
         Event::Heartbeat(Heartbeat {}) => return Ok(None),
     }))

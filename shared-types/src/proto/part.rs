@@ -1,13 +1,14 @@
 //! Parts of messages and answers.
 
 use super::{
-    field::{all, each, one, read_extras, read_value, write_extras, write_value, wrong},
+    field::{all, each, read_extras, read_value, write_extras, write_value, wrong},
     v1,
 };
 use crate::{
     Citation, Error, Media, MediaSource, NativeItem, Part, Reasoning, Refusal, Result, Text,
     TokenLogprob, ToolCall, ToolResult, TopLogprob,
 };
+use crate::lenient::NATIVE_API;
 use v1::{media::Source, part::Kind};
 
 impl From<Part> for v1::Part {
@@ -173,7 +174,11 @@ impl TryFrom<v1::Media> for Media {
     }
 }
 
-/// A part that has to be there.
-pub(super) fn required(part: Option<v1::Part>) -> Result<Part> {
-    one(part, "part")?.ok_or_else(|| wrong("part", "is missing"))
+/// A part of an answer. A kind that nobody here knows becomes a native item.
+pub(super) fn answered(part: v1::Part) -> Result<Part> {
+    if part.kind.is_some() {
+        return part.try_into();
+    }
+    let item = serde_json::json!({"type": "unknown"});
+    Ok(Part::Native(NativeItem { api: NATIVE_API.to_owned(), item }))
 }

@@ -1,10 +1,10 @@
 //! Usage, and what was charged for it.
 
 use super::{
-    field::{all, each, read_json, write_json},
+    field::{all, read_json, write_json},
     v1,
 };
-use crate::{BudgetStatus, Error, NanoUsd, Receipt, Result, Usage};
+use crate::{BudgetStatus, CallLimits, Error, NanoUsd, RateLimit, Receipt, Result, Usage};
 use serde::de::DeserializeOwned;
 
 impl From<Usage> for v1::Usage {
@@ -45,19 +45,47 @@ impl From<v1::Usage> for Usage {
 
 impl From<Receipt> for v1::Receipt {
     fn from(receipt: Receipt) -> Self {
-        let Receipt { request_id, upstream_request_id, cost, budgets } = receipt;
-        let cost_nano_usd = cost.map(|NanoUsd(cost)| cost);
-        Self { request_id, upstream_request_id, cost_nano_usd, budgets: all(budgets) }
+        let Receipt { request_id, upstream_request_id, cost, budgets, limits } = receipt;
+        let (cost_nano_usd, budgets) = (cost.map(|NanoUsd(cost)| cost), all(budgets));
+        let limits = limits.map(Into::into);
+        Self { request_id, upstream_request_id, cost_nano_usd, budgets, limits }
     }
 }
 
-impl TryFrom<v1::Receipt> for Receipt {
-    type Error = Error;
+/// A budget that says a word of a newer server is left out.
+impl From<v1::Receipt> for Receipt {
+    fn from(receipt: v1::Receipt) -> Self {
+        let v1::Receipt { request_id, upstream_request_id, cost_nano_usd, budgets, limits } =
+            receipt;
+        let budgets = budgets.into_iter().filter_map(|budget| budget.try_into().ok()).collect();
+        let (cost, limits) = (cost_nano_usd.map(NanoUsd), limits.map(Into::into));
+        Self { request_id, upstream_request_id, cost, budgets, limits }
+    }
+}
 
-    fn try_from(receipt: v1::Receipt) -> Result<Self> {
-        let v1::Receipt { request_id, upstream_request_id, cost_nano_usd, budgets } = receipt;
-        let (cost, budgets) = (cost_nano_usd.map(NanoUsd), each(budgets, "budgets")?);
-        Ok(Self { request_id, upstream_request_id, cost, budgets })
+impl From<CallLimits> for v1::CallLimits {
+    fn from(CallLimits { requests, tokens, max_output_tokens }: CallLimits) -> Self {
+        let rate = |rate: Option<RateLimit>| {
+            rate.map(|RateLimit { limit, remaining, reset_ms }| v1::RateLimit {
+                limit,
+                remaining,
+                reset_ms,
+            })
+        };
+        Self { requests: rate(requests), tokens: rate(tokens), max_output_tokens }
+    }
+}
+
+impl From<v1::CallLimits> for CallLimits {
+    fn from(v1::CallLimits { requests, tokens, max_output_tokens }: v1::CallLimits) -> Self {
+        let rate = |rate: Option<v1::RateLimit>| {
+            rate.map(|v1::RateLimit { limit, remaining, reset_ms }| RateLimit {
+                limit,
+                remaining,
+                reset_ms,
+            })
+        };
+        Self { requests: rate(requests), tokens: rate(tokens), max_output_tokens }
     }
 }
 

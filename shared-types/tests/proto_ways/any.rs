@@ -260,12 +260,23 @@ fn budget() -> impl Strategy<Value = BudgetStatus> {
 }
 
 fn receipt() -> impl Strategy<Value = Receipt> {
-    (TEXT, of(TEXT), of(any::<i64>()), vec(budget(), 0..3)).prop_map(
-        |(request_id, upstream_request_id, cost, budgets)| Receipt {
+    let rate = || {
+        of(any::<(u64, u64, u64)>().prop_map(|(limit, remaining, reset_ms)| RateLimit {
+            limit,
+            remaining,
+            reset_ms,
+        }))
+    };
+    let limits = (rate(), rate(), of(any::<u32>())).prop_map(
+        |(requests, tokens, max_output_tokens)| CallLimits { requests, tokens, max_output_tokens },
+    );
+    (TEXT, of(TEXT), of(any::<i64>()), vec(budget(), 0..3), of(limits)).prop_map(
+        |(request_id, upstream_request_id, cost, budgets, limits)| Receipt {
             request_id,
             upstream_request_id,
             cost: cost.map(NanoUsd),
             budgets,
+            limits,
         },
     )
 }
