@@ -8,7 +8,7 @@ mod message;
 
 use crate::{
     address,
-    failure::{self, Head},
+    failure::Head,
     http::HttpTransport,
     transport::{Ask, Frame, Opened, Reply, RunName, Transport},
 };
