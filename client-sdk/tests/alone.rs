@@ -13,7 +13,8 @@ fn checkout() -> PathBuf {
 
 /// The first block of a language that is a whole program or a whole manifest.
 fn block<'t>(text: &'t str, language: &str, mark: &str) -> &'t str {
-    let blocks = text.split(&format!("```{language}\n")).skip(1);
+    let fence = format!("```{language}\n");
+    let blocks = text.split(&fence).skip(1);
     let mut blocks = blocks.map(|rest| rest.split("```").next().unwrap());
     blocks.find(|block| block.contains(mark)).unwrap_or_else(|| panic!("no {language} block"))
 }

@@ -133,13 +133,13 @@ impl App {
         let catalog = catalog.await?;
         let limits = Limits::open(config.limits.max_concurrent, &config.redis, &tasks).await;
         let limits = limits.map_err(StartError::System)?;
-        let once = Arc::default();
-        let tasks_of_gateway = tasks.clone();
-        let gateway =
-            Arc::new(Gateway { catalog, limits, prices, ledger, once, tasks: tasks_of_gateway });
+        let gateway = Gateway { catalog, limits, prices, ledger, tasks: tasks.clone() };
+        let gateway = Arc::new(gateway);
+        let books = (store.clone(), Arc::clone(&clock));
+        let runs = Runs::start(Arc::clone(&gateway), books, config.runs.clone());
         let front = Arc::new(Front {
-            runs: Runs::new(Arc::clone(&gateway)),
             gateway,
+            runs,
             access,
             store,
             clock,

@@ -14,6 +14,7 @@ mod prices;
 mod providers;
 mod redis;
 mod retention;
+mod runs;
 mod server;
 mod shown;
 mod store;
@@ -31,6 +32,7 @@ pub use prices::{Amounts, LongContext, PriceEntry, PriceError, read_prices, writ
 pub use providers::{GpuLayers, LoadedModel, OpenaiApi, ProviderEntry, ProviderKind};
 pub use redis::{OnFailure, Redis};
 pub use retention::Retention;
+pub use runs::RunSettings;
 pub use server::Server;
 pub use shown::masked_url;
 pub use store::StoreSettings;
@@ -57,6 +59,8 @@ pub struct Config {
     pub retention: Retention,
     /// Limits of the whole server.
     pub limits: Limits,
+    /// Calls that can be joined again.
+    pub runs: RunSettings,
     /// Where several servers count together.
     pub redis: Redis,
     /// Upstreams, in the order in which they are asked.
@@ -78,6 +82,7 @@ impl Config {
         self.access.validate()?;
         self.alerts.validate()?;
         self.retention.validate()?;
+        self.runs.validate()?;
         providers::validate(&self.providers)?;
         models::validate(&self.models, &self.providers)
     }

@@ -7,11 +7,9 @@ mod bound;
 mod call;
 mod estimate;
 mod metered;
-mod once;
 mod refusal;
 
 pub use call::{Answer, Call};
-pub use once::{CallKey, Once, Repeated};
 pub use refusal::Refusal;
 
 use crate::{
@@ -25,7 +23,6 @@ use crate::{
 };
 use call::Imposed;
 use metered::Running;
-use once::Turn;
 use std::sync::Arc;
 use tollgate_types::{EmbedRequest, EmbedResponse, Error, Feature, GenerateRequest};
 
@@ -40,8 +37,6 @@ pub struct Gateway {
     pub prices: Arc<Prices>,
     /// Budgets and entries.
     pub ledger: Ledger,
-    /// Calls that may be retried.
-    pub once: Arc<Once>,
     /// Where calls end that their callers left.
     pub tasks: Tasks,
 }
@@ -75,30 +70,15 @@ impl Gateway {
         }
     }
 
-    /// As [`Gateway::run`], but at most once per idempotency key: a retry of a finished call gets
-    /// its answer again, and is neither run nor charged.
+    /// Whether a caller may make a call that was made before, and how it stands to its rates then:
+    /// for a caller who is given an answer again.
     ///
     /// # Errors
-    /// As [`Gateway::run`], and when the key is in use.
-    pub async fn run_once(
-        &self,
-        caller: &Arc<Caller>,
-        call: Call,
-        (key, fingerprint): (String, [u8; 32]),
-    ) -> Result<Answer, Refusal> {
-        let key = CallKey { key_id: caller.key_id().to_owned(), idempotency_key: key };
-        match self.once.claim(key, fingerprint)? {
-            Turn::First(claim) => {
-                let answer = self.run(caller, call).await?;
-                Ok(Answer { events: claim.record(answer.events), ..answer })
-            }
-            Turn::Again(answer) => {
-                let plan = self.catalog.plan(&call.request.model)?;
-                let permit = access::authorize(caller, plan.targets(), &call.features())?;
-                let slot = self.limits.admit(&permit, 0).await?;
-                Ok(Answer::again(&answer, slot.rates()))
-            }
-        }
+    /// Why not.
+    pub async fn permits(&self, caller: &Arc<Caller>, call: &Call) -> Result<Rates, Refusal> {
+        let plan = self.catalog.plan(&call.request.model)?;
+        let permit = access::authorize(caller, plan.targets(), &call.features())?;
+        Ok(self.limits.admit(&permit, 0).await?.rates())
     }
 
     /// Turns texts into vectors on behalf of a caller: the same path without a stream. Says too how

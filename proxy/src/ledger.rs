@@ -94,6 +94,16 @@ impl Ledger {
         Self { queue: None, store, clock, node }
     }
 
+    /// This server, as others that share the books know it; new at every start.
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+
+    /// Whether the others know that this server lives.
+    pub fn is_on(&self) -> bool {
+        self.queue.is_some()
+    }
+
     /// Sets aside what a call may cost, in every budget of its caller or in none. A budget that
     /// cannot pay for the longest answer shortens it; see [`Hold::max_output`].
     ///

@@ -1,28 +1,39 @@
 //! Runs: calls whose events are numbered, so that a client which lost its connection can go on.
 //!
-//! A call without an idempotency key that is not resumable passes straight through.
+//! A call without an idempotency key that is not resumable passes straight through. Any other is
+//! made by a task of its own (`drive`), which keeps the events in a bounded log (`log`, `live`) for
+//! whoever reads them: the connection that began the call, and every one that joins it again. Which
+//! server makes a call under a key is written down before the provider is asked (`claims`).
 
+mod claims;
+mod drive;
+mod elsewhere;
+mod error;
 mod events;
+mod live;
+mod log;
+mod roll;
+mod status;
 
+pub use error::RunError;
 pub use events::{Numbered, RunEvents};
 
 use crate::{
     access::{Caller, Target},
+    clock::Clock,
+    config::RunSettings,
     gateway::{Answer, Call, Gateway, Refusal},
+    ledger::HoldError,
     limits::Rates,
+    store::Store,
 };
+use claims::{Claims, Writer};
+use drive::{Drive, Started};
+use live::{CallKey, Live, Reader, Terms};
+use roll::{Roll, Turn};
 use std::sync::Arc;
-
-/// Why there is no run to read.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The call was not made.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// The caller has no such run, or it is forgotten.
-    #[error("there is no run {0:?}")]
-    Unknown(String),
-}
+use tokio::sync::oneshot;
+use tollgate_types::{Error, ErrorKind};
 
 /// How a call is made, apart from what it asks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,8 +44,8 @@ pub struct RunOptions {
     pub resumable: bool,
 }
 
-/// A run that can be read. Dropping its events is leaving it: the last reader that leaves a run
-/// which is not resumable cancels it.
+/// A run that can be read. Dropping its events is leaving it: when the last reader leaves a run
+/// that is not resumable, it is cancelled.
 #[derive(Debug)]
 pub struct Run {
     /// Id of the request that began it.
@@ -49,16 +60,49 @@ pub struct Run {
     pub events: RunEvents,
 }
 
-/// The runs of this server.
-#[derive(Clone, Debug)]
-pub struct Runs {
-    gateway: Arc<Gateway>,
+impl Run {
+    /// The run as an answer whose events have lost their numbers, and its id.
+    pub fn into_answer(self) -> (Answer, String) {
+        let Self { id, target, clamped_to, rates, events } = self;
+        (Answer { target, clamped_to, rates, events: events.into_events() }, id)
+    }
+
+    fn passing(id: String, answer: Answer) -> Self {
+        let Answer { target, clamped_to, rates, events } = answer;
+        Self { id, target, clamped_to, rates, events: RunEvents::passing(events) }
+    }
 }
 
+/// What all runs of this server have in common.
+#[derive(Debug)]
+struct Shared {
+    gateway: Arc<Gateway>,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    settings: RunSettings,
+    roll: Arc<Roll>,
+    /// Absent where calls are not written down.
+    claims: Option<Claims>,
+}
+
+/// The runs of this server.
+#[derive(Clone, Debug)]
+pub struct Runs(Arc<Shared>);
+
 impl Runs {
-    /// No runs yet.
-    pub fn new(gateway: Arc<Gateway>) -> Self {
-        Self { gateway }
+    /// No runs yet. Starts the task that writes them down.
+    pub fn start(
+        gateway: Arc<Gateway>,
+        (store, clock): (Store, Arc<dyn Clock>),
+        settings: RunSettings,
+    ) -> Self {
+        let roll = Arc::new(Roll::new(&settings));
+        let claims = settings.durable.then(|| {
+            let node = gateway.ledger.node().to_owned();
+            let (store, clock, roll) = (store.clone(), Arc::clone(&clock), Arc::clone(&roll));
+            Claims::start(Writer { store, clock, node, roll }, &gateway.tasks)
+        });
+        Self(Arc::new(Shared { gateway, store, clock, settings, roll, claims }))
     }
 
     /// Makes a call, or joins the one that was made under the same idempotency key.
@@ -71,46 +115,165 @@ impl Runs {
         call: Call,
         options: RunOptions,
     ) -> Result<Run, RunError> {
-        let id = call.request_id.clone();
-        let answer = match options.key {
-            Some(key) => self.gateway.run_once(caller, call, key).await?,
-            None => self.gateway.run(caller, call).await?,
+        if options.key.is_none() && !options.resumable {
+            let id = call.request_id.clone();
+            return Ok(Run::passing(id, self.0.gateway.run(caller, call).await?));
+        }
+        let terms = self.terms(caller, &call, options);
+        loop {
+            match self.0.roll.enter(terms.clone())? {
+                Turn::First(live, reader) => {
+                    return self.lead(caller, call, (live, reader)).await;
+                }
+                Turn::Again(live, reader) => {
+                    let rates = self.0.gateway.permits(caller, &call).await?;
+                    if let Some(run) = follow(&live, (reader, 0), Some(rates)).await {
+                        return Ok(run);
+                    }
+                    // It was not made, so this is a call of its own.
+                }
+            }
+        }
+    }
+
+    fn terms(&self, caller: &Caller, call: &Call, options: RunOptions) -> Terms {
+        let (key, fingerprint) = options.key.unzip();
+        Terms {
+            id: call.request_id.clone(),
+            user_id: caller.user_id().to_owned(),
+            key: key.map(|key| call_key(caller, key)),
+            fingerprint: fingerprint.unwrap_or_default(),
+            resumable: options.resumable,
+            started_ms: self.0.clock.now_ms(),
+        }
+    }
+
+    /// Has the call made by a task of its own, and is its first reader.
+    async fn lead(
+        &self,
+        caller: &Arc<Caller>,
+        call: Call,
+        (live, reader): (Arc<Live>, Reader),
+    ) -> Result<Run, RunError> {
+        let (tell, told) = oneshot::channel();
+        let drive = Drive {
+            shared: Arc::clone(&self.0),
+            live: Arc::clone(&live),
+            caller: Arc::clone(caller),
         };
-        Ok(Run::passing(id, answer))
+        let tasks = &self.0.gateway.tasks;
+        let again = call.clone();
+        match &self.0.claims {
+            Some(claims) => tasks.spawn(claims.runs.track_future(drive.run(call, tell))),
+            None => tasks.spawn(drive.run(call, tell)),
+        }
+        let closed = || Started::Refused(Refusal::Hold(HoldError::Closed));
+        match told.await.unwrap_or_else(|_| closed()) {
+            Started::Open => follow(&live, (reader, 0), None).await.ok_or(RunError::Cancelled),
+            Started::Refused(refusal) => Err(refusal.into()),
+            Started::Cancelled => Err(RunError::Cancelled),
+            Started::Unwritten(error) => Err(error.into()),
+            Started::Theirs => self.begun_elsewhere(caller, &again, &live.terms).await,
+        }
     }
 
     /// Joins a run again behind the event `after`, or from its beginning. The run is named by its
     /// id, or as `key:<idempotency key>`.
     ///
     /// # Errors
-    /// When the caller has no such run.
+    /// When the caller has no such run, or the events are not kept any more.
     pub async fn attach(
         &self,
-        _caller: &Arc<Caller>,
-        id: &str,
-        _after: Option<u64>,
+        caller: &Arc<Caller>,
+        name: &str,
+        after: Option<u64>,
     ) -> Result<Run, RunError> {
-        Err(RunError::Unknown(id.to_owned()))
+        let next = after.map_or(0, |after| after.saturating_add(1));
+        let Some(live) = self.find(caller, name) else {
+            let run = self.written(caller, name).await?;
+            return self.read_elsewhere(&run.ok_or_else(|| unknown(name))?, next).await;
+        };
+        let reader = live.read_from(next);
+        let (first, coming) = live.numbers();
+        if next < first {
+            return Err(RunError::EventsNotKept { first });
+        }
+        if next > coming || (next == coming && live.end().is_some()) {
+            return Err(RunError::NothingFollows { events: coming });
+        }
+        follow(&live, (reader, next), None).await.ok_or_else(|| unknown(name))
     }
 
-    /// Cancels a run, for good. One that has ended already stays as it ended.
+    /// Cancels a run, for good. One that has ended already stays as it ended. A key that no call
+    /// has come with yet is remembered for some seconds: its call is not made.
     ///
     /// # Errors
     /// When the caller has no such run.
-    pub async fn cancel(&self, _caller: &Arc<Caller>, id: &str) -> Result<(), RunError> {
-        Err(RunError::Unknown(id.to_owned()))
+    pub async fn cancel(&self, caller: &Arc<Caller>, name: &str) -> Result<(), RunError> {
+        if let Some(live) = self.find(caller, name) {
+            live.cancel.cancel();
+            return Ok(());
+        }
+        match (self.written(caller, name).await?, name.strip_prefix(KEY)) {
+            (Some(run), _) => {
+                Ok(self.0.store.ask_to_cancel(&run.request_id, self.0.clock.now_ms()).await?)
+            }
+            (None, Some(key)) => {
+                self.cancel_early(caller, key).await;
+                Ok(())
+            }
+            (None, None) => Err(unknown(name)),
+        }
+    }
+
+    /// A run that this server knows, if the caller may know of it.
+    fn find(&self, caller: &Caller, name: &str) -> Option<Arc<Live>> {
+        let live = match name.strip_prefix(KEY) {
+            Some(key) => self.0.roll.of_key(&call_key(caller, key.to_owned())),
+            None => self.0.roll.of_id(name),
+        };
+        live.filter(|live| live.is_of(caller))
     }
 }
 
-impl Run {
-    /// The run as an answer whose events have lost their numbers, and its id.
-    pub fn into_answer(self) -> (Answer, String) {
-        let Self { id, target, clamped_to, rates, events } = self;
-        (Answer { target, clamped_to, rates, events: events.into_events() }, id)
-    }
+/// What stands before an idempotency key that names a run.
+const KEY: &str = "key:";
 
-    fn passing(id: String, answer: Answer) -> Self {
-        let Answer { target, clamped_to, rates, events } = answer;
-        Self { id, target, clamped_to, rates, events: RunEvents::passing(events) }
-    }
+fn call_key(caller: &Caller, idempotency_key: String) -> CallKey {
+    CallKey { key_id: caller.key_id().to_owned(), idempotency_key }
+}
+
+fn unknown(name: &str) -> RunError {
+    RunError::Unknown(name.chars().take(64).collect())
+}
+
+/// A run as a reader gets it; `None` when the call was not made.
+async fn follow(
+    live: &Arc<Live>,
+    (reader, next): (Reader, u64),
+    rates: Option<Rates>,
+) -> Option<Run> {
+    let opening = live.opened().await?;
+    Some(Run {
+        id: live.terms.id.clone(),
+        target: opening.target,
+        clamped_to: opening.clamped_to,
+        rates: rates.unwrap_or(opening.rates),
+        events: RunEvents::of_reader(reader, next),
+    })
+}
+
+/// The error of a run that was cancelled.
+fn cancelled() -> Error {
+    Error::new(ErrorKind::Cancelled, "the call was cancelled")
+        .with(|body| body.code = Some("run_cancelled".to_owned()))
+}
+
+/// Hash of an idempotency key, as hexadecimal digits.
+fn hash(key: &str) -> String {
+    hex(blake3::hash(key.as_bytes()).as_bytes())
+}
+
+fn hex(bytes: &[u8; 32]) -> String {
+    blake3::Hash::from_bytes(*bytes).to_hex().to_string()
 }

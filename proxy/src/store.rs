@@ -27,6 +27,7 @@ mod reports;
 mod teams;
 mod partitions;
 mod retention;
+mod runs;
 mod snapshot;
 mod suspects;
 #[cfg(test)]
@@ -57,6 +58,7 @@ pub use prices::{CostPlace, CostRow, PriceMark, PriceRow};
 pub use reports::{
     Dimension, EntryCursor, GroupRow, Grouping, NamedEntry, Span, TagFilter, UsageFilter,
 };
+pub use runs::{RunChanges, RunEnd, RunRow};
 pub use snapshot::{Snapshot, WindowRow};
 pub use suspects::{FutureEntries, Overdrawn, Ownerless};
 pub use teams::{ListedOrganisation, ListedTeam, OrganisationRow, TeamRow};

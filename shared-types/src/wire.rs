@@ -1,6 +1,6 @@
 //! Names that server and client must spell alike: paths, headers, and the JSON of errors.
 
-use crate::{BudgetStatus, DelegatedKey, Error, ModelInfo, lenient};
+use crate::{BudgetStatus, DelegatedKey, Error, ModelInfo, Receipt, Usage, lenient};
 use serde::{Deserialize, Serialize};
 
 /// Paths of the native API.
@@ -79,6 +79,55 @@ pub struct BudgetList {
     /// The budgets, the user's before the key's.
     #[serde(deserialize_with = "lenient::readable")]
     pub budgets: Vec<BudgetStatus>,
+}
+
+/// How a run stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RunState {
+    /// It has not ended.
+    #[default]
+    Running,
+    /// It ended with a whole answer.
+    Finished,
+    /// The provider or the server broke it off.
+    Failed,
+    /// A caller cancelled it, or left it for too long.
+    Cancelled,
+    /// A state that a newer server knows.
+    #[serde(other)]
+    Other,
+}
+
+/// Answer of a GET below [`path::RUNS`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunStatus {
+    /// Id of the run: of the request that began it.
+    pub id: String,
+    /// How it stands.
+    pub state: RunState,
+    /// Whether it outlives its connections.
+    pub resumable: bool,
+    /// Number of the first event that can be read again.
+    pub first_event: u64,
+    /// Number of the next event that comes, which is how many there were. 0 where another server
+    /// has them.
+    pub next_event: u64,
+    /// When it began, milliseconds since 1970 UTC.
+    pub started_ms: i64,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_ms: Option<i64>,
+    /// What it used, once it has finished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    /// What was charged, once it has finished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Receipt>,
+    /// What ended it, if that was no whole answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Error>,
 }
 
 /// Answer of [`path::COUNT_TOKENS`].

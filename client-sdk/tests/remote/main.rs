@@ -7,6 +7,7 @@
 )]
 
 mod server;
+mod resume;
 mod retries;
 mod streams;
 mod requests;

@@ -1,15 +1,13 @@
 //! A call as it enters the gateway, and the answer as it leaves.
 
-use super::{bound::unseen, metered::Running, once};
+use super::{bound::unseen, metered::Running};
 use crate::{
     access::Target,
     ledger::{Hold, Order},
     limits::Rates,
 };
 use futures_util::StreamExt;
-use tollgate_types::{
-    EventStream, Feature, GenerateRequest, GenerateResponse, StreamEvent, Warning,
-};
+use tollgate_types::{EventStream, Feature, GenerateRequest, StreamEvent, Warning};
 
 /// What a way in hands over.
 #[derive(Clone, Debug)]
@@ -127,12 +125,5 @@ impl Answer {
         };
         let events = futures_util::stream::iter([first]).chain(self.events);
         (Self { events: EventStream::new(events), ..self }, warnings)
-    }
-
-    /// An answer that was given before.
-    pub(super) fn again(answer: &GenerateResponse, rates: Rates) -> Self {
-        let target =
-            Target { provider: answer.origin.provider.clone(), model: answer.origin.model.clone() };
-        Self { target, clamped_to: None, rates, events: once::again(answer) }
     }
 }

@@ -1,6 +1,5 @@
 //! Why a call was not made, or how it failed before its first event.
 
-use super::Repeated;
 use crate::{
     access::Denied, catalog::UnknownModel, ledger::HoldError, limits::Limited, store::StoreError,
 };
@@ -20,9 +19,6 @@ pub enum Refusal {
     /// No money could be set aside.
     #[error(transparent)]
     Hold(#[from] HoldError),
-    /// The idempotency key is in use.
-    #[error(transparent)]
-    Repeated(#[from] Repeated),
     /// The entry could not be written.
     #[error(transparent)]
     Store(#[from] StoreError),

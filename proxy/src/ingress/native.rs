@@ -7,6 +7,7 @@ mod embed;
 mod estimate;
 mod generate;
 pub(super) mod models;
+mod runs;
 mod stream;
 pub(super) mod usage;
 
@@ -47,6 +48,8 @@ pub(super) fn routes() -> Router<Arc<Front>> {
         .route(path::MODELS, get(models::models))
         .route(path::USAGE, get(usage::usage))
         .route(path::USAGE_EXPORT, get(usage::export::export))
+        .route(&format!("{}/{{id}}", path::RUNS), get(runs::show).delete(runs::cancel))
+        .route(&format!("{}/{{id}}/events", path::RUNS), get(runs::events))
         .route(path::BUDGETS, get(budgets::budgets))
         .route(path::DELEGATE, get(delegate::list).post(delegate::create))
         .route(&format!("{}/{{id}}", path::DELEGATE), delete(delegate::revoke))

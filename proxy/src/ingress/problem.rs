@@ -5,7 +5,7 @@ use super::reply;
 use crate::{
     access::AuthError,
     admin::AdminError,
-    gateway::{Refusal, Repeated},
+    gateway::Refusal,
     ledger::HoldError,
     limits::{Limited, Measure, Rates},
     runs::RunError,
@@ -55,12 +55,9 @@ impl<S> From<Refusal> for Problem<S> {
 
 impl<S> From<RunError> for Problem<S> {
     fn from(error: RunError) -> Self {
-        let text = error.to_string();
         match error {
             RunError::Refused(refusal) => refusal.into(),
-            RunError::Unknown(_) => Error::new(ErrorKind::NotFound, text)
-                .with(|body| body.code = Some("run_not_found".to_owned()))
-                .into(),
+            error => of_run(error).into(),
         }
     }
 }
@@ -243,11 +240,36 @@ fn of_refusal(refusal: Refusal) -> Error {
             .with(|body| body.permission = Some(denied.permission)),
         Refusal::Limited(limited) => of_limited(&limited, text),
         Refusal::Hold(error) => of_hold(error, text),
-        Refusal::Repeated(Repeated::Running) => later(Error::new(ErrorKind::Conflict, text), BUSY),
-        Refusal::Repeated(_) => Error::new(ErrorKind::Conflict, text),
         Refusal::Store(error) => of_store(error),
         Refusal::Provider(error) => error,
     }
+}
+
+/// A run that cannot be read.
+fn of_run(error: RunError) -> Error {
+    let text = error.to_string();
+    let (kind, code) = match error {
+        RunError::Refused(refusal) => return of_refusal(refusal),
+        RunError::Store(error) => return of_store(error),
+        RunError::Unknown(_) => (ErrorKind::NotFound, "run_not_found"),
+        RunError::OtherRequest => (ErrorKind::Conflict, "idempotency_key_reused"),
+        RunError::Elsewhere => {
+            let error = Error::new(ErrorKind::Conflict, text);
+            let error = error.with(|body| body.code = Some("run_elsewhere".to_owned()));
+            return later(error, BUSY);
+        }
+        RunError::NotKept => (ErrorKind::Conflict, "answer_not_kept"),
+        RunError::EventsNotKept { .. } => (ErrorKind::Conflict, "events_not_kept"),
+        RunError::NothingFollows { .. } => return Error::invalid("after", text),
+        RunError::Cancelled => (ErrorKind::Cancelled, "run_cancelled"),
+        RunError::Interrupted(id) => {
+            return Error::new(ErrorKind::StreamInterrupted, text).with(|body| {
+                body.code = Some("run_interrupted".to_owned());
+                body.request_id = Some(id);
+            });
+        }
+    };
+    Error::new(kind, text).with(|body| body.code = Some(code.to_owned()))
 }
 
 fn of_limited(limited: &Limited, text: String) -> Error {

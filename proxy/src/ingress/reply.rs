@@ -2,6 +2,7 @@
 
 use super::stream::Whole;
 use crate::{
+    access::Target,
     gateway::Answer,
     limits::{RateState, Rates},
 };
@@ -36,12 +37,18 @@ pub(super) fn put(headers: &mut HeaderMap, name: &'static str, value: &str) {
     }
 }
 
+/// Headers that say who answers.
+pub(super) fn target(target: &Target) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    put(&mut headers, header::PROVIDER, &target.provider);
+    put(&mut headers, header::MODEL, &target.model);
+    headers
+}
+
 /// Headers that say who answers, the limit that budgets imposed, what is left of the rate, and what
 /// is not honoured as asked.
 pub(super) async fn description(answer: Answer) -> (Answer, HeaderMap) {
-    let mut headers = HeaderMap::new();
-    put(&mut headers, header::PROVIDER, &answer.target.provider);
-    put(&mut headers, header::MODEL, &answer.target.model);
+    let mut headers = target(&answer.target);
     if let Some(limit) = answer.clamped_to {
         put(&mut headers, header::MAX_OUTPUT, &limit.to_string());
     }

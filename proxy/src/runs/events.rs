@@ -1,6 +1,10 @@
 //! The numbered events of a run, as one reader gets them.
 
-use futures_util::Stream;
+use super::live::Reader;
+use futures_util::{
+    Stream, StreamExt,
+    stream::{self, BoxStream},
+};
 use std::{
     pin::Pin,
     task::{Context, Poll},
@@ -12,16 +16,40 @@ pub type Numbered = (u64, Result<StreamEvent>);
 
 /// The numbered events of a run. Ends after `finish` or the first error. Dropping it is leaving
 /// the run.
-#[derive(Debug)]
 pub struct RunEvents {
     next: u64,
-    events: EventStream,
+    source: Source,
+}
+
+enum Source {
+    /// Of a call that nobody else can join.
+    Passing(EventStream),
+    Shared(BoxStream<'static, Numbered>),
 }
 
 impl RunEvents {
     /// Events that nobody else can ask for.
     pub(super) fn passing(events: EventStream) -> Self {
-        Self { next: 0, events }
+        Self { next: 0, source: Source::Passing(events) }
+    }
+
+    /// Events as a reader gets them, who begins with the event `next`.
+    pub(super) fn of_reader(reader: Reader, next: u64) -> Self {
+        Self::of_stream(
+            next,
+            stream::unfold(reader, |mut reader| async {
+                let item = reader.next().await?;
+                Some((item, reader))
+            }),
+        )
+    }
+
+    /// Events from the event `next` on.
+    pub(super) fn of_stream(
+        next: u64,
+        events: impl Stream<Item = Numbered> + Send + 'static,
+    ) -> Self {
+        Self { next, source: Source::Shared(events.boxed()) }
     }
 
     /// The number of the next event.
@@ -36,8 +64,10 @@ impl RunEvents {
 
     /// The same events without their numbers.
     pub fn into_events(self) -> EventStream {
-        use futures_util::StreamExt;
-        EventStream::new(self.map(|(_, event)| event))
+        match self.source {
+            Source::Passing(events) => events,
+            Source::Shared(events) => EventStream::new(events.map(|(_, event)| event)),
+        }
     }
 }
 
@@ -45,12 +75,22 @@ impl Stream for RunEvents {
     type Item = Numbered;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Numbered>> {
-        let item = Pin::new(&mut self.events).poll_next(cx);
-        item.map(|item| {
-            let event = item?;
-            let number = self.next;
-            self.next += 1;
-            Some((number, event))
-        })
+        let next = self.next;
+        let item = match &mut self.source {
+            Source::Passing(events) => {
+                Pin::new(events).poll_next(cx).map(|item| item.map(|event| (next, event)))
+            }
+            Source::Shared(events) => events.as_mut().poll_next(cx),
+        };
+        if let Poll::Ready(Some((number, _))) = &item {
+            self.next = number + 1;
+        }
+        item
+    }
+}
+
+impl std::fmt::Debug for RunEvents {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunEvents").field("next", &self.next).finish_non_exhaustive()
     }
 }

@@ -1,11 +1,14 @@
 //! `POST /api/v1/stream`: one answer, as server-sent events.
 
 use super::{Problem, generate::begin};
-use crate::ingress::{
-    front::Front,
-    observe::RequestId,
-    reply,
-    stream::{self, Framing},
+use crate::{
+    ingress::{
+        front::Front,
+        observe::RequestId,
+        reply,
+        stream::{self, Framing},
+    },
+    runs::RunEvents,
 };
 use axum::{
     Extension,
@@ -30,6 +33,12 @@ pub(crate) async fn stream(
     let mut response = stream::response(answer.events, numbers);
     response.headers_mut().extend(headers);
     Ok(response)
+}
+
+/// The rest of a run as server-sent events.
+pub(super) fn numbered(events: RunEvents) -> Response<Body> {
+    let numbers = Numbered(events.next_number());
+    stream::response(events.into_events(), numbers)
 }
 
 /// `id:` is the number of the event, from 0.

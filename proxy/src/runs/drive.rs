@@ -1,0 +1,202 @@
+//! The task that makes a call whose events are kept, from its claim to its end.
+
+use super::{
+    Shared,
+    live::{End, Live, Opening, Stage},
+};
+use crate::{
+    access::Caller,
+    gateway::{Answer, Call, Refusal},
+    store::{RunEnd, RunRow, StoreError},
+};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::oneshot;
+use tollgate_types::{Error, ErrorKind, EventStream, Result as Outcome, StreamEvent};
+
+/// How long the row of a run stands that nobody ended.
+const LONGEST_RUN_MS: i64 = 24 * 3_600_000;
+
+/// What became of a call before its first event.
+#[derive(Debug)]
+pub(super) enum Started {
+    /// The provider answers.
+    Open,
+    /// The call was not made, or failed at once.
+    Refused(Refusal),
+    /// Another call has the key.
+    Theirs,
+    /// It was cancelled before.
+    Cancelled,
+    /// It could not be written down.
+    Unwritten(StoreError),
+}
+
+/// A call that is being made.
+#[derive(Debug)]
+pub(super) struct Drive {
+    pub(super) shared: Arc<Shared>,
+    pub(super) live: Arc<Live>,
+    pub(super) caller: Arc<Caller>,
+}
+
+impl Drive {
+    /// Makes the call and keeps its events; returns when it has ended.
+    pub(super) async fn run(self, call: Call, started: oneshot::Sender<Started>) {
+        let opened = tokio::select! {
+            biased;
+            end = self.stopped() => Err((Started::Cancelled, Some(end))),
+            opened = self.open(call) => opened.map_err(|started| (started, None)),
+        };
+        let answer = match opened {
+            Ok(answer) => answer,
+            Err((why, end)) => {
+                self.not_made(end).await;
+                drop(started.send(why));
+                return;
+            }
+        };
+        let Answer { target, clamped_to, rates, events } = answer;
+        self.live.set_stage(Stage::Open(Opening { target, clamped_to, rates }));
+        drop(started.send(Started::Open));
+        let end = self.follow(events).await;
+        self.ended(end).await;
+    }
+
+    /// Resolves when a caller cancels the run, or everybody has left it.
+    async fn stopped(&self) -> End {
+        let grace =
+            if self.live.terms.resumable { self.shared.settings.grace() } else { Duration::ZERO };
+        tokio::select! {
+            biased;
+            () = self.live.cancel.cancelled() => End::Cancelled,
+            () = self.live.abandoned(grace, || self.shared.clock.now_ms()) => End::Abandoned,
+        }
+    }
+
+    async fn open(&self, call: Call) -> Result<Answer, Started> {
+        if let (Some(claims), Some(run)) = (&self.shared.claims, self.row()) {
+            match claims.claim(run).await {
+                Ok(true) => {}
+                Ok(false) => return Err(Started::Theirs),
+                Err(error) => return Err(Started::Unwritten(error)),
+            }
+        }
+        self.shared.gateway.run(&self.caller, call).await.map_err(Started::Refused)
+    }
+
+    /// The run as other servers see it; only what has a key is seen.
+    fn row(&self) -> Option<RunRow> {
+        let terms = &self.live.terms;
+        let key = terms.key.as_ref()?;
+        Some(RunRow {
+            key_id: key.key_id.clone(),
+            key_hash: super::hash(&key.idempotency_key),
+            user_id: terms.user_id.clone(),
+            fingerprint: super::hex(&terms.fingerprint),
+            request_id: terms.id.clone(),
+            node: self.shared.gateway.ledger.node().to_owned(),
+            state: "running".to_owned(),
+            started_ms: terms.started_ms,
+            finished_ms: None,
+            expires_ms: terms.started_ms.saturating_add(LONGEST_RUN_MS),
+            events: None,
+        })
+    }
+
+    /// Reads the provider as far as there is room, until the end.
+    async fn follow(&self, mut events: EventStream) -> End {
+        let stopped = self.stopped();
+        tokio::pin!(stopped);
+        loop {
+            let item = tokio::select! {
+                biased;
+                end = &mut stopped => {
+                    // This stops the provider, and settles the call.
+                    drop(events);
+                    self.live.push(Err(self.cancelled()));
+                    return end;
+                }
+                item = self.next(&mut events) => item,
+            };
+            let end = match &item {
+                Ok(StreamEvent::Finish { .. }) => Some(End::Finished),
+                Ok(_) => None,
+                Err(_) => Some(End::Failed),
+            };
+            self.live.push(item);
+            if let Some(end) = end {
+                return end;
+            }
+        }
+    }
+
+    async fn next(&self, events: &mut EventStream) -> Outcome<StreamEvent> {
+        let Shared { roll, settings, .. } = &*self.shared;
+        let own =
+            if self.live.terms.resumable { settings.buffer_bytes } else { settings.replay_bytes };
+        tokio::select! {
+            () = self.live.room(|total| roll.limit(own, total)) => {}
+            // The stream says so itself.
+            () = self.shared.gateway.tasks.stopping() => {}
+        }
+        events.next().await.unwrap_or_else(|| {
+            let message = "the stream ended without a finish event";
+            Err(Error::new(ErrorKind::StreamInterrupted, message))
+        })
+    }
+
+    fn cancelled(&self) -> Error {
+        super::cancelled().with(|body| body.request_id = Some(self.live.terms.id.clone()))
+    }
+
+    /// The call gave no answer. One that was cancelled keeps its key, so that it is not made after
+    /// all.
+    async fn not_made(&self, end: Option<End>) {
+        match end {
+            Some(end) => {
+                self.live.push(Err(self.cancelled()));
+                self.ended(end).await;
+            }
+            None => {
+                self.shared.roll.strike(&self.live);
+                self.release().await;
+            }
+        }
+        self.live.set_stage(Stage::Refused);
+    }
+
+    async fn ended(&self, end: End) {
+        let now_ms = self.shared.clock.now_ms();
+        self.live.close(end, now_ms);
+        let frees_key = match end {
+            End::Failed => true,
+            End::Abandoned => !self.live.terms.resumable,
+            End::Finished | End::Cancelled => false,
+        };
+        self.shared.roll.ended(&self.live, frees_key);
+        let Some(claims) = self.shared.claims.as_ref().filter(|_| self.live.terms.key.is_some())
+        else {
+            return;
+        };
+        if frees_key {
+            return self.release().await;
+        }
+        let settings = &self.shared.settings;
+        let keep_ms = i64::try_from(settings.keep().as_millis()).unwrap_or(i64::MAX);
+        let finished = end == End::Finished;
+        let run = RunEnd {
+            request_id: self.live.terms.id.clone(),
+            state: if finished { "finished" } else { "cancelled" },
+            finished_ms: now_ms,
+            expires_ms: now_ms.saturating_add(keep_ms),
+            events: self.live.lines(settings.replay_bytes).filter(|_| finished),
+        };
+        claims.end(run).await;
+    }
+
+    async fn release(&self) {
+        if let (Some(claims), Some(_)) = (&self.shared.claims, &self.live.terms.key) {
+            claims.release(&self.live.terms.id).await;
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Strangers, and input that is no good.
+
+use crate::{alone, gate::Reply};
+use tollgate_bench::Mock;
+
+#[tokio::test]
+async fn a_run_is_seen_by_its_user_alone() {
+    let mock = Mock::start().await.unwrap();
+    let (_folder, gate) = alone(&mock, "").await;
+    let user = gate.user("alice").await;
+    let ((key, _), (sibling, _)) = (gate.key(&user).await, gate.key(&user).await);
+    let stranger = gate.any_key().await;
+    let reply = Reply::to(gate.stream(&key, "a", "tokens=3")).await;
+    let id = reply.header("x-request-id").to_owned();
+    assert_eq!(gate.status(&sibling, &id).await["state"], "finished");
+    let events = format!("/api/v1/runs/{id}/events");
+    assert_eq!(gate.get(&sibling, &events).await.events(), reply.events());
+    for path in [format!("/api/v1/runs/{id}"), events, "/api/v1/runs/key:a".to_owned()] {
+        gate.get(&stranger, &path).await.assert_error(404, "run_not_found");
+    }
+    gate.cancel(&stranger, &id).await.assert_error(404, "run_not_found");
+    gate.get(&sibling, "/api/v1/runs/key:a").await.assert_error(404, "run_not_found");
+}
+
+#[tokio::test]
+async fn bad_input_is_told_by_its_field() {
+    let mock = Mock::start().await.unwrap();
+    let (_folder, gate) = alone(&mock, "").await;
+    let key = gate.any_key().await;
+    let reply = Reply::to(gate.stream(&key, "a", "tokens=3")).await;
+    let id = reply.header("x-request-id");
+    let count = reply.events().len();
+    for (query, field) in [
+        ("after=x".to_owned(), "after"),
+        ("after=-1".to_owned(), "after"),
+        ("after=99999999999999999999".to_owned(), "after"),
+        ("before=1".to_owned(), "before"),
+        (format!("after={}", count - 1), "after"),
+        (format!("after={}", u64::MAX), "after"),
+    ] {
+        let reply = gate.get(&key, &format!("/api/v1/runs/{id}/events?{query}")).await;
+        assert_eq!(reply.status, 400, "{query}: {}", reply.body);
+        assert_eq!(reply.json()["error"]["param"], field, "{query}");
+    }
+    for name in ["nobody", "a%00b", "%ff", &"x".repeat(4000)] {
+        let reply = gate.get(&key, &format!("/api/v1/runs/{name}")).await;
+        assert!([400, 404].contains(&reply.status), "{name}: {}", reply.body);
+        assert!(reply.body.len() < 1000, "{}", reply.body);
+    }
+    let word = gate.stream(&key, "b", "tokens=3").header("x-tollgate-resumable", "maybe");
+    let reply = Reply::to(word).await;
+    assert_eq!(
+        (reply.status, &reply.json()["error"]["param"]),
+        (400, &"x-tollgate-resumable".into())
+    );
+}
