@@ -11,6 +11,7 @@ mod receipt;
 mod answer;
 mod event;
 mod list;
+mod run;
 
 pub use event::{read_event, write_event};
 

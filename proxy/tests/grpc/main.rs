@@ -13,4 +13,5 @@ mod methods;
 mod refusals;
 mod hostile;
 mod endings;
+mod runs;
 mod standard;

@@ -6,7 +6,10 @@ use proptest::{
     prelude::*,
 };
 use serde_json::{Map, Value, json};
-use tollgate_types::*;
+use tollgate_types::{
+    wire::{RunState, RunStatus},
+    *,
+};
 
 const TEXT: &str = ".{0,8}";
 
@@ -336,6 +339,32 @@ pub fn embedding() -> impl Strategy<Value = (EmbedRequest, EmbedResponse)> {
             EmbedResponse { vectors, usage, model, receipt }
         });
     (request, response)
+}
+
+pub fn run() -> impl Strategy<Value = RunStatus> {
+    let state = prop::sample::select(vec![
+        RunState::Running,
+        RunState::Finished,
+        RunState::Failed,
+        RunState::Cancelled,
+        RunState::Other,
+    ]);
+    let error = of(TEXT.prop_map(|text| Error::new(ErrorKind::Cancelled, text)));
+    let times = (any::<i64>(), of(any::<i64>()), any::<u64>(), any::<u64>(), any::<bool>());
+    (TEXT, state, times, of(usage()), of(receipt()), error).prop_map(
+        |(id, state, times, usage, receipt, error)| RunStatus {
+            id,
+            state,
+            resumable: times.4,
+            first_event: times.2,
+            next_event: times.3,
+            started_ms: times.0,
+            finished_ms: times.1,
+            usage,
+            receipt,
+            error,
+        },
+    )
 }
 
 pub fn model() -> impl Strategy<Value = ModelInfo> {

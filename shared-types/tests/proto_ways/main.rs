@@ -3,12 +3,13 @@
 
 mod any;
 
-use any::{answer, embedding, event, model, request};
+use any::{answer, embedding, event, model, request, run};
 use proptest::prelude::*;
 use prost::Message as _;
 use tollgate_types::{
     EmbedRequest, EmbedResponse, GenerateRequest, GenerateResponse, ModelInfo,
     proto::{read_event, v1, write_event},
+    wire::RunStatus,
 };
 
 /// Over the wire, byte for byte.
@@ -43,6 +44,12 @@ proptest! {
         prop_assert_eq!(EmbedRequest::try_from(message).unwrap(), request);
         let message = sent(v1::EmbedResponse::from(response.clone()));
         prop_assert_eq!(EmbedResponse::from(message), response);
+    }
+
+    #[test]
+    fn how_a_run_stands_comes_back_as_it_was(status in run()) {
+        let message = sent(v1::Run::from(status.clone()));
+        prop_assert_eq!(RunStatus::try_from(message).unwrap(), status);
     }
 
     #[test]

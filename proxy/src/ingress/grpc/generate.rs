@@ -26,7 +26,7 @@ pub(super) async fn generate(
 }
 
 pub(super) async fn stream(asked: Asked, caller: Arc<Caller>) -> Result<Running, Problem> {
-    Ok(Running::of(begin(asked, caller, true).await?).await)
+    Ok(Running::begun(begin(asked, caller, true).await?).await)
 }
 
 pub(super) async fn count_tokens(

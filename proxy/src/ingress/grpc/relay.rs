@@ -5,7 +5,7 @@
 //! for no more. One who does not read at all is given up.
 
 use super::{deadline::Deadline, message, status};
-use crate::{runs::Run, tasks::Tasks};
+use crate::{ingress::reply, runs::Run, tasks::Tasks};
 use axum::{body::Body, http::HeaderMap};
 use bytes::Bytes;
 use futures_util::stream;
@@ -45,14 +45,22 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Waits for the first event, because what it says belongs into the metadata too.
-    pub(super) async fn of(run: Run) -> Self {
-        use crate::ingress::reply;
+    /// A call that begins. Waits for the first event, because what it says belongs into the
+    /// metadata too.
+    pub(super) async fn begun(run: Run) -> Self {
         let number = run.events.next_number();
         let (answer, id) = run.into_answer();
         let (answer, mut headers) = reply::description(answer).await;
         reply::put(&mut headers, REQUEST_ID, &id);
         Self { headers, id, number, events: answer.events }
+    }
+
+    /// The rest of a call that began before.
+    pub(super) fn joined(run: Run) -> Self {
+        let mut headers = reply::target(&run.target);
+        reply::put(&mut headers, REQUEST_ID, &run.id);
+        let number = run.events.next_number();
+        Self { headers, id: run.id, number, events: run.events.into_events() }
     }
 
     /// The answer's body. Dropping it leaves the run.

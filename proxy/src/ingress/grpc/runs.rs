@@ -6,12 +6,12 @@ use super::{
 };
 use crate::access::Caller;
 use std::sync::Arc;
-use tollgate_types::{Error, proto::v1};
+use tollgate_types::proto::v1;
 
 pub(super) async fn resume(mut asked: Asked, caller: Arc<Caller>) -> Result<Running, Problem> {
     let v1::ResumeRunRequest { id, after } = asked.message().await?;
     let run = asked.front.runs.attach(&caller, &id, after).await?;
-    Ok(Running::of(run).await)
+    Ok(Running::joined(run))
 }
 
 pub(super) async fn cancel(
@@ -23,7 +23,10 @@ pub(super) async fn cancel(
     Ok(v1::CancelRunResponse {}.into())
 }
 
-pub(super) async fn get(mut asked: Asked, _: Arc<Caller>) -> Result<Reply<v1::Run>, Problem> {
-    let v1::GetRunRequest { .. } = asked.message().await?;
-    Err(Error::unsupported("the state of runs").into())
+pub(super) async fn get(
+    mut asked: Asked,
+    caller: Arc<Caller>,
+) -> Result<Reply<v1::Run>, Problem> {
+    let v1::GetRunRequest { id } = asked.message().await?;
+    Ok(v1::Run::from(asked.front.runs.status(&caller, &id).await?).into())
 }
