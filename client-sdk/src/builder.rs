@@ -1,13 +1,13 @@
 //! How a [`RemoteProvider`] is put together.
 
 use crate::{
-    RemoteProvider, RetryPolicy, TransportKind, address,
+    RemoteProvider, RetryPolicy, address,
     call::Timeouts,
     headers,
     http::HttpTransport,
     remote::Inner,
     tls::{self, Trust},
-    transport::Transport,
+    transport::{Transport, TransportKind},
 };
 #[cfg(feature = "grpc")]
 use crate::grpc::{self, GrpcTransport};

@@ -41,7 +41,6 @@ mod answer;
 mod http;
 #[cfg(feature = "grpc")]
 mod grpc;
-mod kind;
 mod run;
 mod call;
 mod resume;
@@ -54,7 +53,7 @@ mod remote;
 pub mod blocking;
 
 pub use builder::Builder;
-pub use kind::TransportKind;
 pub use query::{GroupBy, UsageQuery};
 pub use remote::RemoteProvider;
 pub use retry::RetryPolicy;
+pub use transport::TransportKind;

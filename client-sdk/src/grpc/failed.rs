@@ -13,15 +13,14 @@ const NOT_TOLLGATE: &str = "not_tollgate";
 
 /// No answer came.
 pub(super) fn connection(error: reqwest::Error) -> Error {
-    let of_http2 = failure::causes(&error)
-        .filter_map(|cause| cause.downcast_ref::<hyper::Error>())
-        .any(|cause| cause.to_string().contains("http2"));
+    // What does not speak HTTP/2 closes the connection without saying why.
+    let unexplained = !error.is_connect() && !error.is_builder();
     let explained = failure::transport(error);
-    if !of_http2 || explained.body().code.is_some() {
+    if !unexplained || explained.body().code.is_some() {
         return explained;
     }
     explained.with(|body| {
-        body.message.push_str("; does gRPC answer at that address (grpc.listen of the server)?");
+        body.message.push_str("; if that stays so: is it the address of the server's grpc.listen?");
     })
 }
 

@@ -78,9 +78,10 @@ async fn a_deadline_ends_a_call_and_a_stream() {
 async fn the_clients_own_deadline_frees_the_upstream_too() {
     let gate = Gate::open().await;
     let mut request = asking("[[mock tokens=5000 delay=20]]");
-    request.options = request.options.timeout(Duration::from_millis(400));
+    request.options = request.options.timeout(Duration::from_secs(2));
     let error = gate.over_grpc().generate(request).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert_eq!(gate.mock.served(), 1);
     assert!(gate.mock.saw_aborts(1, SOON).await);
 }
 

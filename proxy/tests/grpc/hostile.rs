@@ -49,8 +49,8 @@ async fn broken_messages_are_refused_by_name() {
         assert!(error.message().contains(why), "{why} is not in: {error}");
         assert!(error.body().param.is_some(), "{error}");
     }
-    still_serves(&raw).await;
     assert_eq!(gate.mock.served(), 0);
+    still_serves(&raw).await;
 }
 
 #[tokio::test]
