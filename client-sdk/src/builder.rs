@@ -258,6 +258,10 @@ impl Builder {
         let http = HttpTransport { client, server: server.clone() };
         match self.transport {
             TransportKind::Http => Ok(Arc::new(http)),
+            #[cfg(feature = "websocket")]
+            TransportKind::WebSocket => {
+                Ok(Arc::new(crate::websocket::SocketTransport::new(http, self.idle_timeout)))
+            }
             #[cfg(feature = "grpc")]
             TransportKind::Grpc => {
                 let named = self.grpc_server.as_deref().map(address::parse).transpose();
@@ -302,6 +306,12 @@ impl Builder {
             .tcp_nodelay(true)
             .tcp_keepalive(Duration::from_secs(60))
             .user_agent(network.agent()?);
+        // Only an HTTP/1.1 connection can become a WebSocket.
+        #[cfg(feature = "websocket")]
+        let client = match self.transport {
+            TransportKind::WebSocket => client.http1_only(),
+            _ => client,
+        };
         let client = match &network.way {
             Way::Environment => client,
             Way::Direct => client.no_proxy(),

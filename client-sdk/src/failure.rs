@@ -39,6 +39,12 @@ impl Head {
         }
     }
 
+    /// The head of an answer that has neither status nor headers.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn named(request_id: Option<String>) -> Self {
+        Self { status: None, request_id, retry_after_ms: None, moved_to: None }
+    }
+
     /// Adds what the head knows and the error does not.
     pub(crate) fn stamp(&self, error: Error) -> Error {
         error.with(|body| {

@@ -41,6 +41,8 @@ mod answer;
 mod http;
 #[cfg(feature = "grpc")]
 mod grpc;
+#[cfg(feature = "websocket")]
+mod websocket;
 mod run;
 mod call;
 mod resume;

@@ -19,6 +19,7 @@ mod server;
 mod shown;
 mod store;
 mod suggest;
+mod websocket;
 
 pub use access::AccessSettings;
 pub use alerts::{AlertSettings, origin};
@@ -36,6 +37,7 @@ pub use runs::RunSettings;
 pub use server::Server;
 pub use shown::masked_url;
 pub use store::StoreSettings;
+pub use websocket::WebSocketSettings;
 
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +65,8 @@ pub struct Config {
     pub runs: RunSettings,
     /// Where several servers count together.
     pub redis: Redis,
+    /// Connections that carry many calls.
+    pub websocket: WebSocketSettings,
     /// Upstreams, in the order in which they are asked.
     pub providers: Vec<ProviderEntry>,
     /// Aliases, and facts about models.
@@ -83,6 +87,7 @@ impl Config {
         self.alerts.validate()?;
         self.retention.validate()?;
         self.runs.validate()?;
+        self.websocket.validate()?;
         providers::validate(&self.providers)?;
         models::validate(&self.models, &self.providers)
     }

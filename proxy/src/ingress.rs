@@ -17,6 +17,7 @@ mod openai;
 mod problem;
 mod reply;
 mod stream;
+mod ws;
 
 pub use front::{Front, Readiness};
 
@@ -38,6 +39,7 @@ pub const GUARDED_PATHS: &[(&str, &str)] = &[
     ("POST", path::COUNT_TOKENS),
     ("POST", path::ESTIMATE),
     ("GET", path::MODELS),
+    ("GET", path::SOCKET),
     ("GET", path::USAGE),
     ("GET", path::USAGE_EXPORT),
     ("GET", path::BUDGETS),
@@ -154,6 +156,7 @@ pub fn router(front: Arc<Front>) -> Router {
         .route("/health/ready", get(health::ready))
         .route("/health/startup", get(health::live))
         .merge(native::routes())
+        .merge(ws::routes())
         .nest("/api/v1/admin", dialect::<native::Shape>(admin::routes()))
         .nest(
             "/api",

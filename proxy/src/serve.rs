@@ -3,14 +3,17 @@
 #[cfg(feature = "grpc")]
 mod http2;
 
-use crate::{app::App, ingress};
+use crate::{
+    app::App,
+    ingress::{self, Front},
+};
+use axum::Router;
 use hyper::server::conn::http1::Builder;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_io_timeout::TimeoutStream;
 
@@ -45,7 +48,6 @@ pub async fn run(
 ) -> bool {
     let Listeners { http, grpc } = listeners.into();
     let router = ingress::router(app.front.clone());
-    let graceful = GracefulShutdown::new();
     let server = builder(app.read_patience);
     #[cfg(feature = "grpc")]
     let http2 = http2::Server::new(&app);
@@ -59,26 +61,21 @@ pub async fn run(
         without_delay(&socket);
         #[cfg(feature = "grpc")]
         if is_grpc {
-            http2.serve(socket, &graceful);
+            http2.serve(socket);
             continue;
         }
+        // Without gRPC no such listener is opened.
         #[cfg(not(feature = "grpc"))]
         if is_grpc {
             continue;
         }
-        let service = TowerToHyperService::new(router.clone());
-        let connection = server.serve_connection(guarded(socket), service);
-        let watched = graceful.watch(connection);
-        app.tasks.spawn(async move {
-            if let Err(error) = watched.await {
-                tracing::debug!(%error, "a connection ended badly");
-            }
-        });
+        let front = Arc::clone(&app.front);
+        app.tasks.spawn(converse(front, server.clone(), guarded(socket), router.clone()));
     }
     drop((http, grpc));
     app.front.readiness.close();
     tracing::info!(patience_s = app.drain.as_secs(), "shutting down: running requests may finish");
-    let finished = tokio::time::timeout(app.drain, graceful.shutdown()).await.is_ok();
+    let finished = tokio::time::timeout(app.drain, app.front.readiness.all_left()).await.is_ok();
     if !finished {
         tracing::warn!("some requests did not finish in time: they end now and are settled");
     }
@@ -102,6 +99,25 @@ async fn accept(listener: Option<&TcpListener>) -> TcpStream {
     }
 }
 
+/// Serves one connection until it ends or becomes a WebSocket. Once the server stops, the request
+/// that runs is its last.
+async fn converse(front: Arc<Front>, server: Builder, socket: Guarded, router: Router) {
+    let _open = front.readiness.connection();
+    let service = TowerToHyperService::new(router);
+    let connection = server.serve_connection(socket, service).with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = front.readiness.closed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended badly");
+    }
+}
+
 /// HTTP/1.1 alone: a peer that sends nothing, or half a head, is timed from its first moment.
 fn builder(read_patience: Duration) -> Builder {
     let mut builder = Builder::new();
@@ -109,9 +125,11 @@ fn builder(read_patience: Duration) -> Builder {
     builder
 }
 
+type Guarded = TokioIo<Pin<Box<TimeoutStream<TcpStream>>>>;
+
 /// A socket that gives up on a peer who stops reading: dropping the answer stops the upstream and
 /// settles the call.
-fn guarded(socket: TcpStream) -> TokioIo<Pin<Box<TimeoutStream<TcpStream>>>> {
+fn guarded(socket: TcpStream) -> Guarded {
     let mut guarded = TimeoutStream::new(socket);
     guarded.set_write_timeout(Some(WRITE_PATIENCE));
     TokioIo::new(Box::pin(guarded))

@@ -17,7 +17,7 @@ use axum::{
     http::StatusCode,
     routing::{delete, get, post},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tollgate_types::{
     Error, ErrorKind, GenerateRequest, Result,
@@ -59,7 +59,7 @@ pub(super) fn routes() -> Router<Arc<Front>> {
 ///
 /// # Errors
 /// `invalid_request` that names the field and the place.
-pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T> {
     let mut source = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut source).map_err(|error| {
         let path = error.path().to_string();
@@ -79,7 +79,7 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
 ///
 /// # Errors
 /// As [`parse`].
-fn parse_request(body: &[u8]) -> Result<GenerateRequest> {
+pub(super) fn parse_request(body: &[u8]) -> Result<GenerateRequest> {
     complete(parse(body)?)
 }
 

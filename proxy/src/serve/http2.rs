@@ -1,16 +1,19 @@
 //! Connections of the gRPC listener: HTTP/2 with prior knowledge, and nothing else.
 
 use super::WRITE_PATIENCE;
-use crate::{app::App, ingress::grpc, tasks::Tasks};
+use crate::{
+    app::App,
+    ingress::{Front, grpc},
+    tasks::Tasks,
+};
 use axum::Router;
 use hyper::{rt::Executor, server::conn::http2::Builder};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
-use std::time::Duration;
-use tokio::net::TcpStream;
+use std::{sync::Arc, time::Duration};
+use tokio::{net::TcpStream, time::sleep};
 use tokio_io_timeout::TimeoutStream;
 
 /// How often a peer is asked whether it lives, and how long it may take to say so.
@@ -39,8 +42,8 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Counted {
 pub(super) struct Server {
     builder: Builder<Counted>,
     router: Router,
+    front: Arc<Front>,
     tasks: Tasks,
-    read_patience: Duration,
 }
 
 impl Server {
@@ -53,25 +56,34 @@ impl Server {
             .max_concurrent_streams(MAX_CALLS)
             .max_header_list_size(MAX_METADATA)
             .max_send_buf_size(MAX_UNREAD);
-        let router = grpc::router(app.front.clone());
-        let (tasks, read_patience) = (app.tasks.clone(), app.read_patience);
-        Self { builder, router, tasks, read_patience }
+        let front = Arc::clone(&app.front);
+        let router = grpc::router(Arc::clone(&front));
+        Self { builder, router, front, tasks: app.tasks.clone() }
     }
 
-    /// Serves a connection in the background.
-    pub(super) fn serve(&self, socket: TcpStream, graceful: &GracefulShutdown) {
+    /// Serves a connection in the background until it ends. Once the server stops it takes no new
+    /// calls.
+    pub(super) fn serve(&self, socket: TcpStream) {
         let mut guarded = TimeoutStream::new(socket);
         guarded.set_write_timeout(Some(WRITE_PATIENCE));
         // A peer that lives answers pings. One that never begins to speak HTTP/2 gets none.
-        guarded.set_read_timeout(Some(PING_EVERY + PING_PATIENCE + self.read_patience));
+        guarded.set_read_timeout(Some(PING_EVERY + PING_PATIENCE + self.front.read_patience));
         let service = TowerToHyperService::new(self.router.clone());
         let socket = TokioIo::new(Box::pin(guarded));
-        let watched = graceful.watch(self.builder.serve_connection(socket, service));
-        let tasks = self.tasks.clone();
+        let connection = self.builder.serve_connection(socket, service);
+        let (front, tasks) = (Arc::clone(&self.front), self.tasks.clone());
         self.tasks.spawn(async move {
+            let _open = front.readiness.connection();
+            let mut connection = std::pin::pin!(connection);
             let ended = tokio::select! {
-                ended = watched => ended,
-                () = async { tasks.stopping().await; tokio::time::sleep(LAST_WORDS).await } => Ok(()),
+                ended = connection.as_mut() => ended,
+                () = front.readiness.closed() => {
+                    connection.as_mut().graceful_shutdown();
+                    tokio::select! {
+                        ended = connection => ended,
+                        () = async { tasks.stopping().await; sleep(LAST_WORDS).await } => Ok(()),
+                    }
+                }
             };
             if let Err(error) = ended {
                 tracing::debug!(%error, "a gRPC connection ended badly");

@@ -14,7 +14,7 @@ use axum::{
 use futures_util::stream;
 use http_body::Frame;
 use std::{convert::Infallible, sync::Arc, time::Duration};
-use tokio::time::sleep;
+use tokio::time::timeout;
 use tollgate_types::{
     Error, ErrorKind, Result,
     proto::health::{
@@ -22,10 +22,8 @@ use tollgate_types::{
     },
 };
 
-/// How often it is looked whether the server is drained, and how many times before the database is
-/// asked again.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-const LOOKS: u32 = 10;
+/// How often the database is asked for those who watch.
+const ASK_EVERY: Duration = Duration::from_secs(5);
 
 /// Names that can be asked about; the empty one is the whole server.
 const SERVICES: [&str; 3] = ["", "tollgate.v1.Tollgate", "grpc.health.v1.Health"];
@@ -96,12 +94,8 @@ impl Watcher {
 
     /// Waits until it is time to ask the database again, or until the server is drained.
     async fn pause(&self) {
-        for _ in 0..LOOKS {
-            sleep(LOOK_EVERY).await;
-            if !self.front.readiness.is_open() {
-                return;
-            }
-        }
+        // Either way it is looked again.
+        drop(timeout(ASK_EVERY, self.front.readiness.closed()).await);
     }
 
     async fn state(&self) -> ServingStatus {
