@@ -1,5 +1,7 @@
 //! How a [`RemoteProvider`] is put together.
 
+#[cfg(feature = "grpc")]
+use crate::grpc::{self, GrpcTransport};
 use crate::{
     RemoteProvider, RetryPolicy, address,
     call::Timeouts,
@@ -9,13 +11,12 @@ use crate::{
     tls::{self, Trust},
     transport::{Transport, TransportKind},
 };
-#[cfg(feature = "grpc")]
-use crate::grpc::{self, GrpcTransport};
 use reqwest::{
     Client, ClientBuilder, Proxy, Url,
     header::{HeaderMap, HeaderValue},
     redirect,
 };
+use rustls::ClientConfig;
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use tollgate_types::{Error, Result, Secret};
 
@@ -254,7 +255,7 @@ impl Builder {
 
     /// The way to the server.
     fn way(&self, server: &Url) -> Result<Arc<dyn Transport>> {
-        let client = self.client(server, |client| client)?;
+        let client = self.client(server, |client, tls| client.tls_backend_preconfigured(tls))?;
         let http = HttpTransport { client, server: server.clone() };
         match self.transport {
             TransportKind::Http => Ok(Arc::new(http)),
@@ -277,7 +278,7 @@ impl Builder {
     fn client(
         &self,
         server: &Url,
-        configure: impl FnOnce(ClientBuilder) -> ClientBuilder,
+        configure: impl FnOnce(ClientBuilder, ClientConfig) -> ClientBuilder,
     ) -> Result<Client> {
         match &self.network.http_client {
             Some(client) => self.network.check_alone().map(|()| client.clone()),
@@ -290,7 +291,7 @@ impl Builder {
     fn own_client(
         &self,
         server: &Url,
-        configure: impl FnOnce(ClientBuilder) -> ClientBuilder,
+        configure: impl FnOnce(ClientBuilder, ClientConfig) -> ClientBuilder,
     ) -> Result<Client> {
         let network = &self.network;
         let trust = match &network.ca_bundle {
@@ -299,8 +300,7 @@ impl Builder {
             None => Trust::Nobody,
         };
         let identity = network.client_certificate.as_ref().map(|pem| pem.expose().as_slice());
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls::config(trust, identity)?)
+        let client = configure(Client::builder(), tls::config(trust, identity)?)
             .connect_timeout(self.connect_timeout)
             .redirect(redirect::Policy::none())
             .tcp_nodelay(true)
@@ -317,7 +317,7 @@ impl Builder {
             Way::Direct => client.no_proxy(),
             Way::Through(url) => client.proxy(proxy(url)?),
         };
-        configure(client).build().map_err(|error| {
+        client.build().map_err(|error| {
             Error::invalid("http_client", "no HTTP client can be built").with_source(error)
         })
     }

@@ -19,6 +19,7 @@ use reqwest::{
     Client, ClientBuilder, Url,
     header::{CONTENT_TYPE, HeaderMap, HeaderValue, TE},
 };
+use rustls::ClientConfig;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{fmt, time::Duration};
 use tollgate_types::{
@@ -49,8 +50,11 @@ pub(crate) struct GrpcTransport {
 }
 
 /// HTTP/2 from the first byte, with one connection for all calls.
-pub(crate) fn configure(client: ClientBuilder) -> ClientBuilder {
+pub(crate) fn configure(client: ClientBuilder, mut tls: ClientConfig) -> ClientBuilder {
+    // What ends TLS in front of a server may speak HTTP/1.1 unless it is told.
+    tls.alpn_protocols = vec![b"h2".to_vec()];
     client
+        .tls_backend_preconfigured(tls)
         .http2_prior_knowledge()
         .http2_keep_alive_interval(PING_EVERY)
         .http2_keep_alive_timeout(PING_PATIENCE)
@@ -191,7 +195,9 @@ async fn next(head: &Head, messages: &mut Streaming<v1::StreamResponse>) -> Opti
             Err(error) => Err(unreadable(head, error)),
         }),
         Err(status) => Some(match failed::told(&status) {
-            Some((number, error)) => Ok(Frame::Event { number, event: StreamEvent::Error { error } }),
+            Some((number, error)) => {
+                Ok(Frame::Event { number, event: StreamEvent::Error { error } })
+            }
             None => Err(head.name(failed::of(&status, ErrorKind::StreamInterrupted))),
         }),
     }

@@ -2,6 +2,12 @@
 //!
 //! They are kept in the repository, so that building needs neither `protoc` nor a build script.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on shall fail there, and says what to copy"
+)]
+
 use prost::Message;
 use prost_build::{Config, Module};
 use std::{fs, path::Path};

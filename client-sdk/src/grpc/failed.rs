@@ -60,6 +60,7 @@ pub(super) fn of(status: &Status, broken: ErrorKind) -> Error {
         return Error::new(kind, "the answer broke off without a status");
     }
     // What a stranger says is not quoted: it may echo the request.
-    let message = format!("not a Tollgate answer: gRPC status {:?}; check the address", status.code());
+    let message =
+        format!("not a Tollgate answer: gRPC status {:?}; check the address", status.code());
     Error::new(kind, message).with(|body| body.code = Some(NOT_TOLLGATE.to_owned()))
 }

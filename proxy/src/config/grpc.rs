@@ -29,8 +29,9 @@ impl GrpcSettings {
     /// When it is not `ip:port`.
     pub fn address(&self) -> Result<Option<SocketAddr>, String> {
         let Some(listen) = &self.listen else { return Ok(None) };
-        listen.parse().map(Some).map_err(|_| {
-            format!("grpc.listen is {listen:?}, write it like \"127.0.0.1:8788\"")
-        })
+        listen
+            .parse()
+            .map(Some)
+            .map_err(|_| format!("grpc.listen is {listen:?}, write it like \"127.0.0.1:8788\""))
     }
 }

@@ -79,17 +79,6 @@ impl<S> Problem<S> {
     }
 }
 
-/// The shape of no dialect: for ways in that are not HTTP.
-#[derive(Debug)]
-pub(super) struct NoShape;
-
-impl<S> Problem<S> {
-    /// The error, and how the caller stands to the rate that refused.
-    pub(super) fn into_parts(self) -> (Error, Rates) {
-        (self.error, self.rates)
-    }
-}
-
 impl<S: Shape> IntoResponse for Problem<S> {
     fn into_response(self) -> Response<Body> {
         let status = self.status.unwrap_or_else(|| status_of(&self.error));

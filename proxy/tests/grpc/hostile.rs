@@ -58,7 +58,8 @@ async fn a_field_that_is_not_known_is_refused_and_not_dropped() {
     let gate = Gate::open().await;
     // Field 500, a varint.
     let unknown = [0xa0, 0x1f, 1];
-    let answer = gate.raw().send(method::GENERATE, framed(&[&hello()[..], &unknown].concat())).await;
+    let answer =
+        gate.raw().send(method::GENERATE, framed(&[&hello()[..], &unknown].concat())).await;
     assert_eq!(answer.code(), Code::InvalidArgument);
     assert!(answer.error().message().contains("field 500 of tollgate.v1.GenerateRequest"));
     // The same within a turn.
@@ -140,7 +141,9 @@ async fn wrong_metadata_and_wrong_methods_are_refused() {
     }
     let answer = gate.raw().with("grpc-encoding", "gzip").call(method::GENERATE, &request).await;
     assert_eq!(answer.code(), Code::Unimplemented);
-    for method in ["/tollgate.v1.Tollgate/Nothing", "/", "/tollgate.v2.Tollgate/Generate", "/health/live"] {
+    for method in
+        ["/tollgate.v1.Tollgate/Nothing", "/", "/tollgate.v2.Tollgate/Generate", "/health/live"]
+    {
         let answer = gate.raw().call(method, &request).await;
         assert_eq!((answer.status, answer.code()), (200, Code::Unimplemented), "{method}");
     }
@@ -162,7 +165,9 @@ async fn garbage_instead_of_http2_ends_the_connection_alone() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let gate = Gate::open().await;
     let address = gate.grpc.trim_start_matches("http://");
-    for garbage in [&b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"[..], &[0xff; 64], b"PRI * HTTP/2.0\r\n\r\nXX"] {
+    for garbage in
+        [&b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"[..], &[0xff; 64], b"PRI * HTTP/2.0\r\n\r\nXX"]
+    {
         let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
         socket.write_all(garbage).await.unwrap();
         let mut rest = Vec::new();

@@ -14,4 +14,5 @@ mod refusals;
 mod hostile;
 mod endings;
 mod runs;
+mod encrypted;
 mod standard;

@@ -128,7 +128,8 @@ async fn labels_and_keys_travel_as_metadata() {
     request.messages.push(Message::user("and more"));
     let conflict = grpc.generate(request).await.unwrap_err();
     assert_eq!((conflict.kind(), conflict.is_retryable()), (ErrorKind::Conflict, false));
-    let query = UsageQuery { rows: Some(10), tag: Some("project=blue".into()), ..UsageQuery::default() };
+    let query =
+        UsageQuery { rows: Some(10), tag: Some("project=blue".into()), ..UsageQuery::default() };
     assert_eq!(grpc.usage(query).await.unwrap().rows.len(), 1);
 }
 

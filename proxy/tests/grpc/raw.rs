@@ -50,7 +50,11 @@ impl Raw {
     }
 
     /// Sends bytes as they are.
-    pub async fn try_send(&self, method: &str, body: Vec<u8>) -> reqwest::Result<reqwest::Response> {
+    pub async fn try_send(
+        &self,
+        method: &str,
+        body: Vec<u8>,
+    ) -> reqwest::Result<reqwest::Response> {
         let request = self.client.post(format!("{}{method}", self.server));
         request.headers(self.headers.clone()).body(body).send().await
     }

@@ -4,11 +4,11 @@ use super::{
     field::{all, each, read_extras, read_value, write_extras, write_value, wrong},
     v1,
 };
+use crate::lenient::NATIVE_API;
 use crate::{
     Citation, Error, Media, MediaSource, NativeItem, Part, Reasoning, Refusal, Result, Text,
     TokenLogprob, ToolCall, ToolResult, TopLogprob,
 };
-use crate::lenient::NATIVE_API;
 use v1::{media::Source, part::Kind};
 
 impl From<Part> for v1::Part {

@@ -270,9 +270,10 @@ fn receipt() -> impl Strategy<Value = Receipt> {
             reset_ms,
         }))
     };
-    let limits = (rate(), rate(), of(any::<u32>())).prop_map(
-        |(requests, tokens, max_output_tokens)| CallLimits { requests, tokens, max_output_tokens },
-    );
+    let limits =
+        (rate(), rate(), of(any::<u32>())).prop_map(|(requests, tokens, max_output_tokens)| {
+            CallLimits { requests, tokens, max_output_tokens }
+        });
     (TEXT, of(TEXT), of(any::<i64>()), vec(budget(), 0..3), of(limits)).prop_map(
         |(request_id, upstream_request_id, cost, budgets, limits)| Receipt {
             request_id,

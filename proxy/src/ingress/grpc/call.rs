@@ -4,10 +4,7 @@
 use super::{deadline::Deadline, message, relay::Running, status, unknown};
 use crate::{
     access::Caller,
-    ingress::{
-        front::Front,
-        problem::{self, NoShape},
-    },
+    ingress::{front::Front, native, problem},
 };
 use axum::{
     body::Body,
@@ -20,7 +17,7 @@ use std::sync::Arc;
 use tollgate_types::{Error, Result};
 
 /// Why a method gives no answer.
-pub(super) type Problem = problem::Problem<NoShape>;
+pub(super) type Problem = problem::Problem<native::Shape>;
 
 /// A request to a method whose message is not read yet.
 pub(super) struct Asked {

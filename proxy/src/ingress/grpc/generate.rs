@@ -44,7 +44,8 @@ async fn begin(mut asked: Asked, caller: Arc<Caller>, streamed: bool) -> Result<
     let resumable = body::resumable(&asked.headers)?;
     let mut request = request(&mut asked).await?;
     // The same request has the same hash whatever way it came: a retry may take another one.
-    let fingerprint = || *blake3::hash(&serde_json::to_vec(&request).unwrap_or_default()).as_bytes();
+    let fingerprint =
+        || *blake3::hash(&serde_json::to_vec(&request).unwrap_or_default()).as_bytes();
     let key = key.map(|key| (key, fingerprint()));
     request.options = options;
     let request_id = asked.request_id.clone();

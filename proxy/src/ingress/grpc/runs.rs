@@ -23,10 +23,7 @@ pub(super) async fn cancel(
     Ok(v1::CancelRunResponse {}.into())
 }
 
-pub(super) async fn get(
-    mut asked: Asked,
-    caller: Arc<Caller>,
-) -> Result<Reply<v1::Run>, Problem> {
+pub(super) async fn get(mut asked: Asked, caller: Arc<Caller>) -> Result<Reply<v1::Run>, Problem> {
     let v1::GetRunRequest { id } = asked.message().await?;
     Ok(v1::Run::from(asked.front.runs.status(&caller, &id).await?).into())
 }

@@ -20,7 +20,9 @@ const LONGEST: usize = 1024;
 const LONGEST_JSON: usize = 4 * LONGEST;
 
 /// There is no such method.
-pub(super) async fn unknown_method(Extension(RequestId(id)): Extension<RequestId>) -> Response<Body> {
+pub(super) async fn unknown_method(
+    Extension(RequestId(id)): Extension<RequestId>,
+) -> Response<Body> {
     let error = Error::new(ErrorKind::Unsupported, "there is no such method; see docs/grpc.md")
         .with(|body| body.code = Some("method_not_found".to_owned()));
     refuse(error.into(), &id)
@@ -186,7 +188,9 @@ mod tests {
         });
         let status = of(&error, "r1");
         assert!(status.message().len() <= LONGEST + 3);
-        assert!(status.metadata().get_bin(ERROR).unwrap().to_bytes().unwrap().len() <= LONGEST_JSON);
+        assert!(
+            status.metadata().get_bin(ERROR).unwrap().to_bytes().unwrap().len() <= LONGEST_JSON
+        );
         assert_eq!(error_of(&status).kind(), ErrorKind::InvalidRequest);
     }
 }

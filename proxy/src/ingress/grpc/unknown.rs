@@ -5,10 +5,7 @@ use prost::{
     bytes::Buf,
     encoding::{WireType, decode_key, decode_varint},
 };
-use prost_types::{
-    DescriptorProto, FileDescriptorSet,
-    field_descriptor_proto::Type,
-};
+use prost_types::{DescriptorProto, FileDescriptorSet, field_descriptor_proto::Type};
 use std::{collections::HashMap, sync::LazyLock};
 use tollgate_types::{Error, Result, proto::DESCRIPTORS};
 
@@ -37,7 +34,10 @@ fn note(messages: &mut HashMap<String, HashMap<u32, Field>>, scope: &str, from: 
     let fields = from.field.iter().filter_map(|field| {
         let message = field.r#type() == Type::Message;
         let message = message.then(|| field.type_name().trim_start_matches('.').to_owned());
-        Some((u32::try_from(field.number()).ok()?, Field { name: field.name().to_owned(), message }))
+        Some((
+            u32::try_from(field.number()).ok()?,
+            Field { name: field.name().to_owned(), message },
+        ))
     });
     messages.insert(name, fields.collect());
 }
@@ -120,9 +120,8 @@ mod tests {
     fn what_is_not_known_is_named_at_any_depth() {
         // Field 99, a varint; then the same within a turn (field 2) and its part (field 2).
         let unknown = [0x98, 0x06, 1];
-        let within = |tag: u8, inside: &[u8]| {
-            [&[tag, u8::try_from(inside.len()).unwrap()], inside].concat()
-        };
+        let within =
+            |tag: u8, inside: &[u8]| [&[tag, u8::try_from(inside.len()).unwrap()], inside].concat();
         let part = within(0x12, &unknown);
         for (bytes, param, message) in [
             (unknown.to_vec(), "message", "field 99 of tollgate.v1.GenerateRequest"),
@@ -137,7 +136,8 @@ mod tests {
 
     #[test]
     fn broken_bytes_end_the_search() {
-        for bytes in [&[0x12, 200][..], &[0xff; 20], &[0x13], &[0x12, 0xff, 0xff, 0xff, 0xff, 0xff]] {
+        for bytes in [&[0x12, 200][..], &[0xff; 20], &[0x13], &[0x12, 0xff, 0xff, 0xff, 0xff, 0xff]]
+        {
             drop(refuse(NAME, bytes));
         }
     }
