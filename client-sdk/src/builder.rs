@@ -1,5 +1,7 @@
 //! How a [`RemoteProvider`] is put together.
 
+#[cfg(feature = "grpc")]
+use crate::grpc::{self, GrpcTransport};
 use crate::{
     RemoteProvider, RetryPolicy, address,
     call::Timeouts,
@@ -10,10 +12,11 @@ use crate::{
     transport::{Transport, TransportKind},
 };
 use reqwest::{
-    Client, Proxy, Url,
+    Client, ClientBuilder, Proxy, Url,
     header::{HeaderMap, HeaderValue},
     redirect,
 };
+use rustls::ClientConfig;
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use tollgate_types::{Error, Result, Secret};
 
@@ -35,6 +38,8 @@ pub struct Builder {
     total_timeout: Duration,
     resumable: bool,
     transport: TransportKind,
+    #[cfg(feature = "grpc")]
+    grpc_server: Option<String>,
     network: Network,
 }
 
@@ -73,6 +78,8 @@ impl Default for Builder {
             total_timeout: Duration::from_secs(600),
             resumable: false,
             transport: TransportKind::default(),
+            #[cfg(feature = "grpc")]
+            grpc_server: None,
             network: Network::default(),
         }
     }
@@ -166,6 +173,15 @@ impl Builder {
         self
     }
 
+    /// Address of the server's gRPC listener, for example `http://127.0.0.1:8788`. Without it, that
+    /// of the server: something in front of it may tell gRPC from the rest.
+    #[cfg(feature = "grpc")]
+    #[must_use]
+    pub fn grpc_server(mut self, url: impl Into<String>) -> Self {
+        self.grpc_server = Some(url.into());
+        self
+    }
+
     /// Trusts these certificates (PEM) instead of the system's.
     #[must_use]
     pub fn ca_bundle(mut self, pem: impl Into<Vec<u8>>) -> Self {
@@ -205,7 +221,8 @@ impl Builder {
     }
 
     /// Sends through this client, with its own connect timeout, TLS, proxies, redirects and user
-    /// agent. It should have no total timeout: that would cut long streams.
+    /// agent. It should have no total timeout: that would cut long streams. Over gRPC it has to
+    /// speak HTTP/2, with `http2_prior_knowledge` where the address begins with `http://`.
     #[must_use]
     pub fn http_client(mut self, client: Client) -> Self {
         self.network.http_client = Some(client);
@@ -223,12 +240,8 @@ impl Builder {
         let authorization = headers::bearer(&self.api_key)?;
         let mut tags = HeaderMap::new();
         headers::add_tags(&mut tags, &self.tags)?;
-        let http = match &self.network.http_client {
-            Some(client) => self.network.check_alone().map(|()| client.clone())?,
-            None => self.own_client(&server)?,
-        };
         Ok(RemoteProvider::of(Inner {
-            transport: self.reach(HttpTransport { client: http, server: server.clone() }),
+            transport: self.way(&server)?,
             server,
             authorization,
             tags,
@@ -240,19 +253,46 @@ impl Builder {
         }))
     }
 
-    fn reach(&self, http: HttpTransport) -> Arc<dyn Transport> {
+    /// The way to the server.
+    fn way(&self, server: &Url) -> Result<Arc<dyn Transport>> {
+        let client = self.client(server, |client, tls| client.tls_backend_preconfigured(tls))?;
+        let http = HttpTransport { client, server: server.clone() };
         match self.transport {
-            TransportKind::Http => Arc::new(http),
+            TransportKind::Http => Ok(Arc::new(http)),
             #[cfg(feature = "websocket")]
             TransportKind::WebSocket => {
-                Arc::new(crate::websocket::SocketTransport::new(http, self.idle_timeout))
+                Ok(Arc::new(crate::websocket::SocketTransport::new(http, self.idle_timeout)))
             }
+            #[cfg(feature = "grpc")]
+            TransportKind::Grpc => {
+                let named = self.grpc_server.as_deref().map(address::parse).transpose();
+                let server = named
+                    .map_err(|error| error.with(|body| body.param = Some("grpc_server".into())))?
+                    .unwrap_or_else(|| server.clone());
+                let client = self.client(&server, grpc::configure)?;
+                Ok(Arc::new(GrpcTransport { client, server, http }))
+            }
+        }
+    }
+
+    fn client(
+        &self,
+        server: &Url,
+        configure: impl FnOnce(ClientBuilder, ClientConfig) -> ClientBuilder,
+    ) -> Result<Client> {
+        match &self.network.http_client {
+            Some(client) => self.network.check_alone().map(|()| client.clone()),
+            None => self.own_client(server, configure),
         }
     }
 
     /// Redirects are not followed: an API that moved is a wrong setting, and the key shall not
     /// travel on.
-    fn own_client(&self, server: &Url) -> Result<Client> {
+    fn own_client(
+        &self,
+        server: &Url,
+        configure: impl FnOnce(ClientBuilder, ClientConfig) -> ClientBuilder,
+    ) -> Result<Client> {
         let network = &self.network;
         let trust = match &network.ca_bundle {
             Some(pem) => Trust::Bundle(pem),
@@ -260,8 +300,7 @@ impl Builder {
             None => Trust::Nobody,
         };
         let identity = network.client_certificate.as_ref().map(|pem| pem.expose().as_slice());
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls::config(trust, identity)?)
+        let client = configure(Client::builder(), tls::config(trust, identity)?)
             .connect_timeout(self.connect_timeout)
             .redirect(redirect::Policy::none())
             .tcp_nodelay(true)
@@ -271,7 +310,7 @@ impl Builder {
         #[cfg(feature = "websocket")]
         let client = match self.transport {
             TransportKind::WebSocket => client.http1_only(),
-            TransportKind::Http => client,
+            _ => client,
         };
         let client = match &network.way {
             Way::Environment => client,

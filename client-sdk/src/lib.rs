@@ -39,6 +39,8 @@ mod transport;
 mod address;
 mod answer;
 mod http;
+#[cfg(feature = "grpc")]
+mod grpc;
 #[cfg(feature = "websocket")]
 mod websocket;
 mod run;

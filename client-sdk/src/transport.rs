@@ -16,6 +16,11 @@ pub enum TransportKind {
     /// A request for each call; streams are server-sent events.
     #[default]
     Http,
+    /// gRPC: all calls share one HTTP/2 connection, each with a flow control of its own. The address
+    /// of the server's `[grpc]` listener is given to
+    /// [`Builder::grpc_server`](crate::Builder::grpc_server).
+    #[cfg(feature = "grpc")]
+    Grpc,
     /// All calls over one connection, each with a flow of its own.
     #[cfg(feature = "websocket")]
     WebSocket,

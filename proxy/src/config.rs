@@ -6,6 +6,7 @@ mod access;
 mod alerts;
 mod environment;
 mod file;
+mod grpc;
 mod ledger;
 mod limits;
 mod models;
@@ -24,6 +25,7 @@ pub use access::AccessSettings;
 pub use alerts::{AlertSettings, origin};
 pub use environment::Environment;
 pub use file::ConfigError;
+pub use grpc::GrpcSettings;
 pub use ledger::LedgerSettings;
 pub use limits::Limits;
 pub use models::ModelEntry;
@@ -45,6 +47,8 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// Listener and bodies.
     pub server: Server,
+    /// The listener of gRPC.
+    pub grpc: GrpcSettings,
     /// Where the books are kept.
     pub store: StoreSettings,
     /// The books.
@@ -75,14 +79,15 @@ impl Config {
     /// Refuses what cannot work.
     fn validate(&self) -> Result<(), String> {
         self.server.validate()?;
+        self.grpc.validate()?;
         self.store.validate()?;
         self.redis.validate()?;
         self.ledger.validate()?;
         self.access.validate()?;
         self.alerts.validate()?;
         self.retention.validate()?;
-        self.websocket.validate()?;
         self.runs.validate()?;
+        self.websocket.validate()?;
         providers::validate(&self.providers)?;
         models::validate(&self.models, &self.providers)
     }

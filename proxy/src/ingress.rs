@@ -5,6 +5,8 @@ mod anthropic;
 mod body;
 mod front;
 mod google;
+#[cfg(feature = "grpc")]
+pub mod grpc;
 mod health;
 mod leftover;
 mod models;

@@ -1,5 +1,8 @@
 //! Listening, and stopping without breaking what runs.
 
+#[cfg(feature = "grpc")]
+mod http2;
+
 use crate::{
     app::App,
     ingress::{self, Front},
@@ -21,30 +24,55 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(60);
 /// How long answers that are cut off may take to be settled.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(15);
 
+/// Where clients connect.
+#[derive(Debug)]
+pub struct Listeners {
+    /// HTTP/1.1.
+    pub http: TcpListener,
+    /// HTTP/2 for gRPC, where that is wanted and built in.
+    pub grpc: Option<TcpListener>,
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(http: TcpListener) -> Self {
+        Self { http, grpc: None }
+    }
+}
+
 /// Serves until `stop` resolves, then lets running requests finish, at most as long as configured;
 /// what still runs then ends with an error and is settled. Returns whether everything was.
-pub async fn run(app: App, listener: TcpListener, stop: impl Future<Output = ()>) -> bool {
+pub async fn run(
+    app: App,
+    listeners: impl Into<Listeners>,
+    stop: impl Future<Output = ()>,
+) -> bool {
+    let Listeners { http, grpc } = listeners.into();
     let router = ingress::router(app.front.clone());
     let server = builder(app.read_patience);
+    #[cfg(feature = "grpc")]
+    let http2 = http2::Server::new(&app);
     let mut stop = std::pin::pin!(stop);
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let (socket, is_grpc) = tokio::select! {
+            socket = accept(Some(&http)) => (socket, false),
+            socket = accept(grpc.as_ref()) => (socket, true),
             () = &mut stop => break,
         };
-        let socket = match accepted {
-            Ok((socket, _)) => socket,
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
         without_delay(&socket);
+        #[cfg(feature = "grpc")]
+        if is_grpc {
+            http2.serve(socket);
+            continue;
+        }
+        // Without gRPC no such listener is opened.
+        #[cfg(not(feature = "grpc"))]
+        if is_grpc {
+            continue;
+        }
         let front = Arc::clone(&app.front);
         app.tasks.spawn(converse(front, server.clone(), guarded(socket), router.clone()));
     }
-    drop(listener);
+    drop((http, grpc));
     app.front.readiness.close();
     tracing::info!(patience_s = app.drain.as_secs(), "shutting down: running requests may finish");
     let finished = tokio::time::timeout(app.drain, app.front.readiness.all_left()).await.is_ok();
@@ -55,6 +83,20 @@ pub async fn run(app: App, listener: TcpListener, stop: impl Future<Output = ()>
     app.front.store.close().await;
     tracing::info!(settled, "stopped");
     settled
+}
+
+/// The next connection of a listener; none ever comes of one that is not there.
+async fn accept(listener: Option<&TcpListener>) -> TcpStream {
+    let Some(listener) = listener else { return std::future::pending().await };
+    loop {
+        match listener.accept().await {
+            Ok((socket, _)) => return socket,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
 }
 
 /// Serves one connection until it ends or becomes a WebSocket. Once the server stops, the request

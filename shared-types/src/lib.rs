@@ -33,6 +33,8 @@ mod sse;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod wire;
+#[cfg(feature = "proto")]
+pub mod proto;
 
 pub use budget::{BudgetStatus, Resource, SubBudget, Window};
 pub use delegation::{DelegateRequest, DelegatedKey, DelegatedPermissions};

@@ -80,7 +80,14 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T> {
 /// # Errors
 /// As [`parse`].
 pub(super) fn parse_request(body: &[u8]) -> Result<GenerateRequest> {
-    let request: GenerateRequest = parse(body)?;
+    complete(parse(body)?)
+}
+
+/// Refuses a request in which nothing is asked.
+///
+/// # Errors
+/// `invalid_request` that names the field.
+pub(super) fn complete(request: GenerateRequest) -> Result<GenerateRequest> {
     if request.messages.is_empty() && request.continues.is_none() {
         return Err(Error::invalid("messages", "messages must not be empty"));
     }

@@ -59,6 +59,7 @@ pub struct Conversation {
     seed: u64,
     random: fastrand::Rng,
     network: Faults,
+    grpc_network: Faults,
     way: &'static str,
     remote: Arc<dyn Provider>,
     calls: Vec<Called>,
@@ -67,6 +68,7 @@ pub struct Conversation {
 impl Conversation {
     pub async fn of(world: &World, seed: u64) -> Self {
         let network = Faults::seeded(world.addr, seed, HARMED).await.unwrap();
+        let grpc_network = Faults::seeded(world.grpc, seed, HARMED).await.unwrap();
         let retry = RetryPolicy {
             max_retries: 16,
             initial_wait: Duration::from_millis(20),
@@ -82,9 +84,9 @@ impl Conversation {
             .idle_timeout(Duration::from_millis(700));
         let ways = u64::try_from(TRANSPORTS.len()).unwrap();
         let (way, transport) = TRANSPORTS[usize::try_from(seed / 3 % ways).unwrap()];
-        let remote = Arc::new(transport(remote).build().unwrap());
+        let remote = Arc::new(transport(remote, &grpc_network.url()).build().unwrap());
         let random = fastrand::Rng::with_seed(seed);
-        Self { seed, random, network, way, remote, calls: Vec::new() }
+        Self { seed, random, network, grpc_network, way, remote, calls: Vec::new() }
     }
 
     /// Makes it; what was wrong, if something was.
@@ -94,7 +96,8 @@ impl Conversation {
             1 => self.chat(true).await?,
             _ => self.tool_loop().await?,
         }
-        Ok(Told { connections: self.network.connections(), calls: self.calls })
+        let connections = self.network.connections() + self.grpc_network.connections();
+        Ok(Told { connections, calls: self.calls })
     }
 
     fn model(&self, script: &str) -> String {

@@ -22,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct World {
     pub mock: Mock,
     pub addr: SocketAddr,
+    pub grpc: SocketAddr,
     pub key: String,
     folder: TempDir,
     server: Mutex<Option<Running>>,
@@ -33,23 +34,29 @@ struct Running {
     _out: tokio::io::Lines<BufReader<ChildStdout>>,
 }
 
+/// Two addresses that are free now, and stay so until the server takes them.
+fn free_addresses() -> [SocketAddr; 2] {
+    let listeners = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap())
+}
+
 impl World {
     /// A mock, and an installation with a key.
     pub async fn start() -> Self {
         let remember = 100_000;
         let mock = Mock::with(MockOptions { remember, ..MockOptions::default() }).await.unwrap();
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let addr = free.local_addr().unwrap();
-        drop(free);
+        let [addr, grpc] = free_addresses();
+        let grpc_listener =
+            if cfg!(feature = "grpc") { format!("[grpc]\nlisten = \"{grpc}\"\n") } else { String::new() };
         let folder = TempDir::new().unwrap();
         let configuration = format!(
-            "[server]\nlisten = \"{addr}\"\ndrain_seconds = 2\n\
+            "[server]\nlisten = \"{addr}\"\ndrain_seconds = 2\n{grpc_listener}\
              [[providers]]\nname = \"mock\"\nkind = \"openai\"\nbase_url = \"{}\"\n\
              [[prices]]\nmodel = \"mock/*\"\ninput = \"1\"\noutput = \"2\"\n",
             mock.base_url()
         );
         std::fs::write(folder.path().join("tollgate.toml"), configuration).unwrap();
-        let mut world = Self { mock, addr, key: String::new(), folder, server: Mutex::new(None) };
+        let mut world = Self { mock, addr, grpc, key: String::new(), folder, server: Mutex::new(None) };
         world.ran(&["users", "create", "alice"]).await;
         let budgets = ["--budget", "tokens=1000000000/month", "--budget", "cost=1000usd/month"];
         let create = ["keys", "create", "--user", "alice", "--json"];

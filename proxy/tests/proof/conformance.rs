@@ -52,7 +52,7 @@ async fn a_remote_provider_conforms_over_every_transport_whoever_stands_behind_t
     let mock = Mock::start().await.unwrap();
     let place = Place::over(&mock.url()).await;
     let mut wrong = Vec::new();
-    for transport in TRANSPORTS {
+    for transport in TRANSPORTS.iter().copied() {
         for vendor in VENDORS {
             let provider = place.remote(transport);
             let name = format!("{vendor:?} over {}", transport.0);

@@ -184,7 +184,7 @@ impl Scene {
 
 /// Every transport, with calls that outlive their connections and with such that do not.
 fn ways() -> impl Iterator<Item = (Transport, bool)> {
-    TRANSPORTS.into_iter().flat_map(|transport| [(transport, false), (transport, true)])
+    TRANSPORTS.iter().flat_map(|transport| [(*transport, false), (*transport, true)])
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

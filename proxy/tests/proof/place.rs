@@ -17,7 +17,7 @@ use tollgate::{
     clock::{Clock, SystemClock},
     config::{Config, Environment},
     ids::new_id,
-    serve,
+    serve::{self, Listeners},
     store::{BudgetRow, Store, UserRow},
 };
 use tollgate_client::{Builder, RemoteProvider, RetryPolicy};
@@ -29,6 +29,7 @@ pub const SOON: Duration = Duration::from_secs(20);
 /// A server in this process over an upstream that speaks every vendor's API. Dropping it stops it.
 pub struct Place {
     pub addr: SocketAddr,
+    pub grpc: SocketAddr,
     pub key: String,
     _stop: oneshot::Sender<()>,
     _folder: TempDir,
@@ -54,20 +55,24 @@ impl Place {
         let config = Config::parse(Path::new("test.toml"), &text, &Environment::default()).unwrap();
         let app = App::build(&config, &Environment::default()).await.unwrap();
         let key = issue(&app.front.store).await;
+        let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = http.local_addr().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let addr = listener.local_addr().unwrap();
+        let grpc = listener.local_addr().unwrap();
+        let listeners = Listeners { http, grpc: cfg!(feature = "grpc").then_some(listener) };
         let (stop, stopped) = oneshot::channel();
-        tokio::spawn(serve::run(app, listener, async {
+        tokio::spawn(serve::run(app, listeners, async {
             drop(stopped.await);
         }));
-        Self { addr, key, _stop: stop, _folder: folder }
+        Self { addr, grpc, key, _stop: stop, _folder: folder }
     }
 
     /// A client that tries nothing again by itself.
     pub fn client(&self, transport: Transport) -> Builder {
         let retry = RetryPolicy { max_retries: 0, ..RetryPolicy::default() };
         let builder = RemoteProvider::builder().server(format!("http://{}", self.addr));
-        (transport.1)(builder.api_key(&self.key).retry(retry))
+        let grpc = format!("http://{}", self.grpc);
+        (transport.1)(builder.api_key(&self.key).retry(retry), &grpc)
     }
 
     /// The same, built.

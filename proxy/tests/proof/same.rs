@@ -79,7 +79,7 @@ async fn a_stream_through_the_server_is_the_providers_own_event_for_event() {
     let mock = Mock::start().await.unwrap();
     let place = Place::over(&mock.url()).await;
     let (mut findings, mut compared) = (Vec::new(), 0);
-    for transport in TRANSPORTS {
+    for transport in TRANSPORTS.iter().copied() {
         let remote = place.remote(transport);
         for vendor in VENDORS {
             let direct = vendor.direct(&mock.url());
@@ -105,7 +105,7 @@ async fn a_whole_answer_through_the_server_is_what_the_providers_stream_folds_to
     let mock = Mock::start().await.unwrap();
     let place = Place::over(&mock.url()).await;
     let mut findings = Vec::new();
-    for transport in TRANSPORTS {
+    for transport in TRANSPORTS.iter().copied() {
         let remote = place.remote(transport);
         for vendor in VENDORS {
             let direct = vendor.direct(&mock.url());
@@ -136,7 +136,7 @@ async fn streams_written_by_hand_are_the_same_however_they_are_cut() {
     let replay = Replay::start().await;
     let place = Place::over(&replay.url()).await;
     let (mut findings, mut compared, mut streams) = (Vec::new(), 0, 0);
-    for transport in TRANSPORTS {
+    for transport in TRANSPORTS.iter().copied() {
         let remote = place.remote(transport);
         for written in WRITTEN {
             let direct = written.vendor.direct(&replay.url());
