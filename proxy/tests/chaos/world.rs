@@ -46,8 +46,11 @@ impl World {
         let remember = 100_000;
         let mock = Mock::with(MockOptions { remember, ..MockOptions::default() }).await.unwrap();
         let [addr, grpc] = free_addresses();
-        let grpc_listener =
-            if cfg!(feature = "grpc") { format!("[grpc]\nlisten = \"{grpc}\"\n") } else { String::new() };
+        let grpc_listener = if cfg!(feature = "grpc") {
+            format!("[grpc]\nlisten = \"{grpc}\"\n")
+        } else {
+            String::new()
+        };
         let folder = TempDir::new().unwrap();
         let configuration = format!(
             "[server]\nlisten = \"{addr}\"\ndrain_seconds = 2\n{grpc_listener}\
@@ -56,7 +59,8 @@ impl World {
             mock.base_url()
         );
         std::fs::write(folder.path().join("tollgate.toml"), configuration).unwrap();
-        let mut world = Self { mock, addr, grpc, key: String::new(), folder, server: Mutex::new(None) };
+        let mut world =
+            Self { mock, addr, grpc, key: String::new(), folder, server: Mutex::new(None) };
         world.ran(&["users", "create", "alice"]).await;
         let budgets = ["--budget", "tokens=1000000000/month", "--budget", "cost=1000usd/month"];
         let create = ["keys", "create", "--user", "alice", "--json"];
