@@ -47,6 +47,10 @@ mod authorized;
 mod address;
 mod answer;
 mod http;
+#[cfg(feature = "grpc")]
+mod grpc;
+#[cfg(feature = "websocket")]
+mod websocket;
 mod run;
 mod call;
 mod resume;
@@ -64,3 +68,4 @@ pub use query::{GroupBy, UsageQuery};
 pub use remote::RemoteProvider;
 pub use retry::RetryPolicy;
 pub use token::{Token, TokenSource};
+pub use transport::TransportKind;

@@ -8,6 +8,24 @@ use reqwest::{Method, header::HeaderMap};
 use std::fmt;
 use tollgate_types::{BoxFuture, Result, StreamEvent, wire::path};
 
+/// How a provider reaches its server. Whatever it is, calls are made, tried again, joined again and
+/// cancelled alike.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TransportKind {
+    /// A request for each call; streams are server-sent events.
+    #[default]
+    Http,
+    /// gRPC: all calls share one HTTP/2 connection, each with a flow control of its own. The address
+    /// of the server's `[grpc]` listener is given to
+    /// [`Builder::grpc_server`](crate::Builder::grpc_server).
+    #[cfg(feature = "grpc")]
+    Grpc,
+    /// All calls over one connection, each with a flow of its own.
+    #[cfg(feature = "websocket")]
+    WebSocket,
+}
+
 /// One attempt of a call.
 #[derive(Clone)]
 pub(crate) struct Ask {

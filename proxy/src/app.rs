@@ -148,6 +148,7 @@ impl App {
             read_patience: Duration::from_secs(config.server.read_seconds),
             max_delegation_depth: config.access.max_delegation_depth,
             readiness: Readiness::default(),
+            websocket: config.websocket.clone(),
             config: config.shown(),
             reports: Semaphore::new(REPORTS),
         });

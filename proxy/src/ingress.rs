@@ -5,6 +5,8 @@ mod anthropic;
 mod body;
 mod front;
 mod google;
+#[cfg(feature = "grpc")]
+pub mod grpc;
 mod health;
 mod leftover;
 mod models;
@@ -15,6 +17,7 @@ mod openai;
 mod problem;
 mod reply;
 mod stream;
+mod ws;
 
 pub use front::{Front, Readiness};
 
@@ -36,6 +39,7 @@ pub const GUARDED_PATHS: &[(&str, &str)] = &[
     ("POST", path::COUNT_TOKENS),
     ("POST", path::ESTIMATE),
     ("GET", path::MODELS),
+    ("GET", path::SOCKET),
     ("GET", path::USAGE),
     ("GET", path::USAGE_EXPORT),
     ("GET", path::BUDGETS),
@@ -153,6 +157,7 @@ pub fn router(front: Arc<Front>) -> Router {
         .route("/health/ready", get(health::ready))
         .route("/health/startup", get(health::live))
         .merge(native::routes())
+        .merge(ws::routes())
         .nest("/api/v1/admin", dialect::<native::Shape>(admin::routes()))
         .nest(
             "/api",

@@ -31,7 +31,11 @@ mod provider;
 mod report;
 mod sse;
 mod token;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod wire;
+#[cfg(feature = "proto")]
+pub mod proto;
 
 pub use budget::{BudgetStatus, Resource, SubBudget, Window};
 pub use delegation::{DelegateRequest, DelegatedKey, DelegatedPermissions};

@@ -18,7 +18,7 @@ use axum::{
     http::StatusCode,
     routing::{delete, get, post},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tollgate_types::{
     Error, ErrorKind, GenerateRequest, Result,
@@ -61,7 +61,7 @@ pub(super) fn routes() -> Router<Arc<Front>> {
 ///
 /// # Errors
 /// `invalid_request` that names the field and the place.
-pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T> {
     let mut source = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut source).map_err(|error| {
         let path = error.path().to_string();
@@ -81,8 +81,15 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
 ///
 /// # Errors
 /// As [`parse`].
-fn parse_request(body: &[u8]) -> Result<GenerateRequest> {
-    let request: GenerateRequest = parse(body)?;
+pub(super) fn parse_request(body: &[u8]) -> Result<GenerateRequest> {
+    complete(parse(body)?)
+}
+
+/// Refuses a request in which nothing is asked.
+///
+/// # Errors
+/// `invalid_request` that names the field.
+pub(super) fn complete(request: GenerateRequest) -> Result<GenerateRequest> {
     if request.messages.is_empty() && request.continues.is_none() {
         return Err(Error::invalid("messages", "messages must not be empty"));
     }

@@ -63,6 +63,16 @@ impl<S> From<RunError> for Problem<S> {
 }
 
 impl<S> Problem<S> {
+    /// Answers with a status that no error of this kind has by itself.
+    pub(super) fn with_status(self, status: StatusCode) -> Self {
+        Self { status: Some(status), ..self }
+    }
+
+    /// For ways in that have no status and no headers.
+    pub(super) fn into_parts(self) -> (Error, Rates) {
+        (self.error, self.rates)
+    }
+
     /// Says the same in other words.
     pub(super) fn worded(self, reword: impl FnOnce(Error) -> Error) -> Self {
         Self { error: reword(self.error), ..self }
@@ -89,7 +99,7 @@ pub(super) async fn unknown_path<S: Shape>() -> Problem<S> {
 /// Something is served there, to another method. The status is 405, which no other error has.
 pub(super) async fn wrong_method<S: Shape>() -> Problem<S> {
     let error = Error::invalid("method", "this path does not take this method");
-    Problem { status: Some(StatusCode::METHOD_NOT_ALLOWED), ..error.into() }
+    Problem::from(error).with_status(StatusCode::METHOD_NOT_ALLOWED)
 }
 
 /// How long to stay away when the database or the server is busy.

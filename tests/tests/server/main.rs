@@ -12,6 +12,7 @@ mod resumed;
 mod dispositions;
 mod real_model;
 mod real_model_input;
+mod conformance;
 mod bad_input;
 mod credentials;
 mod store_trouble;
