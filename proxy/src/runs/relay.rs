@@ -11,7 +11,7 @@ mod serve;
 use crate::{config::Redis, tasks::Tasks};
 use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult, aio::MultiplexedConnection};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{fmt, time::Duration};
 use tollgate_types::StreamEvent;
 
 /// How long an asker's stream outlives an asker that dies.
@@ -26,11 +26,18 @@ const AHEAD: usize = 512;
 const FIELD: &str = "said";
 
 /// The way to the other servers.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Relay {
     client: Client,
     prefix: String,
     tasks: Tasks,
+}
+
+/// Without the address, which may hold a password.
+impl fmt::Debug for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relay").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
 }
 
 /// What an asker wants.

@@ -8,6 +8,7 @@ mod refusals;
 mod concurrency;
 mod lies;
 mod once;
+mod resumed;
 mod dispositions;
 mod real_model;
 mod real_model_input;

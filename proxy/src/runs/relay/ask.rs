@@ -120,7 +120,7 @@ impl Seat {
     /// Waits for more, and says that somebody still reads.
     async fn read(&mut self) -> RedisResult<bool> {
         let mut read = cmd("XREAD");
-        read.arg("COUNT").arg(TAKE).arg("BLOCK").arg(LOOK.as_millis());
+        read.arg("COUNT").arg(TAKE).arg("BLOCK").arg(LOOK.as_secs() * 1000);
         read.arg("STREAMS").arg(&self.stream).arg(&self.last);
         let wait = LOOK + PATIENCE;
         let answer = timeout(wait, read.query_async::<Entries>(&mut self.connection)).await;
