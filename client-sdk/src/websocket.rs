@@ -4,6 +4,7 @@
 mod handshake;
 mod inbox;
 mod line;
+mod table;
 
 use crate::{
     events,
@@ -14,7 +15,7 @@ use crate::{
 use bytes::Bytes;
 use futures_util::stream;
 use inbox::{Inbox, Item, WINDOW, length};
-use line::{Beginning, Command, Entry, Plan};
+use line::{Beginning, Command, Plan};
 use reqwest::{
     Method,
     header::{AUTHORIZATION, HeaderMap, HeaderValue},
@@ -24,6 +25,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
+use table::Entry;
 use tokio::{
     runtime::Handle,
     sync::mpsc::{UnboundedSender, unbounded_channel},

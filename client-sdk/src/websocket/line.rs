@@ -7,6 +7,7 @@
 use super::{
     handshake::{Connected, connect},
     inbox::Inbox,
+    table::{Entry, Table, lost},
 };
 use crate::http::HttpTransport;
 use bytes::Bytes;
@@ -15,14 +16,8 @@ use futures_util::{
     stream::{SplitSink, SplitStream},
 };
 use reqwest::{Upgraded, header::HeaderValue};
-use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
-use std::{
-    borrow::Cow,
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::mpsc::UnboundedReceiver,
     time::{Instant, MissedTickBehavior, interval_at, timeout},
@@ -35,7 +30,7 @@ use tokio_tungstenite::{
     },
 };
 use tollgate_types::{
-    Error, ErrorKind, Result,
+    Error, ErrorKind,
     wire::socket::{Ask, AskType},
 };
 
@@ -68,21 +63,6 @@ pub(super) struct Beginning {
     pub(super) authorization: HeaderValue,
 }
 
-/// A call as the connection knows it. Dropping it tells whoever reads the call that nothing more
-/// will come.
-pub(super) struct Entry(pub(super) Arc<Inbox>);
-
-impl Drop for Entry {
-    fn drop(&mut self) {
-        self.0.lose(lost("the connection is closed"));
-    }
-}
-
-/// The connection failed; whether the server has the call is not known.
-fn lost(why: &str) -> Error {
-    Error::new(ErrorKind::Connection, format!("lost the connection to the Tollgate server: {why}"))
-}
-
 /// What a connection needs to open and to be kept.
 pub(super) struct Plan {
     pub(super) http: Arc<HttpTransport>,
@@ -90,65 +70,6 @@ pub(super) struct Plan {
     pub(super) authorization: HeaderValue,
     /// How long nothing may be heard.
     pub(super) silence: Duration,
-}
-
-/// The calls of a connection by their numbers.
-#[derive(Default)]
-struct Table(Mutex<HashMap<u64, Entry>>);
-
-impl Table {
-    fn open(&self) -> MutexGuard<'_, HashMap<u64, Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes in a frame of the server. One for a call that has ended here came too late.
-    fn dispatch(&self, text: Utf8Bytes) -> Result<(), Error> {
-        let envelope: Envelope<'_> = serde_json::from_str(&text).map_err(|_| {
-            let message = "the server sends frames that cannot be read";
-            Error::new(ErrorKind::Protocol, message)
-        })?;
-        let (call, is_event, is_last) =
-            (envelope.call, envelope.event.is_some(), envelope.is_last());
-        let mut calls = self.open();
-        if is_last {
-            if let Some(entry) = calls.remove(&call) {
-                entry.0.push(text, is_event);
-            }
-        } else if let Some(entry) = calls.get(&call) {
-            entry.0.push(text, is_event);
-        }
-        Ok(())
-    }
-
-    fn ping(&self) {
-        self.open().values().for_each(|entry| entry.0.ping());
-    }
-
-    fn lose_all(&self, error: &Error) {
-        let calls = std::mem::take(&mut *self.open());
-        calls.into_values().for_each(|entry| entry.0.lose(error.clone()));
-    }
-}
-
-/// As much of a frame as says whom it is for.
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    call: u64,
-    #[serde(default)]
-    event: Option<u64>,
-    #[serde(rename = "type", borrow, default)]
-    kind: Option<Cow<'a, str>>,
-    #[serde(default)]
-    response: Option<IgnoredAny>,
-    #[serde(default)]
-    error: Option<IgnoredAny>,
-}
-
-impl Envelope<'_> {
-    fn is_last(&self) -> bool {
-        let finished = self.event.is_some() && self.kind.as_deref() == Some("finish");
-        finished || self.response.is_some() || self.error.is_some()
-    }
 }
 
 /// Opens a connection and serves the calls on it, to its end.

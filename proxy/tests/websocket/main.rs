@@ -8,4 +8,5 @@ mod gate;
 mod handshakes;
 mod relay;
 mod remote;
+mod resumed;
 mod wire;
