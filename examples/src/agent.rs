@@ -89,7 +89,7 @@ impl Agent {
 }
 
 /// The turn that tells the model what became of its call.
-fn told(call: &ToolCall, run: &ToolRun) -> Message {
+pub(crate) fn told(call: &ToolCall, run: &ToolRun) -> Message {
     let (text, is_error) = match &run.result {
         Ok(text) => (text, false),
         Err(reason) => (reason, true),

@@ -1,1 +1,5 @@
-//! Home of the tests that run agents of other frameworks over Tollgate, see `tests/`.
+//! What the tests of adapters and examples share: mocks of all vendors, and a server before them.
+
+mod place;
+
+pub use place::{Place, VENDORS, requests};
