@@ -132,8 +132,7 @@ impl Chat {
         self.messages.push(Message::user(line));
         let told = self.instructions.iter().map(Message::system);
         let messages = told.chain(self.messages.iter().cloned()).collect();
-        let sampling =
-            Sampling { max_output_tokens: Some(self.max_output), ..Sampling::default() };
+        let sampling = Sampling { max_output_tokens: Some(self.max_output), ..Sampling::default() };
         let request = GenerateRequest::new(&self.model, messages).sampling(sampling);
         self.answering = Some(Answering::begin(self.provider.clone(), request));
     }

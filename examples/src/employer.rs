@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 use tollgate_client::RemoteProvider;
-use tollgate_types::{CallOptions, DelegateRequest, Error, ErrorKind, Provider, Result, Secret, SubBudget};
+use tollgate_types::{
+    CallOptions, DelegateRequest, Error, ErrorKind, Provider, Result, Secret, SubBudget,
+};
 
 /// A provider, and the way to give out keys for it.
 #[derive(Clone)]

@@ -2,7 +2,7 @@
 
 mod history;
 
-use crate::{Bill, Toolbox, ToolRun, agent::told};
+use crate::{Bill, ToolRun, Toolbox, agent::told};
 use history::History;
 use std::{fmt, sync::Arc};
 use tollgate_types::{

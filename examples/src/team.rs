@@ -106,7 +106,9 @@ impl Team {
 
     async fn hand_out(&mut self, call: &ToolCall) -> Task {
         let task = match call.parse() {
-            Ok(arguments) => arguments.get("task").and_then(|task| task.as_str()).map(str::to_owned),
+            Ok(arguments) => {
+                arguments.get("task").and_then(|task| task.as_str()).map(str::to_owned)
+            }
             Err(_) => None,
         };
         let name = call.name.strip_prefix("ask_").unwrap_or(&call.name).to_owned();

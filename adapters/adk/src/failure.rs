@@ -17,8 +17,8 @@ pub(crate) fn failed(error: Error) -> AdkError {
         max_attempts: None,
     };
     let (category, kind) = (category(error.kind()), error.kind().as_str());
-    let mut adks = AdkError::new(ErrorComponent::Model, category, kind, error.message())
-        .with_retry(retry);
+    let mut adks =
+        AdkError::new(ErrorComponent::Model, category, kind, error.message()).with_retry(retry);
     adks.details.upstream_status_code = body.status;
     adks.details.request_id.clone_from(&body.request_id);
     adks.details.provider.clone_from(&body.provider);

@@ -73,11 +73,9 @@ pub(crate) fn shown(media: &Media) -> Option<adk_core::Part> {
             uri: None,
             annotations: None,
         }),
-        MediaSource::Url(uri) => Some(adk_core::Part::FileData {
-            mime_type,
-            file_uri: uri.clone(),
-            annotations: None,
-        }),
+        MediaSource::Url(uri) => {
+            Some(adk_core::Part::FileData { mime_type, file_uri: uri.clone(), annotations: None })
+        }
         MediaSource::FileId(_) => None,
     }
 }

@@ -54,8 +54,7 @@ impl Llm for Model {
     ) -> adk_core::Result<LlmResponseStream> {
         let request = request::encode(request, &self.model)
             .map_err(|refusal| failed(Error::from(refusal)))?;
-        let opened =
-            if stream { self.streamed(request).await } else { self.whole(request).await };
+        let opened = if stream { self.streamed(request).await } else { self.whole(request).await };
         opened.map_err(failed)
     }
 }

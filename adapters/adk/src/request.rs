@@ -60,7 +60,10 @@ fn configure(asked: &mut GenerateRequest, config: GenerateContentConfig) -> Resu
         return Err(Refusal::of("cached_content", "caches are the provider's own"));
     }
     asked.sampling = Sampling {
-        max_output_tokens: config.max_output_tokens.map(|n| count("max_output_tokens", n)).transpose()?,
+        max_output_tokens: config
+            .max_output_tokens
+            .map(|n| count("max_output_tokens", n))
+            .transpose()?,
         temperature: config.temperature.map(decimal),
         top_p: config.top_p.map(decimal),
         top_k: config.top_k.map(|n| count("top_k", n)).transpose()?,
@@ -158,7 +161,11 @@ pub(crate) fn said(part: &Shown) -> Result<Part, Refusal> {
         Shown::Text { text } => Ok(Part::text(text)),
         Shown::InlineData { mime_type, data, uri, annotations } => {
             let uri = uri.clone().map(Value::from);
-            Ok(media::inline(mime_type, data, &[("uri", uri), ("annotations", annotations.clone())]))
+            Ok(media::inline(
+                mime_type,
+                data,
+                &[("uri", uri), ("annotations", annotations.clone())],
+            ))
         }
         Shown::FileData { mime_type, file_uri, annotations } => {
             Ok(media::file(mime_type, file_uri, &[("annotations", annotations.clone())]))
@@ -204,9 +211,10 @@ fn unanswered(name: &str, before: &[Message]) -> Option<String> {
     let last = before.iter().rposition(|message| message.role == Role::Assistant)?;
     let (turn, after) = before.get(last..)?.split_first()?;
     let has_result = |id: &str| {
-        after.iter().flat_map(|message| &message.content).any(|part| {
-            matches!(part, Part::ToolResult(result) if result.call_id == id)
-        })
+        after
+            .iter()
+            .flat_map(|message| &message.content)
+            .any(|part| matches!(part, Part::ToolResult(result) if result.call_id == id))
     };
     turn.content.iter().find_map(|part| match part {
         Part::ToolCall(call) if call.name == name && !has_result(&call.id) => Some(call.id.clone()),

@@ -121,10 +121,7 @@ mod tests {
                 signature: Some("s1g".into()),
                 ..Reasoning::default()
             }),
-            Part::Reasoning(Reasoning {
-                encrypted: Some("sealed".into()),
-                ..Reasoning::default()
-            }),
+            Part::Reasoning(Reasoning { encrypted: Some("sealed".into()), ..Reasoning::default() }),
             Part::text("Let me see."),
             Part::tool_call("c1", "add", "{ \"b\":1.0,\n\"a\": 1e2 }"),
             Part::ToolCall(ToolCall {

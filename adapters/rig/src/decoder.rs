@@ -133,9 +133,9 @@ fn place(index: u32) -> Result<usize, ProviderError> {
 fn block(part: &Part) -> Result<Block, ProviderError> {
     Ok(match part {
         Part::Text(_) | Part::Refusal(_) => Block::Text,
-        Part::Reasoning(thought) => Block::Reasoning {
-            redacted: thought.text.is_empty() && thought.encrypted.is_some(),
-        },
+        Part::Reasoning(thought) => {
+            Block::Reasoning { redacted: thought.text.is_empty() && thought.encrypted.is_some() }
+        }
         Part::ToolCall(call) if !call.hosted => Block::Call {
             id: CallId::from_wire(&call.id),
             name: ToolName::new(&call.name)
@@ -145,9 +145,7 @@ fn block(part: &Part) -> Result<Block, ProviderError> {
             Some(image) => Block::Image(image),
             None => Block::Opaque { replay: true },
         },
-        Part::ToolCall(_) | Part::ToolResult(_) | Part::Native(_) => {
-            Block::Opaque { replay: true }
-        }
+        Part::ToolCall(_) | Part::ToolResult(_) | Part::Native(_) => Block::Opaque { replay: true },
     })
 }
 
@@ -167,9 +165,9 @@ fn shown(part: &Part) -> Option<&str> {
 }
 
 fn cited(citation: &Citation) -> WireCitation {
-    let span = citation.span.map(|(start, end)| {
-        WireSpan::new(u64::from(start), u64::from(end), SpanUnit::Bytes)
-    });
+    let span = citation
+        .span
+        .map(|(start, end)| WireSpan::new(u64::from(start), u64::from(end), SpanUnit::Bytes));
     let sources = citation.url.iter().map(|url| {
         let mut source = Source::new(SourceLocation::Url { url: url.clone() });
         source.title.clone_from(&citation.title);

@@ -178,9 +178,9 @@ fn assistant(turn: &AssistantMessage) -> Result<Message, Refusal> {
             None => None,
         };
         let Some(Item { mut part, origin }) = item else {
-            message.content.push(
-                rebuilt(block).map_err(|refusal| refusal.within(format!("content[{at}]")))?,
-            );
+            message
+                .content
+                .push(rebuilt(block).map_err(|refusal| refusal.within(format!("content[{at}]")))?);
             continue;
         };
         // Rig may have given the call another id, and its result has that one.

@@ -5,10 +5,9 @@ use crate::{Session, Toolbox};
 use clap::Parser;
 use std::{
     error::Error,
-    io::{Write, stdout},
+    io::{Write, stdin, stdout},
     sync::Arc,
 };
-use tokio::io::{AsyncBufReadExt, BufReader, stdin};
 use tollgate_types::Provider;
 
 /// Asks a model line by line, and forgets the oldest lines when they do not fit any more
@@ -62,8 +61,9 @@ impl SessionArgs {
     /// Whatever the provider says, or when the input cannot be read.
     pub async fn converse(&self, provider: Arc<dyn Provider>) -> Result<String, Box<dyn Error>> {
         let mut session = self.session(provider).await?;
-        let mut lines = BufReader::new(stdin()).lines();
-        while let Some(line) = lines.next_line().await? {
+        // Nothing else goes on while a line is waited for.
+        for line in stdin().lines() {
+            let line = line?;
             if !line.trim().is_empty() {
                 let answer = session.ask(&line).await?;
                 write!(stdout(), "{answer}")?;

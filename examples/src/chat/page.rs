@@ -123,10 +123,7 @@ mod tests {
         page.say(Speaker::Person, "hello");
         page.say(Speaker::Model, "");
         page.go_on("one two three");
-        assert_eq!(
-            page.lines(9, 6),
-            ["you:", "hello", "one two", "three", "m  1 in 2", "> "]
-        );
+        assert_eq!(page.lines(9, 6), ["you:", "hello", "one two", "three", "m  1 in 2", "> "]);
         assert_eq!(page.lines(9, 4)[..2], ["one two", "three"]);
         page.scroll(10);
         assert_eq!(page.lines(9, 4)[..2], ["you:", "hello"]);

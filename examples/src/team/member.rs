@@ -42,11 +42,8 @@ impl Member {
     /// Does a task.
     pub(super) async fn work(&mut self, task: &str) -> Result<String> {
         let messages = vec![Message::system(&self.role), Message::user(task)];
-        let sampling = Sampling {
-            temperature: Some(0.0),
-            max_output_tokens: Some(64),
-            ..Sampling::default()
-        };
+        let sampling =
+            Sampling { temperature: Some(0.0), max_output_tokens: Some(64), ..Sampling::default() };
         let request = GenerateRequest::new(&self.model, messages).sampling(sampling);
         Ok(self.ask(request).await?.text())
     }

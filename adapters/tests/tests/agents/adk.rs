@@ -2,9 +2,7 @@
 
 use crate::{Outcome, everywhere};
 use adk_agent::LlmAgentBuilder;
-use adk_core::{
-    Content, Llm, LlmRequest, Part, RunConfig, StreamingMode, Tool, ToolContext,
-};
+use adk_core::{Content, Llm, LlmRequest, Part, RunConfig, StreamingMode, Tool, ToolContext};
 use adk_runner::Runner;
 use adk_session::{CreateRequest, InMemorySessionService, SessionService};
 use async_trait::async_trait;
@@ -117,8 +115,7 @@ async fn adks_images_arrive() {
 async fn adk_is_told_usage_cost_and_the_receipt() {
     let place = Place::start().await;
     let model = model(place.remote(), "openai/mock-tokens=4");
-    let mut answers =
-        model.generate_content(request(asked("one two three")), true).await.unwrap();
+    let mut answers = model.generate_content(request(asked("one two three")), true).await.unwrap();
     let (mut pieces, mut last) = (String::new(), None);
     while let Some(answer) = answers.next().await {
         let answer = answer.unwrap();
@@ -181,7 +178,10 @@ async fn what_tollgate_has_no_place_for_is_refused_by_name() {
         "config.cached_content"
     );
     let negative = json!({"top_k": -1});
-    assert_eq!(refused(&|request| request.config = Some(config(negative.clone()))).await, "config.top_k");
+    assert_eq!(
+        refused(&|request| request.config = Some(config(negative.clone()))).await,
+        "config.top_k"
+    );
     assert_eq!(
         refused(&|request| request.contents[0].role = "ghost".to_owned()).await,
         "contents[0].role"

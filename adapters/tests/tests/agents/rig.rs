@@ -65,8 +65,11 @@ async fn rigs_agent_runs_the_same_here_and_there() {
 }
 
 fn picture() -> Message {
-    let image =
-        UserContent::image_base64("iVBORw0KGgo=", Some(ImageMediaType::PNG), Some(Default::default()));
+    let image = UserContent::image_base64(
+        "iVBORw0KGgo=",
+        Some(ImageMediaType::PNG),
+        Some(Default::default()),
+    );
     Message::User { content: vec![UserContent::text("What is this?"), image] }
 }
 
