@@ -15,7 +15,9 @@ use std::{
     io::{self, Write},
     sync::Arc,
 };
-use tollgate_types::{GenerateRequest, Message, Provider, Result, Sampling, StreamEvent};
+use tollgate_types::{
+    BudgetStatus, FinishReason, GenerateRequest, Message, Provider, Result, Sampling, StreamEvent,
+};
 
 pub use terminal::Terminal;
 
@@ -95,7 +97,7 @@ impl Chat {
             status.push_str(&format!("  {cost}"));
         }
         // The one that ends first.
-        let left = |budget: &&tollgate_types::BudgetStatus| {
+        let left = |budget: &&BudgetStatus| {
             budget.remaining().saturating_mul(1000).checked_div(budget.cap)
         };
         if let Some(budget) = self.bill.budgets.iter().min_by_key(left) {
@@ -153,6 +155,15 @@ impl Chat {
         match answering.finish() {
             Ok(response) => {
                 self.bill.account(&response);
+                match response.finish.reason {
+                    FinishReason::BudgetExhausted => {
+                        self.page.say(Speaker::Program, "cut short: the budget is used up");
+                    }
+                    FinishReason::Length => {
+                        self.page.say(Speaker::Program, "cut short: the answer is too long");
+                    }
+                    _ => {}
+                }
                 self.messages.push(response.into_message());
             }
             Err(error) => self.page.say(Speaker::Program, &error.to_string()),

@@ -11,6 +11,7 @@ mod once;
 mod dispositions;
 mod real_model;
 mod real_model_input;
+mod real_model_frameworks;
 mod bad_input;
 mod credentials;
 mod store_trouble;
