@@ -17,6 +17,8 @@ Examples:
   toll usage --since 7d --group-by model
   toll budgets
 
+TOLLGATE_CA_BUNDLE, TOLLGATE_CLIENT_CERT, TOLLGATE_PROXY and the other variables of docs/client.md count too.
+
 Exit status: 0 done, 1 failed, 2 bad usage, 130 interrupted."
 )]
 pub(crate) struct Args {
@@ -35,6 +37,7 @@ pub(crate) struct Args {
 #[derive(Subcommand)]
 pub(crate) enum Command {
     Chat(ChatArgs),
+    Estimate(EstimateArgs),
     Models(ModelsArgs),
     Usage(UsageArgs),
     Budgets(BudgetsArgs),
@@ -72,6 +75,36 @@ pub(crate) struct ChatArgs {
     pub(crate) temperature: Option<f64>,
 
     /// Print each whole answer as one line of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Tells what a question would cost, and whether every budget would pay for it, without asking it
+///
+/// Without PROMPT, what is piped in is the question. A likely answer is assumed to have 500 tokens, or as
+/// many as are allowed.
+#[derive(Arguments)]
+#[command(after_help = "\
+Examples:
+  toll estimate --model local/smollm2-135m-instruct 'Why is the sky blue?'
+  git diff | toll estimate --max-output 300 --json | jq .max_cost_nano_usd")]
+pub(crate) struct EstimateArgs {
+    /// What would be asked
+    pub(crate) prompt: Option<String>,
+
+    /// Model that would be asked: PROVIDER/MODEL or an alias (see `toll models`)
+    #[arg(long, short, env = "TOLLGATE_MODEL")]
+    pub(crate) model: Option<String>,
+
+    /// Instructions that would stand above the question
+    #[arg(long)]
+    pub(crate) system: Option<String>,
+
+    /// The most tokens of the answer
+    #[arg(long, value_name = "TOKENS")]
+    pub(crate) max_output: Option<u32>,
+
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

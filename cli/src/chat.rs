@@ -15,10 +15,12 @@ use tokio::{
 use tollgate_client::RemoteProvider;
 use tollgate_types::{GenerateRequest, Message, Sampling};
 
+pub(crate) const NO_MODEL: &str =
+    "no model: give --model or set TOLLGATE_MODEL (`toll models` lists them)";
+
 pub(crate) async fn run(remote: RemoteProvider, mut args: ChatArgs) -> Result<()> {
     let Some(model) = args.model.take() else {
-        let message = "no model: give --model or set TOLLGATE_MODEL (`toll models` lists them)";
-        return Err(Failure::Usage(message.to_owned()));
+        return Err(Failure::Usage(NO_MODEL.to_owned()));
     };
     let prompt = match args.prompt.take() {
         None if stdin().is_terminal() => None,
@@ -39,7 +41,8 @@ pub(crate) async fn run(remote: RemoteProvider, mut args: ChatArgs) -> Result<()
     }
 }
 
-fn piped() -> Result<String> {
+/// What is piped in.
+pub(crate) fn piped() -> Result<String> {
     let mut text = String::new();
     stdin().lock().read_to_string(&mut text)?;
     if text.trim().is_empty() {

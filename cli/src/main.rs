@@ -5,6 +5,7 @@ mod failure;
 mod show;
 mod output;
 mod chat;
+mod estimate;
 mod models;
 mod usage;
 mod budgets;
@@ -34,6 +35,7 @@ async fn run(args: Args) -> Result<()> {
     let remote = connect(&args)?;
     match args.command {
         Command::Chat(args) => chat::run(remote, args).await,
+        Command::Estimate(args) => estimate::run(remote, args).await,
         Command::Models(args) => models::run(remote, args).await,
         Command::Usage(args) => usage::run(remote, args).await,
         Command::Budgets(args) => budgets::run(remote, args).await,
@@ -46,9 +48,7 @@ fn connect(args: &Args) -> Result<RemoteProvider> {
             "no API key: set TOLLGATE_API_KEY or give --api-key".to_owned(),
         ));
     };
-    RemoteProvider::builder()
-        .server(&args.url)
-        .api_key(key)
-        .build()
-        .map_err(|error| Failure::Usage(error.to_string()))
+    let builder = RemoteProvider::builder().env();
+    let provider = builder.and_then(|builder| builder.server(&args.url).api_key(key).build());
+    provider.map_err(|error| Failure::Usage(error.to_string()))
 }

@@ -171,3 +171,24 @@ async fn an_interrupt_cancels_the_answer_and_exits_with_130() {
     assert_eq!(child.wait().await.unwrap().code(), Some(130));
     server.hang_up().await;
 }
+
+#[tokio::test]
+async fn an_estimate_is_told_with_the_budgets_that_would_refuse() {
+    let estimate = r#"{"model": "mock/echo", "targets": ["mock/echo"], "max_input_tokens": 900,
+        "likely_input_tokens": 20, "max_output_tokens": 50, "likely_output_tokens": 50,
+        "max_cost_nano_usd": 70000, "fits": false, "budgets": [
+        {"budget": {"budget": "b", "owner": "user:alice", "resource": "tokens", "window": "day",
+            "cap": 100, "spent": 5, "held": 0}, "amount": 950, "refusal": "too little is left"},
+        {"budget": {"budget": "c", "owner": "user:alice", "resource": "cost", "window": "day",
+            "cap": 1000000, "spent": 0, "held": 0}, "amount": 70000, "max_output_tokens": 50}]}"#;
+    let (code, out, err) = run(vec![Reply::body(200, estimate)], &["estimate", "Which sky?"]).await;
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    for part in
+        ["900", "$0.00007", "refused: too little is left", "sets aside $0.00007 in: cost of"]
+    {
+        assert!(out.contains(part), "{part} is missing in {out}");
+    }
+    let (_, out, _) =
+        run(vec![Reply::body(200, estimate)], &["estimate", "--json", "Which sky?"]).await;
+    assert!(out.contains(r#""max_cost_nano_usd":70000"#), "{out}");
+}

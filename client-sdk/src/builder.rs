@@ -4,12 +4,20 @@ use crate::{
     RemoteProvider, RetryPolicy, address,
     call::Timeouts,
     headers,
+    http::HttpTransport,
     remote::Inner,
     tls::{self, Trust},
 };
-use reqwest::{Client, Url, header::HeaderMap, redirect};
-use std::{collections::BTreeMap, fmt, time::Duration};
+use reqwest::{
+    Client, Proxy, Url,
+    header::{HeaderMap, HeaderValue},
+    redirect,
+};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use tollgate_types::{Error, Result, Secret};
+
+/// What this client calls itself, after what the application calls itself.
+const USER_AGENT: &str = concat!("tollgate-client/", env!("CARGO_PKG_VERSION"));
 
 /// Collects what a [`RemoteProvider`] needs; only [`server`](Self::server) and
 /// [`api_key`](Self::api_key) have no default.
@@ -24,8 +32,29 @@ pub struct Builder {
     connect_timeout: Duration,
     idle_timeout: Duration,
     total_timeout: Duration,
+    resumable: bool,
+    network: Network,
+}
+
+/// What an HTTP client of the builder's own is made of.
+#[derive(Clone, Default)]
+struct Network {
     ca_bundle: Option<Vec<u8>>,
+    client_certificate: Option<Secret<Vec<u8>>>,
+    way: Way,
+    user_agent: Option<String>,
     http_client: Option<Client>,
+}
+
+/// Through which proxy a server is reached.
+#[derive(Clone, Default)]
+enum Way {
+    /// The one that the environment names for the address, if it names one.
+    #[default]
+    Environment,
+    Direct,
+    /// Its address may hold a password.
+    Through(Secret<String>),
 }
 
 impl Default for Builder {
@@ -40,8 +69,8 @@ impl Default for Builder {
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(60),
             total_timeout: Duration::from_secs(600),
-            ca_bundle: None,
-            http_client: None,
+            resumable: false,
+            network: Network::default(),
         }
     }
 }
@@ -89,6 +118,13 @@ impl Builder {
         self
     }
 
+    /// How often a failed call is tried again, with the waits of the policy. Default 2.
+    #[must_use]
+    pub fn max_retries(mut self, retries: u32) -> Self {
+        self.retry.max_retries = retries;
+        self
+    }
+
     /// How long a connection may take to open. Default 5 s.
     #[must_use]
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
@@ -112,47 +148,84 @@ impl Builder {
         self
     }
 
-    /// Trusts these certificates (PEM) instead of the system's.
+    /// Whether calls outlive a connection that breaks, unless a call says otherwise. Default no: a
+    /// broken connection then cancels the call at the server.
     #[must_use]
-    pub fn ca_bundle(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.ca_bundle = Some(pem.into());
+    pub fn resumable(mut self, resumable: bool) -> Self {
+        self.resumable = resumable;
         self
     }
 
-    /// Sends through this client, with its own connect timeout, TLS, proxies and redirects. It
-    /// should have no total timeout: that would cut long streams.
+    /// Trusts these certificates (PEM) instead of the system's.
+    #[must_use]
+    pub fn ca_bundle(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.network.ca_bundle = Some(pem.into());
+        self
+    }
+
+    /// Shows this certificate to servers that ask for one (mutual TLS): PEM of the certificate, of
+    /// those between it and its CA, and of its key, one after another.
+    #[must_use]
+    pub fn client_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.network.client_certificate = Some(Secret::new(pem.into()));
+        self
+    }
+
+    /// Reaches the server through this HTTP proxy, `http://[user:password@]host:port`, whatever the
+    /// environment says. Without it `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` count.
+    #[must_use]
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.network.way = Way::Through(Secret::new(url.into()));
+        self
+    }
+
+    /// Reaches the server directly, whatever proxy the environment names.
+    #[must_use]
+    pub fn no_proxy(mut self) -> Self {
+        self.network.way = Way::Direct;
+        self
+    }
+
+    /// What the application calls itself, for example `my-agent/1.2`: sent as `user-agent`, before
+    /// this client's own name.
+    #[must_use]
+    pub fn user_agent(mut self, name: impl Into<String>) -> Self {
+        self.network.user_agent = Some(name.into());
+        self
+    }
+
+    /// Sends through this client, with its own connect timeout, TLS, proxies, redirects and user
+    /// agent. It should have no total timeout: that would cut long streams.
     #[must_use]
     pub fn http_client(mut self, client: Client) -> Self {
-        self.http_client = Some(client);
+        self.network.http_client = Some(client);
         self
     }
 
     /// Builds the provider. No connection is opened yet.
     ///
     /// # Errors
-    /// `invalid_request` when the address, the key, a tag or the CA bundle is missing or unusable,
-    /// or when the system's certificates are needed and cannot be read.
+    /// `invalid_request` when the address, the key, a tag, a certificate, the proxy or the user
+    /// agent is missing or unusable, when the system's certificates are needed and cannot be read,
+    /// or when an `http_client` is given together with what it would have to bring itself.
     pub fn build(self) -> Result<RemoteProvider> {
         let server = address::parse(&self.server)?;
         let authorization = headers::bearer(&self.api_key)?;
         let mut tags = HeaderMap::new();
         headers::add_tags(&mut tags, &self.tags)?;
-        let http = match self.http_client.clone() {
+        let http = match &self.network.http_client {
+            Some(client) => self.network.check_alone().map(|()| client.clone())?,
             None => self.own_client(&server)?,
-            Some(client) if self.ca_bundle.is_none() => client,
-            Some(_) => {
-                let message = "an http_client brings its own certificates";
-                return Err(Error::invalid("ca_bundle", message));
-            }
         };
         Ok(RemoteProvider::of(Inner {
-            http,
+            transport: Arc::new(HttpTransport { client: http, server: server.clone() }),
             server,
             authorization,
             tags,
             name: self.name,
             model: self.model,
             retry: self.retry,
+            resumable: self.resumable,
             timeouts: Timeouts { call: None, total: self.total_timeout, idle: self.idle_timeout },
         }))
     }
@@ -160,26 +233,68 @@ impl Builder {
     /// Redirects are not followed: an API that moved is a wrong setting, and the key shall not
     /// travel on.
     fn own_client(&self, server: &Url) -> Result<Client> {
-        let trust = match &self.ca_bundle {
+        let network = &self.network;
+        let trust = match &network.ca_bundle {
             Some(pem) => Trust::Bundle(pem),
             None if server.scheme() == "https" => Trust::System,
             None => Trust::Nobody,
         };
-        Client::builder()
-            .tls_backend_preconfigured(tls::config(trust)?)
+        let identity = network.client_certificate.as_ref().map(|pem| pem.expose().as_slice());
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls::config(trust, identity)?)
             .connect_timeout(self.connect_timeout)
             .redirect(redirect::Policy::none())
             .tcp_nodelay(true)
             .tcp_keepalive(Duration::from_secs(60))
-            .user_agent(concat!("tollgate-client/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| {
-                Error::invalid("http_client", "no HTTP client can be built").with_source(error)
-            })
+            .user_agent(network.agent()?);
+        let client = match &network.way {
+            Way::Environment => client,
+            Way::Direct => client.no_proxy(),
+            Way::Through(url) => client.proxy(proxy(url)?),
+        };
+        client.build().map_err(|error| {
+            Error::invalid("http_client", "no HTTP client can be built").with_source(error)
+        })
     }
 }
 
-/// Neither the key nor the address is shown: until it is checked, it may hold a password.
+impl Network {
+    /// A client that the application brings can be given nothing of this any more.
+    fn check_alone(&self) -> Result<()> {
+        let given = [
+            ("ca_bundle", self.ca_bundle.is_some()),
+            ("client_certificate", self.client_certificate.is_some()),
+            ("proxy", !matches!(self.way, Way::Environment)),
+            ("user_agent", self.user_agent.is_some()),
+        ];
+        match given.into_iter().find(|(_, given)| *given) {
+            None => Ok(()),
+            Some((param, _)) => {
+                Err(Error::invalid(param, format!("an http_client brings its own {param}")))
+            }
+        }
+    }
+
+    fn agent(&self) -> Result<HeaderValue> {
+        let Some(name) = &self.user_agent else { return Ok(HeaderValue::from_static(USER_AGENT)) };
+        HeaderValue::from_str(&format!("{name} {USER_AGENT}")).map_err(|_| {
+            Error::invalid("user_agent", format!("the user agent {name:?} does not fit a header"))
+        })
+    }
+}
+
+/// The text is not quoted in an error: it may hold a password.
+fn proxy(url: &Secret<String>) -> Result<Proxy> {
+    let refused =
+        || Error::invalid("proxy", "the proxy's URL must be like http://proxy.example:3128");
+    let parsed = Url::parse(url.expose()).map_err(|_| refused())?;
+    if !matches!(parsed.scheme(), "http" | "https") || !parsed.has_host() {
+        return Err(refused());
+    }
+    Proxy::all(url.expose().as_str()).map_err(|_| refused())
+}
+
+/// Neither keys nor addresses are shown: until they are checked, they may hold a password.
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")

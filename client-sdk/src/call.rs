@@ -1,14 +1,14 @@
 //! One logical call: built once, attempted as often as its retry policy says.
 
 use crate::{
-    events::{self, Limits},
-    failure::{self, Head},
+    resume,
     retry::RetryPolicy,
+    run::Lease,
+    transport::{Ask, Opened, RunName, Transport},
 };
-use bytes::Bytes;
-use reqwest::{Client, Method, Response, Url, header::HeaderMap};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use serde::de::DeserializeOwned;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tollgate_types::{EventStream, Result, wire::header::RETRY_COUNT};
 
@@ -25,27 +25,55 @@ pub(crate) struct Timeouts {
 
 /// Everything that the attempts of one call have in common, the idempotency key above all.
 pub(crate) struct Call {
-    pub(crate) http: Client,
-    pub(crate) method: Method,
-    pub(crate) url: Url,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Option<Bytes>,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) ask: Ask,
+    pub(crate) authorization: HeaderValue,
     pub(crate) retry: RetryPolicy,
     pub(crate) timeouts: Timeouts,
+    /// The idempotency key of a call that outlives its connections.
+    pub(crate) resumable: Option<String>,
 }
 
 impl Call {
     /// The whole answer, read as JSON. A body that breaks midway is tried again like a connection
     /// that never came: the idempotency key keeps the call from running twice.
     pub(crate) async fn answer<T: DeserializeOwned>(self) -> Result<T> {
-        self.retry.run(self.begin_by(), |tried| self.whole(tried)).await
+        let lease = self.lease();
+        let answer = self.retry.run(self.begin_by(), |tried| self.whole(tried)).await;
+        if let Some(lease) = lease {
+            answer.as_ref().map_or_else(|error| lease.failed(error), |_| lease.end());
+        }
+        answer
     }
 
     /// The answer as a stream. Attempts end when it begins.
     pub(crate) async fn stream(self) -> Result<EventStream> {
         let deadline = self.timeouts.call.and_then(from_now);
-        let response = self.retry.run(self.begin_by(), |tried| self.attempt(tried)).await?;
-        events::read(response, Limits { idle: self.timeouts.idle, deadline })
+        let lease = self.lease().map(Arc::new);
+        let opened = self.retry.run(self.begin_by(), |tried| self.open(tried)).await;
+        if let (Err(error), Some(lease)) = (&opened, &lease) {
+            lease.failed(error);
+        }
+        Ok(resume::read(self, opened?, lease, deadline))
+    }
+
+    /// Joins the call's run again.
+    pub(crate) async fn resume(
+        &self,
+        run: &RunName,
+        after: Option<u64>,
+        deadline: Option<Instant>,
+    ) -> Result<Opened> {
+        let join = async |tried| {
+            let headers = self.head(tried);
+            self.transport.resume(run, after, &headers).await
+        };
+        self.retry.joining().run(deadline, join).await
+    }
+
+    fn lease(&self) -> Option<Lease> {
+        let key = self.resumable.clone()?;
+        Some(Lease::new(Arc::clone(&self.transport), self.head(0), key))
     }
 
     fn begin_by(&self) -> Option<Instant> {
@@ -53,28 +81,27 @@ impl Call {
     }
 
     async fn whole<T: DeserializeOwned>(&self, tried: u32) -> Result<T> {
-        let response = self.attempt(tried).await?;
-        let head = Head::of(&response);
-        let body = response.bytes().await.map_err(|error| head.stamp(failure::transport(error)))?;
-        serde_json::from_slice(&body)
-            .map_err(|error| head.protocol("the answer cannot be read").with_source(error))
+        let reply = self.transport.ask(&self.attempt(tried)).await?;
+        serde_json::from_slice(&reply.body)
+            .map_err(|error| reply.head.unreadable("the answer", &error))
     }
 
-    async fn attempt(&self, tried: u32) -> Result<Response> {
-        let mut headers = self.headers.clone();
+    async fn open(&self, tried: u32) -> Result<Opened> {
+        self.transport.stream(&self.attempt(tried)).await
+    }
+
+    fn attempt(&self, tried: u32) -> Ask {
+        let mut ask = self.ask.clone();
+        ask.headers.extend(self.head(tried));
+        ask
+    }
+
+    /// What every request of the call carries, those about its run too.
+    fn head(&self, tried: u32) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, self.authorization.clone());
         headers.insert(RETRY_COUNT, tried.into());
-        let mut request = self.http.request(self.method.clone(), self.url.clone()).headers(headers);
-        if let Some(body) = &self.body {
-            request = request.body(body.clone());
-        }
-        let response = request.send().await.map_err(failure::transport)?;
-        if response.status().is_success() {
-            return Ok(response);
-        }
-        let head = Head::of(&response);
-        // Without its body, the status alone says what happened.
-        let body = response.bytes().await.unwrap_or_default();
-        Err(head.refusal(&body))
+        headers
     }
 }
 

@@ -1,15 +1,7 @@
-//! The body of a streamed answer as events.
+//! Events of the native API out of JSON, whatever transport brought them.
 
-use crate::{
-    failure::{self, Head},
-    retry::before,
-};
-use futures_util::stream;
-use reqwest::{Response, header::CONTENT_TYPE};
 use serde_json::Value;
-use std::time::Duration;
-use tokio::time::{Instant, timeout};
-use tollgate_types::{EventStream, Result, SseDecoder, StreamEvent};
+use tollgate_types::StreamEvent;
 
 /// The API of a [`StreamEvent::Raw`] that a newer server sent.
 const NATIVE_API: &str = "tollgate";
@@ -18,71 +10,15 @@ const NATIVE_API: &str = "tollgate";
 const KNOWN_TYPES: [&str; 8] =
     ["start", "part_start", "part_delta", "part_end", "usage", "raw", "finish", "error"];
 
-/// How long a stream may take.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// Between two pieces of the body, the server's pings among them.
-    pub(crate) idle: Duration,
-    /// The end of the whole call, where it has one.
-    pub(crate) deadline: Option<Instant>,
-}
-
-/// Reads an answer's body as events. Dropping the stream closes the connection.
-pub(crate) fn read(response: Response, limits: Limits) -> Result<EventStream> {
-    let head = Head::of(&response);
-    let content_type = response.headers().get(CONTENT_TYPE);
-    let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or("nothing");
-    if !content_type.starts_with("text/event-stream") {
-        return Err(head.protocol(format!("the answer is no event stream but {content_type}")));
-    }
-    let reader = Reader { response, head, limits, decoder: SseDecoder::default() };
-    Ok(EventStream::new(stream::unfold(reader, |mut reader| async move {
-        let event = reader.next().await.map_err(|error| reader.head.stamp(error));
-        Some((event, reader))
-    })))
-}
-
-struct Reader {
-    response: Response,
-    head: Head,
-    limits: Limits,
-    decoder: SseDecoder,
-}
-
-impl Reader {
-    /// The next event, or what broke the stream. Not asked again after `finish` or an error.
-    async fn next(&mut self) -> Result<StreamEvent> {
-        loop {
-            if let Some(event) = self.decoder.next_data() {
-                return decode(&event).unwrap_or_else(|error| {
-                    Err(self.head.protocol("an event cannot be read").with_source(error))
-                });
-            }
-            let piece =
-                before(self.limits.deadline, timeout(self.limits.idle, self.response.chunk()))
-                    .await?
-                    .map_err(|_| failure::silent(self.limits.idle))?
-                    .map_err(failure::broken_off)?
-                    .ok_or_else(failure::truncated)?;
-            self.decoder
-                .push(&piece)
-                .map_err(|_| self.head.protocol("an event is longer than 64 MiB"))?;
-        }
-    }
-}
-
-/// Reads one event; an `error` event is the stream's error.
-fn decode(bytes: &[u8]) -> serde_json::Result<Result<StreamEvent>> {
-    match serde_json::from_slice(bytes) {
-        Ok(StreamEvent::Error { error }) => Ok(Err(error)),
-        Ok(event) => Ok(Ok(event)),
-        Err(error) => match serde_json::from_slice::<Value>(bytes) {
-            Ok(value) if is_newer(&value) => {
-                Ok(Ok(StreamEvent::Raw { api: NATIVE_API.to_owned(), value }))
-            }
-            _ => Err(error),
-        },
-    }
+/// Reads one event.
+///
+/// # Errors
+/// When it is none of this version, and none of a newer one either.
+pub(crate) fn decode(json: &[u8]) -> serde_json::Result<StreamEvent> {
+    serde_json::from_slice(json).or_else(|error| match serde_json::from_slice::<Value>(json) {
+        Ok(value) if is_newer(&value) => Ok(StreamEvent::Raw { api: NATIVE_API.to_owned(), value }),
+        _ => Err(error),
+    })
 }
 
 fn is_newer(event: &Value) -> bool {

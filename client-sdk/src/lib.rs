@@ -19,20 +19,36 @@
 //!
 //! A call is tried again where that can help, under one idempotency key, so that it never runs or
 //! bills twice. Dropping a future or a stream closes its connection, which cancels the call at the
-//! server; nothing is left running. No API key ever appears in an error or a `Debug` output.
+//! server; nothing is left running. A resumable call outlives a connection that breaks: its stream
+//! is joined again where it broke. No API key ever appears in an error or a `Debug` output.
+//!
+//! A tour with every setting, error and cost is in `docs/client.md`.
 #![warn(missing_docs)]
+
+/// The tour's snippets, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/client.md")]
+mod tour {}
 
 mod failure;
 mod retry;
 mod tls;
 mod headers;
 mod events;
-mod call;
+mod transport;
 mod address;
+mod answer;
+mod http;
+mod run;
+mod call;
+mod resume;
 mod query;
+mod span;
 mod builder;
 mod env;
 mod remote;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 
 pub use builder::Builder;
 pub use query::{GroupBy, UsageQuery};

@@ -3,20 +3,23 @@
 mod delegate;
 
 use crate::{
-    Builder, RetryPolicy, UsageQuery, address,
+    Builder, RetryPolicy, UsageQuery,
     call::{Call, Timeouts},
-    headers, tls,
+    headers,
+    span::CallSpan,
+    tls,
+    transport::{Ask, Transport},
 };
 use bytes::Bytes;
 use reqwest::{
-    Client, Method, Url,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
+    Method, Url,
+    header::{CONTENT_TYPE, HeaderMap, HeaderValue},
 };
 use serde::Serialize;
 use std::{fmt, sync::Arc};
 use tollgate_types::{
-    BoxFuture, BudgetStatus, CallOptions, EmbedRequest, EmbedResponse, Error, EventStream,
-    GenerateRequest, GenerateResponse, ModelInfo, Provider, Result, UsageReport,
+    BoxFuture, BudgetStatus, CallOptions, EmbedRequest, EmbedResponse, Error, Estimate,
+    EventStream, GenerateRequest, GenerateResponse, ModelInfo, Provider, Result, UsageReport,
     wire::{BudgetList, ModelList, TokenCount, header, path},
 };
 
@@ -25,7 +28,8 @@ use tollgate_types::{
 pub struct RemoteProvider(Arc<Inner>);
 
 pub(crate) struct Inner {
-    pub(crate) http: Client,
+    pub(crate) transport: Arc<dyn Transport>,
+    /// For people.
     pub(crate) server: Url,
     pub(crate) authorization: HeaderValue,
     pub(crate) tags: HeaderMap,
@@ -33,6 +37,7 @@ pub(crate) struct Inner {
     pub(crate) model: Option<String>,
     pub(crate) retry: RetryPolicy,
     pub(crate) timeouts: Timeouts,
+    pub(crate) resumable: bool,
 }
 
 impl RemoteProvider {
@@ -43,6 +48,11 @@ impl RemoteProvider {
 
     pub(crate) fn of(inner: Inner) -> Self {
         Self(Arc::new(inner))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
     }
 
     /// What the key's owner has used.
@@ -63,41 +73,56 @@ impl RemoteProvider {
         Ok(list.budgets)
     }
 
-    fn get(&self, path: &str, query: &[(&str, String)]) -> Call {
-        let mut headers = self.0.tags.clone();
-        headers.insert(AUTHORIZATION, self.0.authorization.clone());
-        self.call(Method::GET, address::join(&self.0.server, path, query), headers)
+    /// What a request would cost, at most and likely, and whether the key's budgets would pay for
+    /// it. Nothing is run, set aside or charged; the key's rate of requests counts it.
+    ///
+    /// # Errors
+    /// Why the request would not be run, budgets apart: those are told in the estimate.
+    /// `unsupported` by servers that are too old to tell.
+    pub async fn estimate(&self, request: GenerateRequest) -> Result<Estimate> {
+        self.ask(path::ESTIMATE, request)?.answer().await
+    }
+
+    fn get(&self, path: &str, query: &[(&'static str, String)]) -> Call {
+        let Inner { transport, authorization, tags, retry, timeouts, .. } = &*self.0;
+        Call {
+            transport: Arc::clone(transport),
+            ask: Ask {
+                method: Method::GET,
+                path: path.to_owned(),
+                query: query.to_vec(),
+                headers: tags.clone(),
+                body: None,
+            },
+            authorization: authorization.clone(),
+            retry: *retry,
+            timeouts: *timeouts,
+            resumable: None,
+        }
     }
 
     fn post(&self, path: &str, body: &impl Serialize, options: &CallOptions) -> Result<Call> {
-        let mut headers = self.0.tags.clone();
-        headers::add_tags(&mut headers, &options.tags)?;
-        let authorization = match &options.credential {
-            Some(key) => headers::bearer(key)?,
-            None => self.0.authorization.clone(),
-        };
+        let mut call = self.get(path, &[]);
         let key = match &options.idempotency_key {
-            Some(key) => headers::idempotency_key(key)?,
-            None => headers::idempotency_key(&tls::random_id()?)?,
+            Some(key) => key.clone(),
+            None => tls::random_id()?,
         };
-        headers.insert(AUTHORIZATION, authorization);
-        headers.insert(header::IDEMPOTENCY_KEY, key);
+        let headers = &mut call.ask.headers;
+        headers::add_tags(headers, &options.tags)?;
+        headers.insert(header::IDEMPOTENCY_KEY, headers::idempotency_key(&key)?);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(key) = &options.credential {
+            call.authorization = headers::bearer(key)?;
+        }
         let body = serde_json::to_vec(body).map_err(|error| {
             Error::invalid("request", "the request is not JSON").with_source(error)
         })?;
-
-        let mut call = self.call(Method::POST, address::join(&self.0.server, path, &[]), headers);
-        call.body = Some(Bytes::from(body));
+        call.ask.method = Method::POST;
+        call.ask.body = Some(Bytes::from(body));
         call.timeouts.call = options.timeout;
         call.retry.max_retries = options.max_retries.unwrap_or(call.retry.max_retries);
+        call.resumable = Some(key);
         Ok(call)
-    }
-
-    fn call(&self, method: Method, url: Url, headers: HeaderMap) -> Call {
-        let Inner { http, retry, timeouts, .. } = &*self.0;
-        let (http, retry, timeouts) = (http.clone(), *retry, *timeouts);
-        Call { http, method, url, headers, body: None, retry, timeouts }
     }
 
     /// The model to ask: the request's, else the provider's own.
@@ -111,9 +136,22 @@ impl RemoteProvider {
         }
     }
 
-    fn ask(&self, path: &str, mut request: GenerateRequest) -> Result<Call> {
+    /// The request with its model.
+    fn addressed(&self, mut request: GenerateRequest) -> Result<GenerateRequest> {
         request.model = self.model(request.model)?;
-        self.post(path, &request, &request.options)
+        Ok(request)
+    }
+
+    fn ask(&self, path: &str, request: GenerateRequest) -> Result<Call> {
+        let request = self.addressed(request)?;
+        let mut call = self.post(path, &request, &request.options)?;
+        let resumable = request.options.resumable.unwrap_or(self.0.resumable);
+        if resumable && matches!(path, path::STREAM | path::GENERATE) {
+            call.ask.headers.insert(header::RESUMABLE, HeaderValue::from_static("true"));
+        } else {
+            call.resumable = None;
+        }
+        Ok(call)
     }
 }
 
@@ -124,20 +162,32 @@ impl Provider for RemoteProvider {
 
     fn stream(&self, request: GenerateRequest) -> BoxFuture<'_, Result<EventStream>> {
         Box::pin(async move {
-            let mut call = self.ask(path::STREAM, request)?;
-            call.headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-            call.stream().await
+            let request = self.addressed(request)?;
+            let span = CallSpan::chat(&self.0.server, &request, true);
+            let events =
+                span.run(async { self.ask(path::STREAM, request)?.stream().await }).await?;
+            Ok(span.watch(events))
         })
     }
 
     fn generate(&self, request: GenerateRequest) -> BoxFuture<'_, Result<GenerateResponse>> {
-        Box::pin(async move { self.ask(path::GENERATE, request)?.answer().await })
+        Box::pin(async move {
+            let request = self.addressed(request)?;
+            let span = CallSpan::chat(&self.0.server, &request, false);
+            span.run(async { self.ask(path::GENERATE, request)?.answer().await }).await
+        })
     }
 
     fn embed(&self, mut request: EmbedRequest) -> BoxFuture<'_, Result<EmbedResponse>> {
         Box::pin(async move {
             request.model = self.model(request.model)?;
-            self.post(path::EMBED, &request, &request.options)?.answer().await
+            let span = CallSpan::new("embeddings", &self.0.server, &request.model);
+            let call = async {
+                let mut call = self.post(path::EMBED, &request, &request.options)?;
+                call.resumable = None;
+                call.answer().await
+            };
+            span.run(call).await
         })
     }
 

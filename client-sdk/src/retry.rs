@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tollgate_types::{Error, Result};
 
 /// How a failed call is tried again: exponential waits with full jitter. Only errors that say they
-/// are retryable are, and a stream never after its first event.
+/// are retryable are, and a stream after its first event only where it can be joined again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// Attempts after the first one. Default 2.
@@ -18,6 +18,9 @@ pub struct RetryPolicy {
     /// A server that asks for a longer wait than this is not waited for: the error is returned at
     /// once, with its `retry_after`. Default 60 s.
     pub max_retry_after: Duration,
+    /// How often in a row a resumable stream whose connection broke is joined again. Default 10,
+    /// which takes about as long as the server keeps the run by default.
+    pub max_reconnects: u32,
 }
 
 impl Default for RetryPolicy {
@@ -27,11 +30,17 @@ impl Default for RetryPolicy {
             initial_wait: Duration::from_millis(500),
             max_wait: Duration::from_secs(8),
             max_retry_after: Duration::from_secs(60),
+            max_reconnects: 10,
         }
     }
 }
 
 impl RetryPolicy {
+    /// The policy for joining a run again.
+    pub(crate) fn joining(self) -> Self {
+        Self { max_retries: self.max_reconnects, ..self }
+    }
+
     /// Runs attempts (numbered from 0) until one succeeds, fails for good, or the deadline passes.
     pub(crate) async fn run<T, F>(
         &self,
@@ -39,7 +48,7 @@ impl RetryPolicy {
         attempt: impl Fn(u32) -> F,
     ) -> Result<T>
     where
-        F: Future<Output = Result<T>>,
+        F: Future<Output = Result<T>> + Send,
     {
         let mut tried = 0;
         loop {

@@ -13,6 +13,7 @@ use crate::{
     prices::{PriceList, Prices},
     providers::ProviderError,
     registry::Registry,
+    runs::Runs,
     store::{Patience, Place, ServerLock, Store, StoreError},
     tasks::Tasks,
 };
@@ -133,8 +134,11 @@ impl App {
         let limits = Limits::open(config.limits.max_concurrent, &config.redis, &tasks).await;
         let limits = limits.map_err(StartError::System)?;
         let once = Arc::default();
-        let gateway = Gateway { catalog, limits, prices, ledger, once, tasks: tasks.clone() };
+        let tasks_of_gateway = tasks.clone();
+        let gateway =
+            Arc::new(Gateway { catalog, limits, prices, ledger, once, tasks: tasks_of_gateway });
         let front = Arc::new(Front {
+            runs: Runs::new(Arc::clone(&gateway)),
             gateway,
             access,
             store,

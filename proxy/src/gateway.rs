@@ -5,6 +5,7 @@
 
 mod bound;
 mod call;
+mod estimate;
 mod metered;
 mod once;
 mod refusal;
@@ -132,8 +133,10 @@ impl Gateway {
                 let used = if response.usage.is_empty() { meter.used() } else { response.usage };
                 response.usage = meter.believed(&used);
                 let settled = Outcome::new(Disposition::Settled, used);
-                response.receipt = Some(metered::settle(meter, slot.tab(), settled).await?);
-                Ok((response, slot.rates()))
+                let (limits, rates) = (slot.rates().told(None), slot.rates());
+                let receipt = metered::settle(meter, (slot.tab(), limits), settled).await?;
+                response.receipt = Some(receipt);
+                Ok((response, rates))
             }
             Err(error) => Err(unanswered(meter, slot.tab(), error)),
         }

@@ -34,6 +34,7 @@ pub const GUARDED_PATHS: &[(&str, &str)] = &[
     ("POST", path::STREAM),
     ("POST", path::EMBED),
     ("POST", path::COUNT_TOKENS),
+    ("POST", path::ESTIMATE),
     ("GET", path::MODELS),
     ("GET", path::USAGE),
     ("GET", path::USAGE_EXPORT),

@@ -8,6 +8,7 @@
 
 mod alert;
 mod batch;
+mod estimate;
 mod hold;
 mod known;
 mod meter;
@@ -23,6 +24,7 @@ pub mod upkeep;
 mod window;
 mod writer;
 
+pub use estimate::Forecast;
 pub use hold::{Hold, HoldError, Order};
 pub use meter::{Flow, Meter};
 pub use outcome::{Disposition, Outcome};
@@ -99,6 +101,14 @@ impl Ledger {
     /// When a budget cannot pay for the shortest answer, or the database does not answer.
     pub async fn hold(&self, quote: Quote, order: Order) -> Result<Hold, HoldError> {
         hold::place(self, quote, order).await
+    }
+
+    /// What [`Ledger::hold`] would come to now. Nothing is set aside.
+    ///
+    /// # Errors
+    /// Any database failure.
+    pub async fn forecast(&self, quote: &Quote) -> Result<Forecast, StoreError> {
+        estimate::of_quote(self, quote).await
     }
 
     /// The budgets that a caller is charged to, as they stand.

@@ -33,6 +33,8 @@ pub mod catalog;
 pub mod routing;
 // the path of a request
 pub mod gateway;
+// calls that outlive their connection
+pub mod runs;
 // ways in
 pub mod ingress;
 // running

@@ -37,8 +37,8 @@ pub use accounts::{Account, KeyRow, UserRow};
 pub use alerts::{AlertRow, NewAlert};
 pub use audit::{AuditFilter, AuditRow, Deed, Head as AuditHead};
 pub use books::{
-    Booking, Books, Charge, ChargedBudget, Found, NewHold, OpenHold, Owner, RollupKey, RollupRow,
-    Share, WindowChange, WindowKey,
+    Booking, Books, Changes, Charge, ChargedBudget, Found, NewHold, OpenHold, Owner, Pending,
+    RollupKey, RollupRow, Share, WindowChange, WindowKey,
 };
 pub use budgets::{BudgetRow, Counters};
 pub use change::Change;
@@ -64,10 +64,14 @@ pub use tokens::Tokens;
 
 use engine::{Engine, Pool, on};
 use open::Options;
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
+use tokio::{sync::Notify, time::Instant};
 
 /// A caller is told within a second that the database does not answer.
 const PROMPT: Duration = Duration::from_millis(800);
+
+/// A ledger that runs brings its tables up to date within this time.
+const WRITER: Duration = Duration::from_millis(300);
 
 /// Waits for an answer that a caller waits for, and that takes milliseconds. A connection that is
 /// lost in silence would else keep the caller for many minutes.
@@ -86,6 +90,8 @@ pub struct Store {
     pool: Pool,
     options: Options,
     place: Place,
+    /// Somebody wants to see the present in the tables.
+    wanted: Arc<Notify>,
 }
 
 impl Store {
@@ -113,7 +119,7 @@ impl Store {
             // A pool tries again until its patience ends; a refusal is told at once.
             options.try_connect(patience).await?;
             let pool = options.pool(&place, patience).await?;
-            Ok(Self { pool, options, place: place.clone() })
+            Ok(Self { pool, options, place: place.clone(), wanted: Arc::default() })
         };
         looking.await.map_err(|source: StoreError| StoreError::Unusable {
             place: place.to_string(),
@@ -125,7 +131,7 @@ impl Store {
         let options = Options::of(place, patience)?;
         open::migrate(&options, patience).await?;
         let pool = options.pool(place, patience).await?;
-        let store = Self { pool, options, place: place.clone() };
+        let store = Self { pool, options, place: place.clone(), wanted: Arc::default() };
         store.check_writable().await?;
         Ok(store)
     }
@@ -143,7 +149,37 @@ impl Store {
     /// # Errors
     /// When the database cannot be opened again.
     pub async fn books(&self) -> Result<Books, StoreError> {
-        Books::open(self.options.of_the_ledger()).await
+        Books::open(self.options.of_the_ledger(), Arc::clone(&self.wanted)).await
+    }
+
+    /// Brings the tables up to what the ledger has decided: for whoever reads them and wants to see
+    /// the present.
+    ///
+    /// # Errors
+    /// `Busy` when the ledger writes for too long; any database failure.
+    pub async fn catch_up(&self) -> Result<(), StoreError> {
+        let Some(newest) = self.journaled("select max(seq) from journal").await? else {
+            return Ok(());
+        };
+        // The ledger that runs does it best: it remembers what the rows say.
+        let until = Instant::now() + WRITER;
+        while Instant::now() < until {
+            self.wanted.notify_one();
+            tokio::time::sleep(Duration::from_millis(3)).await;
+            let oldest = self.journaled("select min(seq) from journal").await?;
+            if oldest.is_none_or(|oldest| oldest > newest) {
+                return Ok(());
+            }
+        }
+        self.books().await?.catch_up().await
+    }
+
+    async fn journaled(&self, text: &'static str) -> Result<Option<i64>, StoreError> {
+        let Engine::Sqlite(pool) = &self.pool else { return Ok(None) };
+        match sqlx::query_scalar(text).fetch_one(pool).await.map_err(StoreError::from) {
+            Err(error) if error.misses_a_table() => Ok(None),
+            found => found,
+        }
     }
 
     /// Claims the database for one server, where only one may use it; see [`ServerLock`].
@@ -183,6 +219,7 @@ impl Store {
         let Engine::Sqlite(pool) = &self.pool else {
             return Err(StoreError::Unsupported("copy a PostgreSQL database with pg_dump"));
         };
+        self.catch_up().await?;
         let target = target.to_string_lossy();
         sqlx::query("vacuum into $1").bind(target.as_ref()).execute(pool).await?;
         Ok(())

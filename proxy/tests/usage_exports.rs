@@ -130,10 +130,12 @@ async fn fill(store: &Store, user: &str, calls: i64) {
     };
     let mut books = store.books().await.unwrap();
     books.begin().await.unwrap();
-    let bookings: Vec<_> =
-        entries.iter().map(|entry| Booking { entry, charges: Vec::new() }).collect();
+    let bookings: Vec<_> = entries
+        .iter()
+        .map(|entry| Booking { entry: entry.clone().into(), charges: Vec::new() })
+        .collect();
     books.insert_entries(&bookings).await.unwrap();
-    books.add_rollups(&[(key, row)].into()).await.unwrap();
+    books.add_rollups(&[(key, row)]).await.unwrap();
     books.commit().await.unwrap();
 }
 

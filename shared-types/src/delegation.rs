@@ -1,6 +1,6 @@
 //! Delegation: a key makes a narrower one that lives shorter, for an agent or a task of its own.
 
-use crate::{BudgetStatus, Feature, SubBudget};
+use crate::{BudgetStatus, Feature, SubBudget, lenient};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -59,11 +59,13 @@ pub struct DelegatedKey {
     /// When it stops working, milliseconds since 1970 UTC.
     pub expires_ms: i64,
     /// What it may, within what the keys above it may.
+    #[serde(deserialize_with = "lenient::permissions")]
     pub permissions: DelegatedPermissions,
     /// Requests a minute; absent: only the limits above it count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_per_minute: Option<u32>,
     /// Its own budgets.
+    #[serde(deserialize_with = "lenient::readable")]
     pub budgets: Vec<BudgetStatus>,
 }
 

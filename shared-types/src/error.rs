@@ -1,7 +1,7 @@
 //! One error for every provider, local or remote: it crosses the wire and is shared by a stream
 //! and its caller.
 
-use crate::BudgetStatus;
+use crate::{BudgetStatus, lenient};
 use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -121,15 +121,17 @@ impl fmt::Display for ErrorKind {
 }
 
 /// Who has to act.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Blame {
     /// The one who asked.
     Caller,
-    /// The provider behind.
-    Upstream,
     /// The program that reports it.
     Us,
+    /// The provider behind, and whoever a newer server names.
+    #[default]
+    #[serde(other)]
+    Upstream,
 }
 
 /// One error for every provider. Boxed, so that `Result<T, Error>` stays small.
@@ -145,7 +147,9 @@ pub struct ErrorBody {
     pub kind: ErrorKind,
     /// A sentence for people.
     pub message: String,
-    /// The provider's own code, verbatim (`insufficient_quota`, `overloaded_error` ...).
+    /// The provider's own code, verbatim (`insufficient_quota`, `overloaded_error` ...), or the
+    /// client's word for what it found wrong with the way to the server (`not_tollgate`,
+    /// `certificate_expired` ...).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// The field of the request that is at fault.
@@ -164,17 +168,23 @@ pub struct ErrorBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_request_id: Option<String>,
     /// The one retry signal, decided where the failure was seen.
+    #[serde(default)]
     pub retryable: bool,
     /// How long to wait before a retry, milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
     /// Who has to act.
+    #[serde(default)]
     pub blame: Blame,
     /// The permission that is missing (`model:openai/gpt-4o`, `feature:stream` ...).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permission: Option<String>,
     /// The budget that is used up.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "lenient::if_readable"
+    )]
     pub quota: Option<BudgetStatus>,
     /// The failure underneath; stays in this process.
     #[serde(skip)]

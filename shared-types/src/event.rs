@@ -1,6 +1,8 @@
 //! An answer as it grows.
 
-use crate::{Citation, Error, Extras, Finish, Origin, Part, Receipt, TokenLogprob, Usage, Warning};
+use crate::{
+    Citation, Error, Extras, Finish, Origin, Part, Receipt, TokenLogprob, Usage, Warning, lenient,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -29,6 +31,7 @@ pub enum StreamEvent {
         /// Number of the part.
         index: u32,
         /// The part; its text may still be empty.
+        #[serde(deserialize_with = "lenient::part")]
         part: Part,
     },
     /// More of a part's text, reasoning, refusal, tool arguments or base64 data.

@@ -8,6 +8,7 @@
 #![warn(missing_docs)]
 
 mod money;
+mod lenient;
 mod secret;
 mod usage;
 mod budget;
@@ -25,6 +26,7 @@ mod event;
 mod fold;
 mod stream;
 mod embed;
+mod estimate;
 mod model;
 mod provider;
 mod report;
@@ -35,6 +37,7 @@ pub use budget::{BudgetStatus, Resource, SubBudget, Window};
 pub use delegation::{DelegateRequest, DelegatedKey, DelegatedPermissions};
 pub use embed::{EmbedRequest, EmbedResponse};
 pub use error::{Blame, Error, ErrorBody, ErrorKind, Result};
+pub use estimate::{BudgetEstimate, Estimate};
 pub use event::StreamEvent;
 pub use extras::Extras;
 pub use fold::{Fold, events_of};
@@ -51,7 +54,9 @@ pub use report::{UsageGroup, UsageReport, UsageRow};
 pub use request::{
     GenerateRequest, Modality, OnUnsupported, OutputFormat, ReasoningOptions, Sampling,
 };
-pub use response::{Finish, FinishReason, GenerateResponse, Receipt, Warning};
+pub use response::{
+    CallLimits, Finish, FinishReason, GenerateResponse, RateLimit, Receipt, Warning,
+};
 pub use secret::Secret;
 pub use sse::{EventTooLarge, SseDecoder};
 pub use stream::{EventSource, EventStream};

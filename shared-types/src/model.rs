@@ -1,6 +1,7 @@
 //! What is known about a model.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use crate::lenient;
+use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
 /// Something a caller can be permitted to do.
@@ -140,25 +141,22 @@ pub struct ModelInfo {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_output_tokens: Option<u32>,
     /// What callers can be permitted to do with it; empty when nobody said.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "lenient::readable"
+    )]
     pub features: Vec<Feature>,
     /// Everything that it can do, read or write, as far as is known; empty when nobody said.
     #[serde(
         default,
         skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "known_capabilities"
+        deserialize_with = "lenient::readable"
     )]
     pub capabilities: Vec<Capability>,
     /// What it costs; absent when no price is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<ModelPrice>,
-}
-
-/// Words of a newer server are left out, so that its lists can be read.
-fn known_capabilities<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Capability>, D::Error> {
-    let words = Vec::<String>::deserialize(from)?;
-    let known = |word: &String| Capability::ALL.into_iter().find(|known| known.as_str() == word);
-    Ok(words.iter().filter_map(known).collect())
 }
 
 /// Prices in US dollars per million tokens, as decimal text.

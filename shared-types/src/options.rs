@@ -14,6 +14,9 @@ pub struct CallOptions {
     pub timeout: Option<Duration>,
     /// How often a failed call is tried again. Absent: the client's default.
     pub max_retries: Option<u32>,
+    /// The call outlives a connection that breaks: the client joins it again by itself, and drops
+    /// and timeouts tell the server to cancel it. Absent: the client's default.
+    pub resumable: Option<bool>,
     /// Free labels for metering (project, session, agent, end user).
     pub tags: BTreeMap<String, String>,
     /// A credential for this call instead of the provider's own.
@@ -59,6 +62,13 @@ impl CallOptions {
     #[must_use]
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.max_retries = Some(retries);
+        self
+    }
+
+    /// Sets whether the call outlives a connection that breaks.
+    #[must_use]
+    pub fn resumable(mut self, resumable: bool) -> Self {
+        self.resumable = Some(resumable);
         self
     }
 

@@ -1,12 +1,13 @@
 //! What a model answered.
 
-use crate::{BudgetStatus, Extras, Message, NanoUsd, Origin, Part, Role, ToolCall, Usage};
+use crate::{BudgetStatus, Extras, Message, NanoUsd, Origin, Part, Role, ToolCall, Usage, lenient};
 use serde::{Deserialize, Serialize};
 
 /// A whole answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GenerateResponse {
     /// The answer's parts, in the provider's order.
+    #[serde(deserialize_with = "lenient::parts")]
     pub content: Vec<Part>,
     /// Why the model stopped.
     pub finish: Finish,
@@ -111,6 +112,48 @@ pub struct Receipt {
     #[serde(rename = "cost_nano_usd", default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<NanoUsd>,
     /// Every budget that the call was charged to, after the charge.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "lenient::readable"
+    )]
     pub budgets: Vec<BudgetStatus>,
+    /// What limited the call besides budgets; absent when nothing did, and from older servers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<CallLimits>,
+}
+
+/// What limited a call: how its caller stood to the rates when it was admitted, and the output limit
+/// that budgets imposed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CallLimits {
+    /// Requests a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests: Option<RateLimit>,
+    /// Tokens a minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<RateLimit>,
+    /// The most output tokens that the budgets could pay for, where that was less than was asked
+    /// for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_output_tokens: Option<u32>,
+}
+
+impl CallLimits {
+    /// Whether nothing limited the call.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// How a caller stands to one rate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateLimit {
+    /// The most at once.
+    pub limit: u64,
+    /// What is left of it now.
+    pub remaining: u64,
+    /// Until all of it is there again, milliseconds.
+    pub reset_ms: u64,
 }

@@ -1,5 +1,5 @@
-//! Server-sent events out of bytes that arrive in any pieces: no I/O, only `data` is kept, because
-//! on every wire that Tollgate speaks the data names the event.
+//! Server-sent events out of bytes that arrive in any pieces: no I/O, only `data` and a number as
+//! `id` are kept, because on every wire that Tollgate speaks the data names the event.
 //!
 //! Written here because eventsource-stream 0.2.3 slices a string at byte 1 after a byte-order mark,
 //! which panics, and keeps an endless event in memory: a peer could use either.
@@ -20,7 +20,8 @@ pub struct SseDecoder {
     after_cr: bool,
     any_line: bool,
     stray: Vec<u8>,
-    ready: VecDeque<Vec<u8>>,
+    id: Option<u64>,
+    ready: VecDeque<(Option<u64>, Vec<u8>)>,
 }
 
 /// An event grew beyond 64 MiB.
@@ -71,6 +72,11 @@ impl SseDecoder {
 
     /// The `data` of the next complete event.
     pub fn next_data(&mut self) -> Option<Vec<u8>> {
+        self.ready.pop_front().map(|(_, data)| data)
+    }
+
+    /// The `id` of the next complete event, where it is a number, and its `data`.
+    pub fn next_numbered(&mut self) -> Option<(Option<u64>, Vec<u8>)> {
         self.ready.pop_front()
     }
 
@@ -92,7 +98,8 @@ impl SseDecoder {
         let (name, value) = (halves.next().unwrap_or_default(), halves.next().unwrap_or_default());
         match name {
             b"data" => self.add(value.strip_prefix(b" ").unwrap_or(value)),
-            b"" | b"event" | b"id" | b"retry" => {}
+            b"id" => self.id = number(value.strip_prefix(b" ").unwrap_or(value)),
+            b"" | b"event" | b"retry" => {}
             _ if self.stray.len() + line.len() < MAX_STRAY_BYTES => {
                 self.stray.extend_from_slice(&line);
                 self.stray.push(b'\n');
@@ -112,10 +119,15 @@ impl SseDecoder {
     }
 
     fn dispatch(&mut self) {
+        let id = self.id.take();
         if let Some(payload) = self.payload.take() {
-            self.ready.push_back(payload);
+            self.ready.push_back((id, payload));
         }
     }
+}
+
+fn number(digits: &[u8]) -> Option<u64> {
+    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -155,6 +167,17 @@ mod tests {
         }
         let single: Vec<&[u8]> = bytes.chunks(1).collect();
         assert_eq!(events(&single), whole);
+    }
+
+    #[test]
+    fn an_event_has_the_number_that_stands_beside_it() {
+        let mut decoder = SseDecoder::default();
+        decoder.push(b"id: 7\ndata: a\n\ndata: b\n\ndata: c\nid:x\n\nid:8\n\ndata: d\n\n").unwrap();
+        let numbers: Vec<_> = std::iter::from_fn(|| decoder.next_numbered()).collect();
+        assert_eq!(
+            numbers.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
+            [Some(7), None, None, None]
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Names that server and client must spell alike: paths, headers, and the JSON of errors.
 
-use crate::{BudgetStatus, DelegatedKey, Error, ModelInfo};
+use crate::{BudgetStatus, DelegatedKey, Error, ModelInfo, lenient};
 use serde::{Deserialize, Serialize};
 
 /// Paths of the native API.
@@ -13,12 +13,17 @@ pub mod path {
     pub const EMBED: &str = "/api/v1/embed";
     /// Prompt tokens of a request.
     pub const COUNT_TOKENS: &str = "/api/v1/count_tokens";
+    /// What a request would cost at most, and likely, without running it.
+    pub const ESTIMATE: &str = "/api/v1/estimate";
     /// Models that the caller may use.
     pub const MODELS: &str = "/api/v1/models";
     /// Usage that the caller may see.
     pub const USAGE: &str = "/api/v1/usage";
     /// The same, one request a line, all of them.
     pub const USAGE_EXPORT: &str = "/api/v1/usage/export";
+    /// Calls that can be joined again or cancelled; one of them stands below, by its id or as
+    /// `key:<idempotency key>`, and below that its `events`.
+    pub const RUNS: &str = "/api/v1/runs";
     /// Budgets that the caller is charged to.
     pub const BUDGETS: &str = "/api/v1/budgets";
     /// Keys that the caller's key delegated to; one of them stands below, by its id.
@@ -31,6 +36,8 @@ pub mod header {
     pub const REQUEST_ID: &str = "x-request-id";
     /// One key per logical call.
     pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+    /// `true`: the call outlives its connection for a while, and can be joined again.
+    pub const RESUMABLE: &str = "x-tollgate-resumable";
     /// How often the call was tried before.
     pub const RETRY_COUNT: &str = "x-tollgate-retry-count";
     /// Followed by a tag's name: a free label for metering.
@@ -70,6 +77,7 @@ pub struct ModelList {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct BudgetList {
     /// The budgets, the user's before the key's.
+    #[serde(deserialize_with = "lenient::readable")]
     pub budgets: Vec<BudgetStatus>,
 }
 

@@ -12,6 +12,11 @@ mod streams;
 mod requests;
 mod secrets;
 mod encrypted;
+mod strangers;
+mod settings;
+mod spans;
+#[cfg(feature = "blocking")]
+mod blocking;
 
 use crate::server::Server;
 use std::time::Duration;

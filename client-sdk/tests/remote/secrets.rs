@@ -70,7 +70,7 @@ fn what_cannot_work_is_refused_when_the_provider_is_built() {
     assert_eq!(both.build().unwrap_err().body().param.as_deref(), Some("ca_bundle"));
 }
 
-fn client() -> reqwest::Client {
+pub(crate) fn client() -> reqwest::Client {
     let provider = rustls::crypto::ring::default_provider();
     let config = rustls::ClientConfig::builder_with_provider(provider.into())
         .with_safe_default_protocol_versions()

@@ -102,12 +102,12 @@ async fn an_error_event_is_the_streams_error() {
 
 #[tokio::test]
 async fn an_event_of_a_newer_server_is_handed_on() {
-    let event = "data: {\"type\":\"thought_bubble\",\"shape\":[1,2]}\n\n";
-    let events = play(Reply::events(&[START, event, FINISH])).await;
+    let event = |id| format!("id: {id}\ndata: {{\"type\":\"thought_bubble\",\"shape\":[1,2]}}\n\n");
+    let events = play(Reply::events(&[START, &event(1), &event(2), FINISH])).await;
     let Ok(StreamEvent::Raw { api, value }) = &events[1] else { panic!("{events:?}") };
     assert_eq!(api, "tollgate");
     assert_eq!(value["shape"][1], 2);
-    assert!(events[2].is_ok());
+    assert!(events[2].is_ok() && events[3].is_ok());
 }
 
 #[tokio::test]

@@ -27,14 +27,7 @@ pub struct Call {
 impl Call {
     /// What the caller must be permitted to do.
     pub(super) fn features(&self) -> Vec<Feature> {
-        let mut features = vec![Feature::Chat];
-        if self.streamed {
-            features.push(Feature::Stream);
-        }
-        if !self.request.tools.is_empty() || unseen::brings_tools(&self.request) {
-            features.push(Feature::Tools);
-        }
-        features
+        features(&self.request, self.streamed)
     }
 
     pub(super) fn order(&self) -> Order {
@@ -46,6 +39,18 @@ impl Call {
             tags: self.request.options.tags.clone(),
         }
     }
+}
+
+/// What a request's caller must be permitted to do.
+pub(super) fn features(request: &GenerateRequest, streamed: bool) -> Vec<Feature> {
+    let mut features = vec![Feature::Chat];
+    if streamed {
+        features.push(Feature::Stream);
+    }
+    if !request.tools.is_empty() || unseen::brings_tools(request) {
+        features.push(Feature::Tools);
+    }
+    features
 }
 
 /// The limit that was imposed on an answer.
@@ -108,7 +113,8 @@ pub struct Answer {
 impl Answer {
     pub(super) fn new(target: Target, imposed: Imposed, running: Running) -> Self {
         let (clamped_to, rates) = (imposed.max_output, running.rates());
-        let events = running.with_warning(imposed.warning()).into_events();
+        let limits = rates.told(clamped_to);
+        let events = running.with(limits, imposed.warning()).into_events();
         Self { target, clamped_to, rates, events }
     }
 

@@ -8,8 +8,8 @@ use crate::{
 };
 use std::time::Duration;
 use tollgate_types::{
-    Error, ErrorKind, EventStream, Extras, Finish, FinishReason, Receipt, Result, StreamEvent,
-    Usage, Warning,
+    CallLimits, Error, ErrorKind, EventStream, Extras, Finish, FinishReason, Receipt, Result,
+    StreamEvent, Usage, Warning,
 };
 
 /// How long a stopped provider may take to say what it had used.
@@ -21,6 +21,7 @@ const SETTLE_PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Running {
     events: Option<EventStream>,
     meter: Option<Meter>,
+    limits: CallLimits,
     warning: Option<Warning>,
     /// The caller gets the upstream's own payloads: what an event says has been told before it.
     told: bool,
@@ -36,6 +37,7 @@ impl Running {
         Self {
             events: Some(events),
             meter: Some(meter),
+            limits: CallLimits::default(),
             warning: None,
             told: false,
             over: false,
@@ -45,8 +47,9 @@ impl Running {
         }
     }
 
-    pub(super) fn with_warning(mut self, warning: Option<Warning>) -> Self {
-        self.warning = warning;
+    /// With what limited the call, for its receipt, and what of it the caller is warned of.
+    pub(super) fn with(mut self, limits: CallLimits, warning: Option<Warning>) -> Self {
+        (self.limits, self.warning) = (limits, warning);
         self
     }
 
@@ -160,7 +163,9 @@ impl Running {
     async fn settle(&mut self, outcome: Outcome) -> Result<Receipt> {
         self.events = None;
         match self.meter.take() {
-            Some(meter) => settle(meter, std::mem::take(&mut self.tab), outcome).await,
+            Some(meter) => {
+                settle(meter, (std::mem::take(&mut self.tab), self.limits), outcome).await
+            }
             None => Err(late()),
         }
     }
@@ -175,12 +180,17 @@ async fn until(deadline: Option<std::time::Instant>) {
 }
 
 /// Settles a call whose answer waits for it, but not longer than a caller would.
-pub(super) async fn settle(meter: Meter, mut tab: Tab, outcome: Outcome) -> Result<Receipt> {
+pub(super) async fn settle(
+    meter: Meter,
+    (mut tab, limits): (Tab, CallLimits),
+    outcome: Outcome,
+) -> Result<Receipt> {
     tab.used(meter.believed(&outcome.usage).total());
     // Before the caller knows that the call is over, and may ask again.
     drop(tab);
     let settled = tokio::time::timeout(SETTLE_PATIENCE, meter.settle(outcome)).await;
-    settled.map_err(|_| late())?.map_err(|error| late().with_source(error))
+    let receipt = settled.map_err(|_| late())?.map_err(|error| late().with_source(error))?;
+    Ok(Receipt { limits: Some(limits).filter(|limits| !limits.is_empty()), ..receipt })
 }
 
 /// Not to be tried again: the call was made.

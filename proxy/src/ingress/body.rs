@@ -115,6 +115,18 @@ pub(super) fn with_original(
     options
 }
 
+/// Whether the call shall outlive its connection.
+///
+/// # Errors
+/// `invalid_request` for a word that is not known.
+pub(super) fn resumable(headers: &HeaderMap) -> Result<bool> {
+    match headers.get(header::RESUMABLE).map(|value| value.as_bytes()) {
+        None | Some(b"false") => Ok(false),
+        Some(b"true") => Ok(true),
+        Some(_) => Err(Error::invalid(header::RESUMABLE, "the header must be true or false")),
+    }
+}
+
 /// The caller's key for a call that must not run twice.
 ///
 /// # Errors

@@ -5,6 +5,7 @@ use crate::{
     access::{Access, Caller},
     clock::Clock,
     gateway::Gateway,
+    runs::Runs,
     store::Store,
 };
 use axum::http::{HeaderMap, header::AUTHORIZATION};
@@ -38,7 +39,9 @@ impl Readiness {
 #[derive(Debug)]
 pub struct Front {
     /// The path of a request.
-    pub gateway: Gateway,
+    pub gateway: Arc<Gateway>,
+    /// Calls that can be joined again.
+    pub runs: Runs,
     /// Who asks.
     pub access: Access,
     /// Reports.

@@ -4,6 +4,7 @@ mod budgets;
 mod count_tokens;
 mod delegate;
 mod embed;
+mod estimate;
 mod generate;
 pub(super) mod models;
 mod stream;
@@ -42,6 +43,7 @@ pub(super) fn routes() -> Router<Arc<Front>> {
         .route(path::STREAM, post(stream::stream))
         .route(path::EMBED, post(embed::embed))
         .route(path::COUNT_TOKENS, post(count_tokens::count_tokens))
+        .route(path::ESTIMATE, post(estimate::estimate))
         .route(path::MODELS, get(models::models))
         .route(path::USAGE, get(usage::usage))
         .route(path::USAGE_EXPORT, get(usage::export::export))

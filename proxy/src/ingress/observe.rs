@@ -32,7 +32,9 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response<Body> 
             .with(|body| body.request_id = Some(id.clone()));
         super::reply::json(StatusCode::INTERNAL_SERVER_ERROR, &ErrorEnvelope { error })
     });
-    if let Ok(value) = HeaderValue::from_str(&id) {
+    // An answer to somebody who joined a run has the id of that run already.
+    let told = response.headers().get(REQUEST_ID).cloned();
+    if let Some(value) = told.or_else(|| HeaderValue::from_str(&id).ok()) {
         // OpenAI's clients read the first, Anthropic's the second.
         response.headers_mut().insert(REQUEST_ID, value.clone());
         response.headers_mut().insert("request-id", value);

@@ -8,6 +8,7 @@ use crate::{
     gateway::{Refusal, Repeated},
     ledger::HoldError,
     limits::{Limited, Measure, Rates},
+    runs::RunError,
     store::StoreError,
 };
 use axum::{
@@ -49,6 +50,18 @@ impl<S> From<Refusal> for Problem<S> {
             _ => Rates::default(),
         };
         Self { rates, ..of_refusal(refusal).into() }
+    }
+}
+
+impl<S> From<RunError> for Problem<S> {
+    fn from(error: RunError) -> Self {
+        let text = error.to_string();
+        match error {
+            RunError::Refused(refusal) => refusal.into(),
+            RunError::Unknown(_) => Error::new(ErrorKind::NotFound, text)
+                .with(|body| body.code = Some("run_not_found".to_owned()))
+                .into(),
+        }
     }
 }
 

@@ -2,12 +2,11 @@
 
 use super::{
     alert,
-    known::{Known, Windows, reason},
+    known::{Known, Windows, payers, reason},
     page::{Answer, Page},
     writer::Message,
 };
-use crate::store::{Books, Owner, StoreError, WindowKey};
-use std::collections::BTreeSet;
+use crate::store::{Books, StoreError, WindowKey};
 
 /// Writes the messages, in their order; returns an answer to each once they are durable.
 ///
@@ -39,6 +38,44 @@ pub(super) async fn write_knowing(
     written
 }
 
+/// Applies to the tables what batches before have only journaled.
+///
+/// # Errors
+/// As [`write_knowing`].
+pub(super) async fn apply_journal(books: &mut Books, known: &mut Known) -> Result<(), StoreError> {
+    let applied = async {
+        begin(books, known).await?;
+        if !catch_up(books, known).await? {
+            books.rollback().await?;
+        }
+        Ok(())
+    };
+    let applied = applied.await;
+    if applied.is_err() {
+        known.forget();
+    }
+    applied
+}
+
+async fn begin(books: &mut Books, known: &mut Known) -> Result<(), StoreError> {
+    books.begin().await?;
+    known.refresh(books).await
+}
+
+/// Brings the tables up to date, and ends the transaction if there was anything to do.
+async fn catch_up(books: &mut Books, known: &mut Known) -> Result<bool, StoreError> {
+    if !books.has_journal() {
+        return Ok(false);
+    }
+    let Some(pending) = known.take_pending(books).await? else { return Ok(false) };
+    let alerts = pending.alerts().to_vec();
+    let new = books.apply(pending).await?;
+    books.commit().await?;
+    known.committed(books.commits());
+    alert::log(&alerts, &new);
+    Ok(true)
+}
+
 /// Windows are opened in a transaction of their own before the one that locks them: two servers
 /// that open and lock at once would wait for each other.
 async fn attempt(
@@ -47,11 +84,15 @@ async fn attempt(
     messages: &[Message],
     now_ms: i64,
 ) -> Result<Vec<Answer>, StoreError> {
-    books.reconnect().await?;
     let mut opened = false;
     loop {
-        books.begin().await?;
-        known.refresh(books).await?;
+        begin(books, known).await?;
+        if let Some(page) = known.page(messages, now_ms) {
+            return commit(books, known, page, messages, Way::Journal).await;
+        }
+        if catch_up(books, known).await? {
+            begin(books, known).await?;
+        }
         let owners = payers(messages);
         known.learn(books, owners.clone(), now_ms).await?;
         let taken = books.take_holds(&ended(messages)).await?;
@@ -62,7 +103,7 @@ async fn attempt(
         }
         let new = fill(books, known, &mut page, &current).await?;
         if new.is_empty() || opened {
-            return commit(books, known, page, messages).await;
+            return commit(books, known, page, messages, Way::Tables).await;
         }
         books.rollback().await?;
         books.open_windows(&new).await?;
@@ -70,26 +111,42 @@ async fn attempt(
     }
 }
 
+/// Where a batch is written.
+#[derive(Clone, Copy)]
+enum Way {
+    Journal,
+    Tables,
+}
+
 async fn commit<'m>(
     books: &mut Books,
     known: &mut Known,
     mut page: Page<'m>,
     messages: &'m [Message],
+    way: Way,
 ) -> Result<Vec<Answer>, StoreError> {
     let now_ms = page.now_ms();
     let answers = messages.iter().map(|message| page.apply(message)).collect();
-    let changes = page.into_changes();
-    books.change_windows(&changes.windows, now_ms).await?;
-    books.insert_holds(&changes.holds).await?;
-    books.insert_entries(&changes.bookings).await?;
-    books.add_rollups(&changes.sums).await?;
-    books.note_delivered(&changes.notes).await?;
-    let alerts = alert::unheard(changes.alerts, known);
-    let new = books.insert_alerts(&alerts).await?;
+    let (mut changes, lines, alerts) = page.into_changes();
+    changes.alerts = alert::unheard(alerts, known);
+    let new = match way {
+        Way::Journal if changes.is_empty() => Vec::new(),
+        Way::Journal => {
+            books.append(&changes).await?;
+            Vec::new()
+        }
+        Way::Tables => {
+            books.write(&changes, now_ms).await?;
+            books.insert_alerts(&changes.alerts).await?
+        }
+    };
     books.commit().await?;
-    known.keep(changes.lines, books.commits());
-    known.keep_alerts(&alerts);
-    alert::log(&alerts, &new);
+    known.keep(&changes, lines, books.commits());
+    known.keep_alerts(&changes.alerts);
+    alert::log(&changes.alerts, &new);
+    if let Way::Journal = way {
+        known.keep_journaled(changes);
+    }
     Ok(answers)
 }
 
@@ -123,15 +180,6 @@ fn ended(messages: &[Message]) -> Vec<&str> {
         _ => None,
     });
     ended.collect()
-}
-
-/// Everyone who is to pay for a hold.
-fn payers(messages: &[Message]) -> BTreeSet<&Owner> {
-    let payers = messages.iter().filter_map(|message| match message {
-        Message::Place(place) => Some(place.quote.permit().caller().owners()),
-        _ => None,
-    });
-    payers.flatten().collect()
 }
 
 /// Puts windows onto the page; returns those that are not open.

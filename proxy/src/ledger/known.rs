@@ -2,14 +2,19 @@
 //!
 //! Only as long as nobody else changes anything: SQLite tells, inside the transaction, whether
 //! another connection has written since. PostgreSQL does not, so there nothing is remembered.
+//!
+//! A batch about which everything is remembered is decided from memory and only journaled; see
+//! [`Pending`] for what the tables do not say by then.
 
 use super::{
-    page::Chain,
+    page::{Chain, Lines, Page},
     status,
     window::{Bounds, bounds},
+    writer::{Message, PlaceHold},
 };
 use crate::store::{
-    Books, BudgetRow, ChargedBudget, Counters, NewAlert, Owner, StoreError, WindowKey,
+    Books, BudgetRow, Changes, ChargedBudget, Counters, NewAlert, Owner, Pending, Share,
+    StoreError, WindowKey,
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -54,6 +59,10 @@ pub(super) struct Known {
     /// The budgets of owners, or why one of them cannot be read.
     owners: HashMap<Owner, Result<Vec<Term>, String>>,
     lines: HashMap<WindowKey, Charged>,
+    /// What open holds set aside.
+    holds: HashMap<String, Vec<Share>>,
+    /// What is in the journal; all of it, once the journal was read or found empty.
+    pending: Option<Pending>,
     /// Alerts that are in the books, with their percentages: no row of them is ever taken out.
     alerted: HashSet<(WindowKey, i64)>,
 }
@@ -68,6 +77,11 @@ impl Known {
         }
         (self.version, self.commits) = (version, books.commits());
         Ok(())
+    }
+
+    /// A transaction of this connection was made durable that changed nothing of this.
+    pub(super) fn committed(&mut self, commits: u64) {
+        self.commits = commits;
     }
 
     /// Nothing is certain any more.
@@ -141,13 +155,97 @@ impl Known {
         }));
     }
 
-    /// Remembers windows as a batch leaves them, once it is durable.
-    pub(super) fn keep(&mut self, lines: Vec<(WindowKey, Charged)>, commits: u64) {
-        if self.version.is_some() {
-            self.commits = commits;
-            self.lines.extend(lines);
+    /// Remembers windows and holds as a batch leaves them, once it is durable.
+    pub(super) fn keep(&mut self, changes: &Changes, lines: Lines, commits: u64) {
+        if self.version.is_none() {
+            return;
+        }
+        self.commits = commits;
+        self.lines.extend(lines);
+        for hold_id in &changes.ended {
+            self.holds.remove(hold_id);
+        }
+        let placed = changes.placed.iter();
+        self.holds.extend(placed.map(|new| (new.hold.id.clone(), new.shares.clone())));
+    }
+
+    /// Remembers what is in the journal now.
+    pub(super) fn keep_journaled(&mut self, changes: Changes) {
+        if let Some(pending) = &mut self.pending {
+            pending.add(changes);
         }
     }
+
+    /// What the journal holds, to be applied; nothing when it is empty.
+    ///
+    /// # Errors
+    /// When the journal must be read and cannot be.
+    pub(super) async fn take_pending(
+        &mut self,
+        books: &mut Books,
+    ) -> Result<Option<Pending>, StoreError> {
+        match self.pending.replace(Pending::default()) {
+            Some(pending) => Ok((!pending.is_empty()).then_some(pending)),
+            None => books.journaled().await,
+        }
+    }
+
+    /// What is in the journal and not in the tables, as far as is known.
+    pub(super) fn pending(&self) -> Option<&Pending> {
+        self.pending.as_ref().filter(|pending| !pending.is_empty())
+    }
+
+    /// The page of a batch about which everything is remembered.
+    pub(super) fn page<'m>(&mut self, messages: &'m [Message], now_ms: i64) -> Option<Page<'m>> {
+        self.pending.as_ref()?;
+        let mut page = Page::new(now_ms, self.holds_to_end(messages)?);
+        let mut current = Windows::new();
+        for owner in payers(messages) {
+            if !self.owners.contains_key(owner) {
+                return None;
+            }
+            page.add_chain(owner.clone(), self.chain(owner, now_ms, &mut current));
+        }
+        let mut wanted = page.charged();
+        wanted.extend(current.into_keys());
+        for window in wanted {
+            let line = self.lines.get(&window)?.clone();
+            page.add_line(window, Ok(line));
+        }
+        Some(page)
+    }
+
+    /// The holds that a batch may end, apart from those that it places itself.
+    fn holds_to_end(&self, messages: &[Message]) -> Option<HashMap<String, Vec<Share>>> {
+        let mut placed = HashSet::new();
+        let mut open = HashMap::new();
+        for message in messages {
+            match message {
+                Message::Place(place) if self.holds.contains_key(&place.hold_id) => return None,
+                Message::Place(place) => drop(placed.insert(place.hold_id.as_str())),
+                Message::Close(close) => match self.holds.get(&close.hold_id) {
+                    Some(shares) => drop(open.insert(close.hold_id.clone(), shares.clone())),
+                    None if placed.contains(close.hold_id.as_str()) => {}
+                    None => return None,
+                },
+                Message::Note { .. } => {}
+            }
+        }
+        Some(open)
+    }
+}
+
+/// Everyone who is to pay for a hold.
+pub(super) fn payers(messages: &[Message]) -> BTreeSet<&Owner> {
+    let payers = messages.iter().filter_map(|message| match message {
+        Message::Place(place) => Some(payers_of(place)),
+        _ => None,
+    });
+    payers.flatten().collect()
+}
+
+fn payers_of(place: &PlaceHold) -> impl Iterator<Item = &Owner> {
+    place.quote.permit().caller().owners().iter()
 }
 
 impl Term {

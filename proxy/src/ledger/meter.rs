@@ -209,7 +209,7 @@ impl Meter {
             Some(_) => answer.await.map_err(|_| StoreError::Busy)?,
             None => Vec::new(),
         };
-        Ok(Receipt { request_id, upstream_request_id, cost, budgets })
+        Ok(Receipt { request_id, upstream_request_id, cost, budgets, limits: None })
     }
 
     /// Ends a call whose upstream refused before it produced anything: an entry, and no charge.
@@ -238,7 +238,7 @@ impl Meter {
         log_end(&entry);
         let cost = entry.cost_nano_usd.map(NanoUsd);
         let hold_id = ending.hold_id().to_owned();
-        ending.send(Close { hold_id, charge, entry: Some(entry), reply });
+        ending.send(Close { hold_id, charge, entry: Some(Arc::new(entry)), reply });
         cost
     }
 }

@@ -16,11 +16,14 @@ use crate::{
     access::{Caller, Target},
     prices::Quote,
     store::{
-        Booking, BudgetRow, Charge, Counters, NewHold, OpenHold, Owner, Share, StoreError,
+        Booking, BudgetRow, Changes, Charge, Counters, NewHold, OpenHold, Owner, Share, StoreError,
         WindowChange, WindowKey,
     },
 };
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 use tollgate_types::{BudgetStatus, Resource};
 
 /// What a message comes to; told only once it is durable.
@@ -47,24 +50,16 @@ pub(super) struct Page<'m> {
     /// Holds that were open before the batch and that the batch may end.
     open: HashMap<String, Vec<Share>>,
     placed: BTreeMap<&'m str, NewHold>,
+    /// Those of `open` that ended.
+    ended: Vec<String>,
     notes: BTreeMap<&'m str, i64>,
-    bookings: Vec<Booking<'m>>,
+    bookings: Vec<Booking>,
     sums: Sums,
     alerts: Alerts,
 }
 
-/// What the batch leaves to write.
-#[derive(Debug)]
-pub(super) struct Changes<'m> {
-    pub windows: Vec<WindowChange>,
-    /// Every window of the page as the batch leaves it.
-    pub lines: Vec<(WindowKey, Charged)>,
-    pub holds: Vec<NewHold>,
-    pub notes: Vec<(&'m str, i64)>,
-    pub bookings: Vec<Booking<'m>>,
-    pub sums: Sums,
-    pub alerts: Alerts,
-}
+/// Windows as a batch leaves them.
+pub(super) type Lines = Vec<(WindowKey, Charged)>;
 
 /// A window as it stands at this point of the batch.
 #[derive(Debug)]
@@ -162,8 +157,9 @@ impl<'m> Page<'m> {
         }
     }
 
-    /// What there is to write.
-    pub(super) fn into_changes(self) -> Changes<'m> {
+    /// What there is to write, apart from alerts; every window of the page as the batch leaves it;
+    /// and the alerts.
+    pub(super) fn into_changes(self) -> (Changes, Lines, Alerts) {
         let (mut windows, mut lines) = (Vec::new(), Vec::new());
         for (window, Line { charged, change: Counters { spent, held } }) in self.lines {
             if (spent, held) != (0, 0) {
@@ -171,15 +167,20 @@ impl<'m> Page<'m> {
             }
             lines.extend(charged.ok().map(|charged| (window, charged)));
         }
-        Changes {
+        let changes = Changes {
             windows,
-            lines,
-            holds: self.placed.into_values().collect(),
-            notes: self.notes.into_iter().collect(),
+            placed: self.placed.into_values().collect(),
+            ended: self.ended,
+            notes: self
+                .notes
+                .into_iter()
+                .map(|(id, delivered)| (id.to_owned(), delivered))
+                .collect(),
             bookings: self.bookings,
-            sums: self.sums,
-            alerts: self.alerts,
-        }
+            sums: self.sums.into_iter().collect(),
+            alerts: Vec::new(),
+        };
+        (changes, lines, self.alerts)
     }
 
     /// Sets aside in every budget of the chain what the longest affordable answer costs.
@@ -254,9 +255,7 @@ impl<'m> Page<'m> {
         let hold_id = close.hold_id.as_str();
         self.notes.remove(hold_id);
         let placed = self.placed.remove(hold_id).map(|new| new.shares);
-        let Some(shares) = placed.or_else(|| self.open.remove(hold_id)) else {
-            return Vec::new();
-        };
+        let Some(shares) = placed.or_else(|| self.end(hold_id)) else { return Vec::new() };
         let mut budgets = Vec::with_capacity(shares.len());
         let mut charges = Vec::with_capacity(shares.len());
         for Share { window, amount } in shares {
@@ -275,14 +274,21 @@ impl<'m> Page<'m> {
         }
         if let Some(entry) = &close.entry {
             rollup::add(&mut self.sums, entry);
-            self.bookings.push(Booking { entry, charges });
+            self.bookings.push(Booking { entry: Arc::clone(entry), charges });
         }
         budgets
+    }
+
+    /// Ends a hold that was open before the batch; returns what it had set aside.
+    fn end(&mut self, hold_id: &str) -> Option<Vec<Share>> {
+        let (hold_id, shares) = self.open.remove_entry(hold_id)?;
+        self.ended.push(hold_id);
+        Some(shares)
     }
 }
 
 /// The longest answer that one budget can pay for.
-fn affordable(
+pub(super) fn affordable(
     quote: &Quote,
     charged: &Charged,
     (resource, now_ms): (Resource, i64),

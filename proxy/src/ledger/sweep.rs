@@ -43,6 +43,7 @@ pub async fn settle_orphans(store: &Store, clock: &dyn Clock) -> Result<usize, S
 /// One server owns a SQLite database (see `ServerLock`), so at its start every open hold belongs
 /// to one that died.
 pub(super) async fn sweep_all(books: &mut Books, clock: &dyn Clock) -> Result<usize, StoreError> {
+    books.catch_up().await?;
     let open = books.open_holds().await?;
     for some in open.chunks(BATCH) {
         settle(books, some, clock.now_ms()).await?;
@@ -53,6 +54,7 @@ pub(super) async fn sweep_all(books: &mut Books, clock: &dyn Clock) -> Result<us
 /// Settles some of the holds whose server is dead. Several servers may do so at once: whoever takes
 /// a hold out of the books settles it. Returns how many there were.
 pub(super) async fn sweep_dead(books: &mut Books, clock: &dyn Clock) -> Result<usize, StoreError> {
+    books.catch_up().await?;
     let orphans = books.orphans(i64::try_from(BATCH).unwrap_or(i64::MAX)).await?;
     if orphans.is_empty() {
         return Ok(0);
@@ -107,7 +109,7 @@ fn end_of(hold: &OpenHold, now_ms: i64) -> Close {
     let ceiling = Ceiling { input: u64::MAX, output: u64::MAX, cost: i64::MAX, fees: None };
     let charge = record(&mut entry, &outcome, rates.map(Arc::new).as_ref(), ceiling);
     entry.latency_ms = now_ms.saturating_sub(entry.started_ms).max(0);
-    Close { hold_id: hold.id.clone(), charge, entry: Some(entry), reply: None }
+    Close { hold_id: hold.id.clone(), charge, entry: Some(Arc::new(entry)), reply: None }
 }
 
 #[cfg(test)]

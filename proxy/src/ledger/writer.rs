@@ -17,11 +17,18 @@ use crate::{
     tasks::Tasks,
 };
 use std::{collections::VecDeque, sync::Arc, time::Duration};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 use tollgate_types::BudgetStatus;
 
 /// Messages in one transaction.
 pub(super) const BATCH: usize = 256;
+/// Entries that may wait in the journal: applying them keeps the messages behind waiting.
+const JOURNALED: usize = 256;
+/// How long anything waits there.
+const LAG: Duration = Duration::from_millis(100);
 /// Pause before ends that could not be written are tried again.
 const RETRY: Duration = Duration::from_millis(100);
 
@@ -56,7 +63,7 @@ pub(super) struct Close {
     pub hold_id: String,
     pub charge: Charge,
     /// Absent when the call was never sent.
-    pub entry: Option<EntryRow>,
+    pub entry: Option<Arc<EntryRow>>,
     /// Told the budgets after the charge, once they are durable.
     pub reply: Option<oneshot::Sender<Vec<BudgetStatus>>>,
 }
@@ -76,6 +83,8 @@ struct Writer {
     pulse: Option<Pulse>,
     /// Ends that are still to be written.
     unwritten: VecDeque<Box<Close>>,
+    /// When the journal is to be applied, where there is something in it.
+    due: Option<Instant>,
     /// Messages in the next transaction: fewer after one that took too long, so that a slow
     /// database is not asked for the same too much for ever.
     room: usize,
@@ -94,10 +103,12 @@ pub(super) async fn run(
         clock,
         pulse,
         unwritten: VecDeque::new(),
+        due: None,
         room: BATCH,
     };
     let mut batch = Vec::with_capacity(BATCH);
     let mut open = true;
+    let wanted = writer.books.wanted();
     while open || !writer.unwritten.is_empty() {
         let room = writer.room.saturating_sub(writer.unwritten.len()).max(1);
         tokio::select! {
@@ -106,6 +117,8 @@ pub(super) async fn run(
             () = tasks.stopping(), if !messages.is_closed() => messages.close(),
             () = tokio::time::sleep(RETRY), if !writer.unwritten.is_empty() => {}
             () = writer.rest() => {}
+            () = writer.until_due() => {}
+            () = wanted.notified() => writer.due = Some(Instant::now()),
         }
         // Whoever is about to send comes along: one turn of the scheduler, and no waiting.
         tokio::task::yield_now().await;
@@ -115,11 +128,15 @@ pub(super) async fn run(
             batch.push(message);
         }
         writer.write(std::mem::take(&mut batch)).await;
+        if writer.is_due() {
+            writer.apply_journal().await;
+        }
         // However much there is to write.
         if writer.pulse.as_ref().is_some_and(|pulse| pulse.rest().is_zero()) {
             writer.keep_alive().await;
         }
     }
+    writer.apply_journal().await;
 }
 
 impl Writer {
@@ -131,6 +148,41 @@ impl Writer {
                 Some(left) => tokio::time::sleep(left).await,
                 None => std::future::pending().await,
             }
+        }
+    }
+
+    /// Waits until the journal is to be applied; for ever while it is empty.
+    fn until_due(&self) -> impl Future<Output = ()> + use<> {
+        let due = self.due;
+        async move {
+            match due {
+                Some(due) => tokio::time::sleep_until(due).await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Whether the journal is to be applied now: somebody who is to be told something looks into
+    /// the tables.
+    fn is_due(&mut self) -> bool {
+        let Some(pending) = self.known.pending() else {
+            self.due = None;
+            return false;
+        };
+        let now = Instant::now();
+        let due = *self.due.get_or_insert_with(|| now + LAG);
+        now >= due || pending.entries() >= JOURNALED || !pending.alerts().is_empty()
+    }
+
+    /// What cannot be applied stays in the journal, for the next time.
+    async fn apply_journal(&mut self) {
+        if self.known.pending().is_none() {
+            return;
+        }
+        self.due = None;
+        if let Err(error) = batch::apply_journal(&mut self.books, &mut self.known).await {
+            tracing::warn!(%error, "the ledger cannot bring its tables up to date, and tries again");
+            self.books.recover().await;
         }
     }
 

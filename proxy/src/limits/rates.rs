@@ -1,6 +1,7 @@
 //! How a caller stands to its rates, for the headers of its answer.
 
 use std::time::Duration;
+use tollgate_types::{CallLimits, RateLimit};
 
 /// How one rate stands after a call was admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,17 @@ pub struct Rates {
 }
 
 impl Rates {
+    /// As the caller's receipt tells them, with the output limit that budgets imposed.
+    pub fn told(&self, max_output_tokens: Option<u32>) -> CallLimits {
+        let told = |rate: RateState| RateLimit {
+            limit: rate.limit,
+            remaining: rate.remaining,
+            reset_ms: u64::try_from(rate.reset.as_millis()).unwrap_or(u64::MAX),
+        };
+        let (requests, tokens) = (self.requests.map(told), self.tokens.map(told));
+        CallLimits { requests, tokens, max_output_tokens }
+    }
+
     pub(super) fn note_requests(&mut self, state: RateState) {
         self.requests = Some(state.tighter(self.requests));
     }

@@ -5,10 +5,11 @@ use super::{
     books::json,
     engine::{on, with_rows},
 };
+use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 
 /// A window that passed the percentage at which somebody is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewAlert {
     /// The budget.
     pub budget_id: String,
@@ -100,6 +101,7 @@ impl Store {
     /// # Errors
     /// Any database failure.
     pub async fn alerts(&self, limit: i64) -> Result<Vec<AlertRow>, StoreError> {
+        self.catch_up().await?;
         let text = "select a.budget_id, a.start_ms, a.percent, a.spent, a.cap, a.at_ms,
                            a.delivered_ms, a.attempts, a.next_ms, b.owner_kind, b.owner_id,
                            b.owner_name, b.resource, b.span, b.enforcement

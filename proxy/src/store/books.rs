@@ -5,12 +5,14 @@
 
 mod fence;
 mod holds;
+mod journal;
 pub(super) mod json;
 mod rollups;
 mod windows;
 
 pub use holds::{NewHold, OpenHold, Share};
 pub(super) use holds::{read_shares, shares_of, shares_text};
+pub use journal::{Changes, Pending};
 pub use rollups::{RollupKey, RollupRow};
 pub use windows::{ChargedBudget, Found, Owner, WindowChange, WindowKey};
 
@@ -20,7 +22,9 @@ use super::{
     open::Options,
 };
 use fence::Backend;
-use std::time::Duration;
+use serde::{Deserialize, Serialize};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::Notify;
 
 /// The one connection that moves money. Callers put statements between `begin` and `commit`.
 #[derive(Debug)]
@@ -29,6 +33,7 @@ pub struct Books {
     backend: Option<Backend>,
     options: Options,
     commits: u64,
+    wanted: Arc<Notify>,
     /// The connection is of no use any more; the next transaction begins with a new one.
     lost: bool,
 }
@@ -48,19 +53,20 @@ pub struct Charge {
 }
 
 /// An entry together with what it charged to which window.
-#[derive(Clone, Debug)]
-pub struct Booking<'e> {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Booking {
     /// The entry.
-    pub entry: &'e EntryRow,
+    #[serde(with = "shared")]
+    pub entry: Arc<EntryRow>,
     /// What it charged.
     pub charges: Vec<Share>,
 }
 
 impl Books {
-    pub(super) async fn open(options: Options) -> Result<Self, StoreError> {
+    pub(super) async fn open(options: Options, wanted: Arc<Notify>) -> Result<Self, StoreError> {
         let mut link = options.connect().await?;
         let backend = Backend::of(&mut link).await?;
-        Ok(Self { link, backend, options, commits: 0, lost: false })
+        Ok(Self { link, backend, options, commits: 0, wanted, lost: false })
     }
 
     /// Begins a transaction, in SQLite with the write lock taken.
@@ -103,6 +109,11 @@ impl Books {
     /// How many transactions were to be made durable so far.
     pub fn commits(&self) -> u64 {
         self.commits
+    }
+
+    /// Told when somebody in this process wants to see the present in the tables.
+    pub fn wanted(&self) -> Arc<Notify> {
+        Arc::clone(&self.wanted)
     }
 
     /// Takes everything since `begin` back.
@@ -160,11 +171,30 @@ impl Books {
     ///
     /// # Errors
     /// Any database failure.
-    pub async fn insert_entries(&mut self, bookings: &[Booking<'_>]) -> Result<(), StoreError> {
+    pub async fn insert_entries(&mut self, bookings: &[Booking]) -> Result<(), StoreError> {
         if bookings.is_empty() {
             return Ok(());
         }
         EntryRow::insert_all(bookings, &mut self.link).await
+    }
+}
+
+/// What several own, written as what it is.
+mod shared {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::sync::Arc;
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        value: &Arc<T>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        (**value).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<T>, D::Error> {
+        T::deserialize(deserializer).map(Arc::new)
     }
 }
 

@@ -205,6 +205,7 @@ impl Store {
         &self,
         windows: &[WindowKey],
     ) -> Result<HashMap<WindowKey, Counters>, StoreError> {
+        self.catch_up().await?;
         let asked: Vec<_> = windows.iter().map(|w| (&w.budget_id, w.start_ms)).collect();
         let asked = json::text(asked)?;
         let text = self.pool.text(with_rows!(

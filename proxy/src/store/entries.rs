@@ -21,7 +21,7 @@ pub struct EntryRow {
     /// With which key.
     pub key_id: String,
     /// The user's team at that time.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team_id: Option<String>,
     /// Provider that answered.
     pub provider: String,
@@ -32,54 +32,80 @@ pub struct EntryRow {
     /// Wire format of the caller: `native`, `openai` ...
     pub dialect: String,
     /// The features that the call used, in order, with commas between them.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub features: String,
     /// 1 when the answer was streamed to the caller.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub streamed: i64,
     /// What ended it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub disposition: String,
     /// Why the model stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finish: Option<String>,
     /// Kind of the error that ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// 1 when tokens were counted by Tollgate because the provider said nothing.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub estimated: i64,
     /// 1 when the provider reported more than the hold and the charge was cut to it.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub clamped: i64,
     /// Tokens by kind.
     #[serde(flatten)]
     #[sqlx(flatten)]
     pub tokens: Tokens,
     /// JSON: counted fees of tools that the provider ran.
+    #[serde(default = "nothing", skip_serializing_if = "is_nothing")]
     pub tool_fees: String,
     /// Exact cost; absent when the model had no price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_nano_usd: Option<i64>,
     /// JSON of the price that was applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<String>,
     /// Where that price came from, and which of its versions it was.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price_version: Option<String>,
     /// When it was admitted.
     pub started_ms: i64,
     /// From admission to the first token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_token_ms: Option<i64>,
     /// From admission to the end.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub latency_ms: i64,
     /// The upstream's own id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_request_id: Option<String>,
     /// JSON of the caller's tags.
+    #[serde(default = "nothing", skip_serializing_if = "is_nothing")]
     pub tags: String,
+}
+
+fn is_zero(number: &i64) -> bool {
+    *number == 0
+}
+
+/// JSON without a field.
+fn nothing() -> String {
+    "{}".to_owned()
+}
+
+fn is_nothing(json: &str) -> bool {
+    json == "{}"
 }
 
 impl EntryRow {
     /// Inserts entries. Bare `on conflict`: partitioned entries have their time in the key too.
     pub(super) async fn insert_all(
-        bookings: &[Booking<'_>],
+        bookings: &[Booking],
         link: &mut Link,
     ) -> Result<(), StoreError> {
         let mut lines = Vec::with_capacity(bookings.len());
         for booking in bookings {
-            lines.push(Line { entry: booking.entry, charges: shares_text(&booking.charges)? });
+            lines.push(Line { entry: &booking.entry, charges: shares_text(&booking.charges)? });
         }
         let rows = json::text(lines)?;
         let text = link.text(with_rows!(

@@ -77,6 +77,12 @@ impl StoreError {
         Self::Unreachable("no answer".to_owned())
     }
 
+    /// Whether a table is not there, because the database is of an older version.
+    pub(super) fn misses_a_table(&self) -> bool {
+        let Self::Other(sqlx::Error::Database(inner)) = self else { return false };
+        inner.message().starts_with("no such table")
+    }
+
     /// Whether the failure may be about what was to be written, rather than about the database:
     /// then the other things that were to be written with it are worth another try without it.
     pub fn blames_a_row(&self) -> bool {

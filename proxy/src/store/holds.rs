@@ -36,6 +36,7 @@ impl Store {
     /// # Errors
     /// Any database failure.
     pub async fn holds(&self, limit: i64) -> Result<Vec<HoldRow>, StoreError> {
+        self.catch_up().await?;
         let text = "select h.id, h.node, n.host, n.expires_ms, h.created_ms, h.draft,
                            h.delivered_tokens, h.shares
                     from holds h left join nodes n on n.id = h.node

@@ -57,6 +57,7 @@ impl Store {
     /// # Errors
     /// Any database failure.
     pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        self.catch_up().await?;
         let mut link = self.options.connect().await?;
         let statements: &[&'static str] = match &link {
             Engine::Sqlite(_) => &["begin deferred"],

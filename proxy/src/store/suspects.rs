@@ -43,6 +43,7 @@ impl Store {
     /// # Errors
     /// Any database failure.
     pub async fn overdrawn(&self, now_ms: i64, limit: i64) -> Result<Vec<Overdrawn>, StoreError> {
+        self.catch_up().await?;
         // As numeric: what somebody's hand wrote there may be too large to be added.
         let text = concat!(
             "select ",

@@ -30,12 +30,14 @@ pub(crate) fn place_of(home: &Home) -> Place {
 impl Store {
     /// Does what only somebody else's hand would do. Returns how many rows it changed.
     pub(crate) async fn tamper(&self, statement: &str) -> u64 {
+        self.catch_up().await.unwrap();
         let statement = AssertSqlSafe(statement.to_owned());
         on!(&self.pool, db => sqlx::query(statement).execute(db).await.unwrap().rows_affected())
     }
 
     /// The one number that a statement comes to.
     pub(crate) async fn number(&self, statement: &str) -> i64 {
+        self.catch_up().await.unwrap();
         let statement = AssertSqlSafe(statement.to_owned());
         on!(&self.pool, db => sqlx::query(statement).fetch_one(db).await.unwrap().get(0))
     }
@@ -75,6 +77,7 @@ pub(crate) type Windows = BTreeMap<(String, i64), (i64, i64)>;
 impl Store {
     /// All windows, as they stood at one moment.
     pub(crate) async fn all_windows(&self) -> Windows {
+        self.catch_up().await.unwrap();
         let text = "select budget_id, start_ms, spent, held from budget_windows";
         let rows: Vec<(String, i64, i64, i64)> =
             on!(&self.pool, db => sqlx::query_as(text).fetch_all(db).await.unwrap());
@@ -91,6 +94,7 @@ impl Store {
     /// Whether nothing moves any more, every counter is what open holds and entries come to, and
     /// the sums of hours count every entry once.
     pub(crate) async fn assert_agrees(&self, case: &str) {
+        self.catch_up().await.unwrap();
         let mut counted = Windows::new();
         let spent: Vec<(String,)> = on!(&self.pool, db => {
             sqlx::query_as("select charges from usage_entries").fetch_all(db).await.unwrap()

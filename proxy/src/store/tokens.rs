@@ -6,25 +6,39 @@ use tollgate_types::Usage;
 
 /// Tokens by disjoint kind; see [`Usage`] for what each one is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, FromRow)]
+#[serde(default)]
 pub struct Tokens {
     /// Uncached prompt tokens.
+    #[serde(skip_serializing_if = "is_zero")]
     pub input: i64,
     /// Prompt tokens read from a cache.
+    #[serde(skip_serializing_if = "is_zero")]
     pub cache_read: i64,
     /// Prompt tokens written to a five-minute cache.
+    #[serde(skip_serializing_if = "is_zero")]
     pub cache_write_5m: i64,
     /// Prompt tokens written to a one-hour cache.
+    #[serde(skip_serializing_if = "is_zero")]
     pub cache_write_1h: i64,
     /// Audio prompt tokens.
+    #[serde(skip_serializing_if = "is_zero")]
     pub audio_in: i64,
     /// Image prompt tokens.
+    #[serde(skip_serializing_if = "is_zero")]
     pub image_in: i64,
     /// Visible output tokens.
+    #[serde(skip_serializing_if = "is_zero")]
     pub output: i64,
     /// Reasoning tokens.
+    #[serde(skip_serializing_if = "is_zero")]
     pub reasoning: i64,
     /// Audio output tokens.
+    #[serde(skip_serializing_if = "is_zero")]
     pub audio_out: i64,
+}
+
+fn is_zero(count: &i64) -> bool {
+    *count == 0
 }
 
 impl Tokens {

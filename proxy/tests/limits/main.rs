@@ -15,6 +15,7 @@ use tollgate::{
     store::LimitRow,
 };
 use tollgate_bench::Mock;
+use tollgate_types::GenerateResponse;
 
 const ECHO: &str = "openai/mock-echo";
 
@@ -82,6 +83,14 @@ async fn every_answer_says_how_the_caller_stands_to_its_rates() {
             assert!(reset.ends_with('s') && reset.len() > 1, "{path}: {reset}");
         }
     }
+    let native = ways().into_iter().find(|(path, _)| *path == "/api/v1/generate").unwrap();
+    let answer: GenerateResponse =
+        serde_json::from_str(&gate.post(&key, native.0, &native.1).await.body).unwrap();
+    let told = answer.receipt.unwrap().limits.unwrap();
+    let (requests, tokens) = (told.requests.unwrap(), told.tokens.unwrap());
+    assert_eq!((requests.limit, tokens.limit), (100, 100_000));
+    assert!(requests.remaining < 100 && requests.reset_ms > 0, "{told:?}");
+    assert!(told.max_output_tokens.is_none(), "{told:?}");
     let free = gate.ask(&gate.any_key().await, ECHO).await;
     assert_eq!(free.header("x-ratelimit-limit-requests"), "");
 }

@@ -8,6 +8,7 @@ mod gate;
 
 mod crowd;
 mod ends;
+mod estimates;
 
 use gate::Gate;
 use reqwest::{Method, StatusCode};

@@ -87,7 +87,11 @@ async fn tables_of_another_version_are_told(kind: Kind) {
     let ward = Ward::with(kind, &[("tokens", "total", 1_000)]).await;
     let made = ward.store.migrations().await.unwrap();
     assert_eq!((made.missing.len(), made.newer.len(), made.wrong.len()), (0, 0, 0));
-    assert_eq!(made.applied.len(), if kind == Kind::Sqlite { 2 } else { 3 });
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations");
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name());
+    let is_for = |name: &str| kind == Kind::Postgres || !name.ends_with(".postgres.sql");
+    let files = files.filter(|name| is_for(name.to_str().unwrap())).count();
+    assert_eq!(made.applied.len(), files);
     let newer = match kind {
         Kind::Sqlite => {
             "insert into _sqlx_migrations values (9999, 'x', current_timestamp, 1, x'00', 1)"

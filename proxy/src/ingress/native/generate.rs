@@ -2,8 +2,9 @@
 
 use super::{Problem, parse_request};
 use crate::{
-    gateway::{Answer, Call},
+    gateway::Call,
     ingress::{body, front::Front, observe::RequestId, reply},
+    runs::{Run, RunOptions},
 };
 use axum::{
     Extension,
@@ -12,14 +13,16 @@ use axum::{
     http::{Response, StatusCode},
 };
 use std::sync::Arc;
+use tollgate_types::wire::header::REQUEST_ID;
 
 pub(crate) async fn generate(
     State(front): State<Arc<Front>>,
     Extension(RequestId(request_id)): Extension<RequestId>,
     request: Request,
 ) -> Result<Response<Body>, Problem> {
-    let answer = begin(&front, request_id, request, false).await?;
+    let (answer, run_id) = begin(&front, request_id, request, false).await?.into_answer();
     let (answer, mut headers) = reply::description(answer).await;
+    reply::put(&mut headers, REQUEST_ID, &run_id);
     let response = answer.events.collect().await?;
     reply::charge(&mut headers, response.receipt.as_ref());
     let mut reply = reply::json(StatusCode::OK, &response);
@@ -33,20 +36,15 @@ pub(super) async fn begin(
     request_id: String,
     request: Request,
     streamed: bool,
-) -> Result<Answer, Problem> {
+) -> Result<Run, Problem> {
     let caller = front.caller(request.headers()).await?;
     let options = body::options(request.headers())?;
     let key = body::idempotency_key(request.headers())?;
+    let resumable = body::resumable(request.headers())?;
     let bytes = body::read(front, request).await?;
     let mut asked = parse_request(&bytes)?;
     asked.options = options;
     let call = Call { request: asked, request_id, dialect: "native", streamed };
-    let answer = match key {
-        Some(key) => {
-            let fingerprint = *blake3::hash(&bytes).as_bytes();
-            front.gateway.run_once(&caller, call, (key, fingerprint)).await
-        }
-        None => front.gateway.run(&caller, call).await,
-    };
-    Ok(answer?)
+    let key = key.map(|key| (key, *blake3::hash(&bytes).as_bytes()));
+    Ok(front.runs.begin(&caller, call, RunOptions { key, resumable }).await?)
 }

@@ -15,16 +15,19 @@ use axum::{
 };
 use bytes::Bytes;
 use std::sync::Arc;
-use tollgate_types::{Error, ErrorKind, StreamEvent};
+use tollgate_types::{Error, ErrorKind, StreamEvent, wire::header::REQUEST_ID};
 
 pub(crate) async fn stream(
     State(front): State<Arc<Front>>,
     Extension(RequestId(request_id)): Extension<RequestId>,
     request: Request,
 ) -> Result<Response<Body>, Problem> {
-    let answer = begin(&front, request_id, request, true).await?;
-    let (answer, headers) = reply::description(answer).await;
-    let mut response = stream::response(answer.events, Numbered(0));
+    let run = begin(&front, request_id, request, true).await?;
+    let numbers = Numbered(run.events.next_number());
+    let (answer, run_id) = run.into_answer();
+    let (answer, mut headers) = reply::description(answer).await;
+    reply::put(&mut headers, REQUEST_ID, &run_id);
+    let mut response = stream::response(answer.events, numbers);
     response.headers_mut().extend(headers);
     Ok(response)
 }

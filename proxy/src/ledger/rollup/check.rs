@@ -31,6 +31,7 @@ pub async fn rollups_differ(
     store: &Store,
     (from_ms, until_ms): (i64, i64),
 ) -> Result<Vec<RollupDifference>, StoreError> {
+    store.catch_up().await?;
     let mut books = store.books().await?;
     let mut differences = Vec::new();
     let mut at_ms = first_whole(&mut books, from_ms).await?;
@@ -58,6 +59,7 @@ pub async fn rebuild_rollups(
     store: &Store,
     (from_ms, until_ms): (i64, i64),
 ) -> Result<u64, StoreError> {
+    store.catch_up().await?;
     let mut books = store.books().await?;
     let mut rebuilt = 0_u64;
     let mut at_ms = first_whole(&mut books, from_ms).await?;
@@ -81,7 +83,7 @@ async fn rebuild(books: &mut Books, hour_ms: i64) -> Result<bool, StoreError> {
         return Ok(false);
     }
     books.clear_rollups(hour_ms).await?;
-    books.add_rollups(&expected).await?;
+    books.add_rollups(&expected.into_iter().collect::<Vec<_>>()).await?;
     books.commit().await?;
     Ok(true)
 }

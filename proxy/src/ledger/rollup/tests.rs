@@ -91,7 +91,7 @@ impl Writer<'_> {
     }
 
     fn close(&self, n: usize) -> Message {
-        let entry = Some(self.entry(n));
+        let entry = Some(self.entry(n).into());
         let (hold_id, charge, reply) = (self.id(n), tokens(3), None);
         Message::Close(Box::new(Close { hold_id, charge, entry, reply }))
     }

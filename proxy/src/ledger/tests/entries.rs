@@ -40,14 +40,16 @@ pub(in crate::ledger) fn nth(n: i64, started_ms: i64) -> EntryRow {
 pub(in crate::ledger) async fn write(store: &Store, entries: &[EntryRow], windows: &[Share]) {
     let mut sums = BTreeMap::new();
     entries.iter().for_each(|entry| rollup::add(&mut sums, entry));
-    let bookings: Vec<_> =
-        entries.iter().map(|entry| Booking { entry, charges: windows.to_vec() }).collect();
+    let bookings: Vec<_> = entries
+        .iter()
+        .map(|entry| Booking { entry: entry.clone().into(), charges: windows.to_vec() })
+        .collect();
     let mut books = store.books().await.unwrap();
     books.begin().await.unwrap();
     for some in bookings.chunks(200) {
         books.insert_entries(some).await.unwrap();
     }
-    books.add_rollups(&sums).await.unwrap();
+    books.add_rollups(&sums.into_iter().collect::<Vec<_>>()).await.unwrap();
     books.commit().await.unwrap();
 }
 

@@ -176,7 +176,7 @@ pub(in crate::ledger) fn place(hold_id: &str, quote: Quote) -> Message {
 
 pub(in crate::ledger) fn close(hold_id: &str, charge: Charge) -> Message {
     let reply = Some(oneshot::channel().0);
-    let entry = Some(entry(hold_id));
+    let entry = Some(entry(hold_id).into());
     Message::Close(Box::new(Close { hold_id: hold_id.into(), charge, entry, reply }))
 }
 

@@ -5,11 +5,12 @@ use crate::store::{
     StoreError,
     engine::{Text, on, with_rows},
 };
+use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 use std::collections::HashMap;
 
 /// A hold that was found open.
-#[derive(Clone, Debug, FromRow)]
+#[derive(Clone, Debug, Serialize, Deserialize, FromRow)]
 pub struct OpenHold {
     /// The hold's id.
     pub id: String,
@@ -22,7 +23,7 @@ pub struct OpenHold {
 }
 
 /// A hold to be recorded.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NewHold {
     /// The hold.
     pub hold: OpenHold,
@@ -33,7 +34,7 @@ pub struct NewHold {
 }
 
 /// What one hold sets aside in one window.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Share {
     /// The window.
     pub window: WindowKey,
@@ -153,7 +154,7 @@ impl Books {
     ///
     /// # Errors
     /// Any database failure.
-    pub async fn note_delivered(&mut self, notes: &[(&str, i64)]) -> Result<(), StoreError> {
+    pub async fn note_delivered(&mut self, notes: &[(String, i64)]) -> Result<(), StoreError> {
         if notes.is_empty() {
             return Ok(());
         }

@@ -5,12 +5,11 @@ use crate::store::{
     StoreError, Tokens,
     engine::{on, with_rows},
 };
-use serde::{Serialize, Serializer, ser::SerializeSeq};
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeSeq};
 use sqlx::FromRow;
-use std::collections::BTreeMap;
 
 /// What the entries of one row of sums have in common.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, FromRow)]
 pub struct RollupKey {
     /// Start of the hour in which the calls began.
     pub hour_ms: i64,
@@ -31,7 +30,7 @@ pub struct RollupKey {
 }
 
 /// The sums.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromRow)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, FromRow)]
 pub struct RollupRow {
     /// Entries.
     pub requests: i64,
@@ -79,10 +78,7 @@ impl Books {
     ///
     /// # Errors
     /// Any database failure.
-    pub async fn add_rollups(
-        &mut self,
-        sums: &BTreeMap<RollupKey, RollupRow>,
-    ) -> Result<(), StoreError> {
+    pub async fn add_rollups(&mut self, sums: &[(RollupKey, RollupRow)]) -> Result<(), StoreError> {
         if sums.is_empty() {
             return Ok(());
         }

@@ -112,7 +112,7 @@ async fn a_hold_is_taken_once_with_all_that_it_set_aside(kind: Kind) {
     };
     let share = Share { window: window("b"), amount: i64::MAX };
     books.insert_holds(&[hold("free", vec![]), hold("h", vec![share.clone()])]).await.unwrap();
-    books.note_delivered(&[("h", 16), ("gone", 2)]).await.unwrap();
+    books.note_delivered(&[("h".into(), 16), ("gone".into(), 2)]).await.unwrap();
     let open = books.open_holds().await.unwrap();
     assert_eq!(open.iter().map(|hold| hold.delivered_tokens).collect::<Vec<_>>(), [3, 16]);
     assert_eq!(open[0].draft, r#"{"a":"\u0000"}"#);
@@ -166,7 +166,7 @@ async fn an_entry_is_read_back_as_it_was_written(kind: Kind) {
     let bare = EntryRow { request_id: "r0".into(), user_id: "user".into(), ..EntryRow::default() };
     let again = EntryRow { model: "other".into(), ..full.clone() };
     let share = Share { window: window("b"), amount: 7 };
-    let booking = |entry, charges| Booking { entry, charges };
+    let booking = |entry: &EntryRow, charges| Booking { entry: entry.clone().into(), charges };
     let all = [booking(&full, vec![share]), booking(&bare, vec![]), booking(&again, vec![])];
     books.insert_entries(&all).await.unwrap();
     books.insert_entries(&[booking(&again, vec![])]).await.unwrap();
@@ -213,7 +213,7 @@ async fn a_note_to_a_hold_that_is_being_ended_waits_for_nobody() {
     sweeper.begin().await.unwrap();
     assert_eq!(sweeper.take_holds(&["h"]).await.unwrap().len(), 1);
     owner.begin().await.unwrap();
-    owner.note_delivered(&[("h", 5), ("other", 7)]).await.unwrap();
+    owner.note_delivered(&[("h".into(), 5), ("other".into(), 7)]).await.unwrap();
     owner.commit().await.unwrap();
     sweeper.commit().await.unwrap();
     let open = owner.open_holds().await.unwrap();

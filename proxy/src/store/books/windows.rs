@@ -6,10 +6,11 @@ use crate::store::{
     budgets::budget_columns,
     engine::{Text, on, with_rows},
 };
+use serde::{Deserialize, Serialize};
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 
 /// Names a window.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct WindowKey {
     /// The budget.
     pub budget_id: String,
@@ -50,7 +51,7 @@ pub struct ChargedBudget {
 }
 
 /// What a batch adds to the counters of a window.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WindowChange {
     /// The window.
     pub window: WindowKey,
@@ -90,6 +91,18 @@ where
             Ok(Found { asked, row: T::from_row(row).map_err(StoreError::from) })
         })
         .collect()
+}
+
+/// Adds to the counters of windows, up to the rows `[budget, start, spent, held]`.
+macro_rules! add_to_windows {
+    () => {
+        "update budget_windows
+         set spent = budget_windows.spent + c.spent, held = budget_windows.held + c.held
+         from (select e.value ->> 0 as budget_id, cast(e.value ->> 1 as bigint) as start_ms,
+                      cast(e.value ->> 2 as bigint) as spent,
+                      cast(e.value ->> 3 as bigint) as held
+               from"
+    };
 }
 
 /// Windows are locked in their own order, so that no two servers wait for each other.
@@ -209,20 +222,9 @@ impl Books {
         if changes.is_empty() {
             return Ok(());
         }
-        let rows: Vec<_> = changes
-            .iter()
-            .map(|change| {
-                (&change.window.budget_id, change.window.start_ms, change.spent, change.held)
-            })
-            .collect();
-        let rows = json::text(rows)?;
+        let rows = rows_of(changes)?;
         let text = self.link.text(with_rows!(
-            "update budget_windows
-             set spent = budget_windows.spent + c.spent, held = budget_windows.held + c.held
-             from (select e.value ->> 0 as budget_id, cast(e.value ->> 1 as bigint) as start_ms,
-                          cast(e.value ->> 2 as bigint) as spent,
-                          cast(e.value ->> 3 as bigint) as held
-                   from",
+            add_to_windows!(),
             "e) c cross join budgets b
              where budget_windows.budget_id = c.budget_id
                and budget_windows.start_ms = c.start_ms and b.id = c.budget_id
@@ -240,4 +242,36 @@ impl Books {
         let expected = u64::try_from(changes.len()).unwrap_or(u64::MAX);
         if changed == expected { Ok(()) } else { Err(StoreError::Unbalanced { expected, changed }) }
     }
+
+    /// As [`Books::change_windows`], for what was decided and told before: no cap is asked again,
+    /// and a window that is gone is passed over.
+    pub(super) async fn add_to_windows(
+        &mut self,
+        changes: &[WindowChange],
+    ) -> Result<(), StoreError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let rows = rows_of(changes)?;
+        let text = self.link.text(with_rows!(
+            add_to_windows!(),
+            "e) c
+             where budget_windows.budget_id = c.budget_id
+               and budget_windows.start_ms = c.start_ms"
+        ));
+        on!(&mut self.link, db => sqlx::query(text)
+            .bind(rows)
+            .execute(&mut *db)
+            .await
+            .map(drop))?;
+        Ok(())
+    }
+}
+
+fn rows_of(changes: &[WindowChange]) -> Result<String, StoreError> {
+    let row = |change: &'_ WindowChange| {
+        let WindowChange { window, spent, held } = change;
+        (window.budget_id.clone(), window.start_ms, *spent, *held)
+    };
+    json::text(changes.iter().map(row).collect::<Vec<_>>())
 }

@@ -115,6 +115,7 @@ impl Store {
         filter: &UsageFilter,
         limit: u32,
     ) -> Result<Vec<NamedEntry>, StoreError> {
+        self.catch_up().await?;
         let scope = self.scope(filter).await?;
         let [users, teams, keys] = [&scope.users, &scope.teams, &scope.keys];
         let (text, who) = match (scope::only(keys.as_ref()), scope::only(users.as_ref())) {

@@ -306,6 +306,7 @@ impl Store {
         grouping: &Grouping,
         filter: &UsageFilter,
     ) -> Result<Vec<GroupRow>, StoreError> {
+        self.catch_up().await?;
         let scope = self.scope(filter).await?;
         let who = scope::only(scope.users.as_ref());
         let text = if who.is_some() { OF_USER } else { OF_ALL };
@@ -342,6 +343,7 @@ impl Store {
     /// # Errors
     /// Any database failure.
     pub async fn usage_hours(&self) -> Result<Option<(i64, i64)>, StoreError> {
+        self.catch_up().await?;
         let text = "select (select min(hour_ms) from usage_rollups),
                            (select max(hour_ms) from usage_rollups)";
         let (first, last): (Option<i64>, Option<i64>) =

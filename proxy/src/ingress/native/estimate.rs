@@ -1,0 +1,19 @@
+//! `POST /api/v1/estimate`: what a request would cost, without running it.
+
+use super::{Problem, parse_request};
+use crate::ingress::{body, front::Front, reply};
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    http::{Response, StatusCode},
+};
+use std::sync::Arc;
+
+pub(crate) async fn estimate(
+    State(front): State<Arc<Front>>,
+    request: Request,
+) -> Result<Response<Body>, Problem> {
+    let caller = front.caller(request.headers()).await?;
+    let asked = parse_request(&body::read(&front, request).await?)?;
+    Ok(reply::json(StatusCode::OK, &front.gateway.estimate(&caller, asked).await?))
+}
