@@ -107,7 +107,7 @@ impl Session {
             }
             for call in &calls {
                 let result = Toolbox.run(call);
-                self.history.push(told(call, &result));
+                self.history.push(told(call, &result.result));
                 answer.tool_calls.push(result);
             }
         }
@@ -142,7 +142,6 @@ impl Session {
         let tools = self.toolbox.as_ref().map(Toolbox::tools).unwrap_or_default();
         let sampling = Sampling {
             temperature: Some(0.0),
-            seed: Some(1),
             max_output_tokens: Some(self.max_output),
             ..Sampling::default()
         };

@@ -3,13 +3,10 @@
 
 mod member;
 
-use crate::{Bill, Employer};
+use crate::{Bill, Employer, agent::told};
 use member::Member;
 use std::fmt;
-use tollgate_types::{
-    GenerateRequest, Message, Part, Result, Role, Sampling, SubBudget, ToolCall, ToolChoice,
-    ToolResult,
-};
+use tollgate_types::{GenerateRequest, Message, Result, Sampling, SubBudget, ToolCall, ToolChoice};
 
 const LEAD: &str = "You lead a researcher and a writer. Give each of them a task with the tools, \
                     then answer with what they found.";
@@ -95,7 +92,7 @@ impl Team {
             request.messages.push(response.into_message());
             for call in &calls {
                 let task = self.hand_out(call).await;
-                request.messages.push(told(call, &task));
+                request.messages.push(told(call, &task.result));
                 run.tasks.push(task);
             }
         }
@@ -131,21 +128,6 @@ impl Team {
         };
         GenerateRequest::new(&self.lead.model, messages).tools(tools).sampling(sampling)
     }
-}
-
-fn told(call: &ToolCall, task: &Task) -> Message {
-    let (text, is_error) = match &task.result {
-        Ok(text) => (text, false),
-        Err(reason) => (reason, true),
-    };
-    let result = ToolResult {
-        call_id: call.id.clone(),
-        name: Some(call.name.clone()),
-        content: vec![Part::text(text)],
-        is_error,
-        ..ToolResult::default()
-    };
-    Message::new(Role::Tool, vec![Part::ToolResult(result)])
 }
 
 impl fmt::Display for TeamRun {

@@ -1,4 +1,5 @@
 //! Events of a provider as rig's blocks.
+#![expect(clippy::result_large_err, reason = "the error that rig's traits ask for")]
 
 use crate::{failure::failed, item::Item, media};
 use rig_core::{

@@ -1,4 +1,5 @@
 //! The way from rig to a provider: there is no wire in between, a provider is the transport.
+#![expect(clippy::result_large_err, reason = "the error that rig's traits ask for")]
 
 use crate::{failure::failed, wire::Tollgate};
 use futures_util::{StreamExt, stream};

@@ -116,9 +116,9 @@ async fn team(employer: &Employer, prefix: &str, budget: &str) -> Team {
 async fn a_team_does_the_same_here_and_there_and_each_member_pays_with_its_own_key() {
     let place = Place::start().await;
     let here = Employer::local(place.direct("openai").await);
-    let here = team(&here, "", "tokens=1000/day").await.run("Go on.").await.unwrap();
+    let here = team(&here, "", "tokens=5000/day").await.run("Go on.").await.unwrap();
     let there = Employer::remote(place.client());
-    let there = team(&there, "openai/", "tokens=1000/day").await.run("Go on.").await.unwrap();
+    let there = team(&there, "openai/", "tokens=5000/day").await.run("Go on.").await.unwrap();
 
     assert_eq!((&here.text, &here.tasks), (&there.text, &there.tasks));
     let names = |run: &TeamRun| run.tasks.iter().map(|t| t.member.clone()).collect::<Vec<_>>();
@@ -127,7 +127,7 @@ async fn a_team_does_the_same_here_and_there_and_each_member_pays_with_its_own_k
     for (name, bill) in &there.members {
         // The words of its role and of its task, and the one that it said.
         let spent = i64::try_from(bill.usage.total()).unwrap();
-        let own = bill.budgets.iter().find(|budget| budget.cap == 1000).unwrap();
+        let own = bill.budgets.iter().find(|budget| budget.cap == 5000).unwrap();
         assert_eq!((own.spent, own.held), (spent, 0), "{name}");
         assert!(bill.cost.is_some(), "{name}");
     }

@@ -15,7 +15,8 @@ const ADAPTERS: [(AdapterKind, &str, &str); 5] = [
     (AdapterKind::OpenAIResp, "/v1/", "responses"),
     (AdapterKind::Anthropic, "/v1/", "anthropic"),
     (AdapterKind::Gemini, "/v1beta/", "google"),
-    (AdapterKind::Ollama, "/", "ollama"),
+    // The adapter `Ollama` never sends a key.
+    (AdapterKind::OllamaCloud, "/", "ollama"),
 ];
 
 fn client(house: &House, adapter: AdapterKind, path: &str) -> Client {
