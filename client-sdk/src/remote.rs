@@ -1,5 +1,7 @@
 //! A Tollgate server as a [`Provider`].
 
+mod delegate;
+
 use crate::{
     Builder, RetryPolicy, UsageQuery,
     call::{Call, Timeouts},

@@ -20,6 +20,7 @@ mod message;
 mod options;
 mod tool;
 mod request;
+mod schema;
 mod response;
 mod event;
 mod fold;

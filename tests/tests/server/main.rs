@@ -13,6 +13,7 @@ mod dispositions;
 mod real_model;
 mod real_model_input;
 mod conformance;
+mod real_model_frameworks;
 mod bad_input;
 mod credentials;
 mod store_trouble;
