@@ -17,6 +17,9 @@ create table runs (
     expires_ms bigint not null,
     -- When a caller asked another server to cancel it.
     cancel_ms bigint,
+    -- Who answered; absent while it runs.
+    provider text,
+    model text,
     -- One event a line, numbered from 0; absent while it runs, and where there was too much.
     events text,
     primary key (key_id, key_hash)

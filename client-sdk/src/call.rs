@@ -1,7 +1,7 @@
 //! One logical call: built once, attempted as often as its retry policy says.
 
 use crate::{
-    resume,
+    failure, resume,
     retry::RetryPolicy,
     run::Lease,
     transport::{Ask, Opened, RunName, Transport},
@@ -9,7 +9,7 @@ use crate::{
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use serde::de::DeserializeOwned;
 use std::{sync::Arc, time::Duration};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tollgate_types::{EventStream, Result, wire::header::RETRY_COUNT};
 
 /// How long calls may take.
@@ -67,7 +67,8 @@ impl Call {
     ) -> Result<Opened> {
         let join = async |tried| {
             let headers = self.head(tried);
-            self.transport.resume(run, after, &headers).await
+            let joined = self.transport.resume(run, after, &headers);
+            timeout(self.timeouts.idle, joined).await.unwrap_or_else(|_| Err(failure::unanswered()))
         };
         self.retry.joining().run(deadline, join).await
     }

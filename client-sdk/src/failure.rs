@@ -253,6 +253,11 @@ pub(crate) fn silent(idle: Duration) -> Error {
     })
 }
 
+/// A server did not answer who wanted to join a run again.
+pub(crate) fn unanswered() -> Error {
+    Error::new(ErrorKind::Timeout, "the server did not answer")
+}
+
 /// Whether a server lost the other one that makes the run.
 pub(crate) fn is_of_the_way(error: &Error) -> bool {
     error.kind() == ErrorKind::StreamInterrupted

@@ -134,6 +134,8 @@ impl Reader {
             return Err(broken);
         };
         tracing::debug!(after = self.next, kind = broken.kind().as_str(), "joining a run again");
+        // The old connection goes before a new one comes: it may be the last that there is room for.
+        self.frames = stream::empty().boxed();
         let after = self.next.checked_sub(1);
         let joined = self.call.resume(&run, after, self.deadline).await;
         let opened = joined.map_err(|error| forgotten(error, &broken))?;

@@ -20,7 +20,7 @@ pub use error::RunError;
 pub use events::{Numbered, RunEvents};
 
 use crate::{
-    access::{Caller, Target},
+    access::{self, Caller, Target},
     clock::Clock,
     config::{Redis, RunSettings},
     gateway::{Answer, Call, Gateway, Refusal},
@@ -35,7 +35,7 @@ use relay::Relay;
 use roll::{Roll, Turn};
 use std::sync::Arc;
 use tokio::sync::oneshot;
-use tollgate_types::{Error, ErrorKind};
+use tollgate_types::{Error, ErrorKind, Feature};
 
 /// How a call is made, apart from what it asks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -198,19 +198,16 @@ impl Runs {
         after: Option<u64>,
     ) -> Result<Run, RunError> {
         let next = after.map_or(0, |after| after.saturating_add(1));
-        let Some(live) = self.find(caller, name) else {
-            let run = self.written(caller, name).await?;
-            return self.read_elsewhere(&run.ok_or_else(|| unknown(name))?, next).await;
+        let run = match self.find(caller, name) {
+            Some(live) => join(&live, name, next).await?,
+            None => {
+                let run = self.written(caller, name).await?.ok_or_else(|| unknown(name))?;
+                self.read_elsewhere(&run, next).await?
+            }
         };
-        let reader = live.read_from(next);
-        let (first, coming) = live.numbers();
-        if next < first {
-            return Err(RunError::EventsNotKept { first });
-        }
-        if next > coming || (next == coming && live.end().is_some()) {
-            return Err(RunError::NothingFollows { events: coming });
-        }
-        follow(&live, (reader, next), None).await.ok_or_else(|| unknown(name))
+        let features = [Feature::Chat, Feature::Stream];
+        access::authorize(caller, vec![run.target.clone()], &features).map_err(Refusal::from)?;
+        Ok(run)
     }
 
     /// Cancels a run, for good. One that has ended already stays as it ended. A key that no call
@@ -254,6 +251,19 @@ fn call_key(caller: &Caller, idempotency_key: String) -> CallKey {
 
 fn unknown(name: &str) -> RunError {
     RunError::Unknown(name.chars().take(64).collect())
+}
+
+/// Another reader of a run, from the event `next` on.
+async fn join(live: &Arc<Live>, name: &str, next: u64) -> Result<Run, RunError> {
+    let reader = live.read_from(next);
+    let (first, coming) = live.numbers();
+    if next < first {
+        return Err(RunError::EventsNotKept { first });
+    }
+    if next > coming || (next == coming && live.end().is_some()) {
+        return Err(RunError::NothingFollows { events: coming });
+    }
+    follow(live, (reader, next), None).await.ok_or_else(|| unknown(name))
 }
 
 /// A run as a reader gets it; `None` when the call was not made.

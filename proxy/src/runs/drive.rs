@@ -97,9 +97,8 @@ impl Drive {
             node: self.shared.gateway.ledger.node().to_owned(),
             state: "running".to_owned(),
             started_ms: terms.started_ms,
-            finished_ms: None,
             expires_ms: terms.started_ms.saturating_add(LONGEST_RUN_MS),
-            events: None,
+            ..RunRow::default()
         })
     }
 
@@ -189,6 +188,7 @@ impl Drive {
             state: if finished { "finished" } else { "cancelled" },
             finished_ms: now_ms,
             expires_ms: now_ms.saturating_add(keep_ms),
+            target: self.live.target().map(|target| (target.provider, target.model)),
             events: self.live.lines(settings.replay_bytes).filter(|_| finished),
         };
         claims.end(run).await;

@@ -10,7 +10,6 @@ use crate::{
 };
 use futures_util::stream;
 use std::sync::Arc;
-use tollgate_types::{Origin, Result as Outcome, StreamEvent};
 
 impl Runs {
     /// The row of a run, if the caller may know of it.
@@ -117,22 +116,16 @@ fn replay(run: &RunRow, lines: &str, next: u64) -> Result<Run, RunError> {
     if next >= count {
         return Err(RunError::NothingFollows { events: count });
     }
-    let Origin { provider, model, .. } = origin(&events);
+    let (provider, model) = (run.provider.clone(), run.model.clone());
+    let target =
+        Target { provider: provider.unwrap_or_default(), model: model.unwrap_or_default() };
     let skipped = usize::try_from(next).unwrap_or(usize::MAX);
     let numbered = (0..).zip(events).skip(skipped);
     Ok(Run {
         id: run.request_id.clone(),
-        target: Target { provider, model },
+        target,
         clamped_to: None,
         rates: Rates::default(),
         events: RunEvents::of_stream(next, stream::iter(numbered)),
     })
-}
-
-fn origin(events: &[Outcome<StreamEvent>]) -> Origin {
-    let origin = events.iter().find_map(|event| match event {
-        Ok(StreamEvent::Start { origin, .. }) => Some(origin.clone()),
-        _ => None,
-    });
-    origin.unwrap_or_default()
 }

@@ -160,6 +160,14 @@ impl Live {
         }
     }
 
+    /// Who answers, once somebody does.
+    pub(super) fn target(&self) -> Option<Target> {
+        match &self.state().stage {
+            Stage::Open(opening) => Some(opening.target.clone()),
+            Stage::Opening | Stage::Refused => None,
+        }
+    }
+
     /// Adds an event for every reader.
     pub(super) fn push(&self, event: Result<StreamEvent>) {
         let mut state = self.state();

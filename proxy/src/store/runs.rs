@@ -29,6 +29,10 @@ pub struct RunRow {
     pub finished_ms: Option<i64>,
     /// When the key is free again.
     pub expires_ms: i64,
+    /// The provider that answered.
+    pub provider: Option<String>,
+    /// The model that answered.
+    pub model: Option<String>,
     /// Its events, one a line.
     pub events: Option<String>,
 }
@@ -44,6 +48,8 @@ pub struct RunEnd {
     pub finished_ms: i64,
     /// When the key is free again.
     pub expires_ms: i64,
+    /// Provider and model that answered, where one did.
+    pub target: Option<(String, String)>,
     /// Its events, one a line.
     pub events: Option<String>,
 }
@@ -77,7 +83,7 @@ impl RunChanges {
                         request_id = excluded.request_id, node = excluded.node,
                         state = excluded.state, started_ms = excluded.started_ms,
                         finished_ms = null, expires_ms = excluded.expires_ms, cancel_ms = null,
-                        events = null
+                        provider = null, model = null, events = null
                     where runs.expires_ms < excluded.started_ms";
         let claimed = on!(&mut self.link, db => sqlx::query(text)
             .bind(&run.key_id)
@@ -101,7 +107,8 @@ impl RunChanges {
     /// Any database failure.
     pub async fn end(&mut self, end: &RunEnd) -> Result<(), StoreError> {
         let text = "update runs
-                    set state = $2, finished_ms = $3, expires_ms = $4, events = $5
+                    set state = $2, finished_ms = $3, expires_ms = $4, events = $5,
+                        provider = $6, model = $7
                     where request_id = $1 and state = 'running'";
         on!(&mut self.link, db => sqlx::query(text)
             .bind(&end.request_id)
@@ -109,6 +116,8 @@ impl RunChanges {
             .bind(end.finished_ms)
             .bind(end.expires_ms)
             .bind(&end.events)
+            .bind(end.target.as_ref().map(|(provider, _)| provider))
+            .bind(end.target.as_ref().map(|(_, model)| model))
             .execute(&mut **db)
             .await
             .map(drop))?;
@@ -157,7 +166,7 @@ impl Store {
         key_hash: &str,
     ) -> Result<Option<RunRow>, StoreError> {
         let text = "select key_id, key_hash, user_id, fingerprint, request_id, node, state,
-                           started_ms, finished_ms, expires_ms, events
+                           started_ms, finished_ms, expires_ms, provider, model, events
                     from runs where key_id = $1 and key_hash = $2";
         Ok(on!(&self.pool, db => sqlx::query_as(text)
             .bind(key_id)
@@ -172,7 +181,7 @@ impl Store {
     /// Any database failure.
     pub async fn run_of_request(&self, request_id: &str) -> Result<Option<RunRow>, StoreError> {
         let text = "select key_id, key_hash, user_id, fingerprint, request_id, node, state,
-                           started_ms, finished_ms, expires_ms, events
+                           started_ms, finished_ms, expires_ms, provider, model, events
                     from runs where request_id = $1";
         Ok(on!(&self.pool, db => sqlx::query_as(text)
             .bind(request_id)

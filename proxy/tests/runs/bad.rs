@@ -23,6 +23,24 @@ async fn a_run_is_seen_by_its_user_alone() {
 }
 
 #[tokio::test]
+async fn a_key_that_may_not_stream_reads_no_events_and_gets_its_answer_again() {
+    let mock = Mock::start().await.unwrap();
+    let (_folder, gate) = alone(&mock, "").await;
+    let user = gate.user("alice").await;
+    let chat = serde_json::from_str(r#"{"features": ["chat"]}"#).unwrap();
+    let (key, _) = gate.key_that_may(&user, chat).await;
+    let ask = || gate.ask(&key, "/api/v1/generate", "a", "tokens=3");
+    let (first, again) = (Reply::to(ask()).await, Reply::to(ask()).await);
+    assert_eq!((first.status, &again.body), (200, &first.body));
+    let events = gate.get(&key, "/api/v1/runs/key:a/events").await;
+    assert_eq!(events.status, 403, "{}", events.body);
+    assert_eq!(events.json()["error"]["permission"], "feature:stream");
+    let streamed = Reply::to(gate.stream(&key, "a", "tokens=3")).await;
+    assert_eq!(streamed.json()["error"]["permission"], "feature:stream");
+    assert_eq!(mock.served(), 1);
+}
+
+#[tokio::test]
 async fn bad_input_is_told_by_its_field() {
     let mock = Mock::start().await.unwrap();
     let (_folder, gate) = alone(&mock, "").await;

@@ -164,10 +164,15 @@ impl Gate {
 
     /// A new key of a user, and its id.
     pub async fn key(&self, user: &UserRow) -> (String, String) {
+        self.key_that_may(user, Permissions::default()).await
+    }
+
+    /// As [`Gate::key`], for somebody who may only do this.
+    pub async fn key_that_may(&self, user: &UserRow, permissions: Permissions) -> (String, String) {
         let order = KeyOrder {
             name: "test".to_owned(),
             role: Role::Member,
-            permissions: Permissions::default(),
+            permissions,
             rate_per_minute: None,
             expires_ms: None,
             budgets: Vec::new(),
