@@ -28,6 +28,7 @@ lint: ## formatting, clippy, and the thin client
 bench: ## set up and run the benchmarks; they start a PostgreSQL of their own
 	@scripts/setup.sh test
 	@. scripts/env.sh && cargo bench --locked -p tollgate-bench
+	@. scripts/env.sh && cargo bench --locked -p tollgate --bench transports
 
 fuzz: ## feed the codecs bytes that nobody chose, a minute per target; needs nightly Rust and cargo-fuzz
 	@scripts/fuzz.sh

@@ -7,6 +7,7 @@ scripts/setup.sh
 
 step "format"
 cargo fmt --all --check
+cargo fmt --manifest-path adapters/recipes/Cargo.toml --check
 
 step "clippy, with llama.cpp"
 cargo clippy --locked --workspace --all-targets -- -D warnings

@@ -41,4 +41,11 @@ fi
 step "tests of the build without llama.cpp"
 "${run[@]}" -p tollgate -p tollgate-engine --no-default-features || failed=1
 
+step "Rust's clients of AI vendors against the programs that were built"
+if have cargo-nextest; then
+    cargo nextest run --locked --no-fail-fast --manifest-path adapters/recipes/Cargo.toml || failed=1
+else
+    cargo test --locked --no-fail-fast --manifest-path adapters/recipes/Cargo.toml || failed=1
+fi
+
 [ "$failed" = 0 ] || fail "some tests failed, see above"

@@ -3,9 +3,10 @@
 //!
 //! What it does is told per request, see [`Script`]. One word is one token, so usage can be
 //! compared exactly. Databases are not mocked: [`private`] starts real ones. [`AtOnce`] is for where
-//! even the mock would be too slow.
+//! even the mock would be too slow. [`faults`] is a network that fails as it is told.
 
 mod at_once;
+pub mod faults;
 mod mock;
 pub mod private;
 mod script;

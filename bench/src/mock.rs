@@ -127,6 +127,18 @@ impl Mock {
         tokio::time::timeout(within, enough).await.is_ok_and(|seen| seen.is_ok())
     }
 
+    /// How many answers are under way.
+    pub fn working(&self) -> usize {
+        *self.memory.working.borrow()
+    }
+
+    /// Waits until as many answers are under way as wanted; false when the time is over first.
+    pub async fn works(&self, wanted: impl Fn(usize) -> bool, within: Duration) -> bool {
+        let mut working = self.memory.working.subscribe();
+        let wanted = working.wait_for(|count| wanted(*count));
+        tokio::time::timeout(within, wanted).await.is_ok_and(|seen| seen.is_ok())
+    }
+
     /// Serves until it is killed.
     pub async fn forever(mut self) {
         // The task ends only with the process.

@@ -1,5 +1,6 @@
 //! What can be typed after `toll`.
 
+use crate::delegate::Delegate;
 use clap::{Args as Arguments, Parser, Subcommand};
 use tollgate_client::GroupBy;
 
@@ -41,6 +42,8 @@ pub(crate) enum Command {
     Models(ModelsArgs),
     Usage(UsageArgs),
     Budgets(BudgetsArgs),
+    #[command(subcommand)]
+    Delegate(Delegate),
 }
 
 /// Asks a model; the answer goes to stdout, its cost to stderr

@@ -68,8 +68,12 @@ fn advice(error: &Error) -> Option<String> {
             None => "the key does not permit this",
         },
         ErrorKind::QuotaExceeded => "`toll budgets` shows every budget of the key",
+        ErrorKind::NotFound if body.code.as_deref() == Some("not_tollgate") => return None,
         ErrorKind::NotFound => "`toll models` lists the models that the key may use",
-        ErrorKind::Connection => "is the server running, and is TOLLGATE_URL its address?",
+        // With a code, the message says itself what to do.
+        ErrorKind::Connection if body.code.is_none() => {
+            "is the server running, and is TOLLGATE_URL its address?"
+        }
         _ => {
             let seconds = error.retry_after()?.as_secs_f64().ceil();
             return Some(format!("try again in {seconds} s"));

@@ -9,6 +9,7 @@ mod estimate;
 mod models;
 mod usage;
 mod budgets;
+mod delegate;
 
 use args::{Args, Command};
 use clap::Parser;
@@ -38,6 +39,7 @@ async fn run(args: Args) -> Result<()> {
         Command::Estimate(args) => estimate::run(remote, args).await,
         Command::Models(args) => models::run(remote, args).await,
         Command::Usage(args) => usage::run(remote, args).await,
+        Command::Delegate(command) => delegate::run(remote, command).await,
         Command::Budgets(args) => budgets::run(remote, args).await,
     }
 }

@@ -29,6 +29,7 @@ fn query(args: UsageArgs) -> UsageQuery {
         time_zone: args.time_zone,
         group_by: args.group_by,
         rows: args.rows,
+        ..UsageQuery::default()
     }
 }
 

@@ -192,3 +192,29 @@ async fn an_estimate_is_told_with_the_budgets_that_would_refuse() {
         run(vec![Reply::body(200, estimate)], &["estimate", "--json", "Which sky?"]).await;
     assert!(out.contains(r#""max_cost_nano_usd":70000"#), "{out}");
 }
+
+const DELEGATED: &str = r#"{"id":"01kid","name":"agent","key":"tg_01kid_other_c0ffee","depth":1,
+    "created_ms":1795000000000,"expires_ms":1795000600000,"permissions":{},"budgets":[{"budget":"b",
+    "owner":"key:01kid","resource":"requests","window":"day","cap":9,"spent":2,"held":0}]}"#;
+
+#[tokio::test]
+async fn a_key_is_delegated_listed_and_revoked() {
+    let mut server = Server::play(vec![Reply::body(201, DELEGATED)]).await;
+    let args = ["delegate", "create", "--name", "agent", "--budget", "requests=9/day", "--feature"];
+    let output = toll(&server, &args).args(["chat", "--expires-in", "600"]).output().await.unwrap();
+    let out = String::from_utf8(output.stdout).unwrap();
+    assert!(out.starts_with("tg_01kid_other_c0ffee\n01kid works until "), "{out}");
+    let asked = server.request().await;
+    assert!(asked.line.starts_with("POST /api/v1/auth/delegate "), "{}", asked.line);
+    for part in [r#""name":"agent""#, r#""expires_in_seconds":600"#, r#""features":["chat"]"#] {
+        assert!(asked.body.contains(part), "{part} is not in {}", asked.body);
+    }
+    let list = format!(r#"{{"keys":[{}]}}"#, DELEGATED.replace("tg_01kid_other_c0ffee", ""));
+    let (code, out, _) = run(vec![Reply::body(200, &list)], &["delegate", "list"]).await;
+    assert!(code == Some(0) && out.contains("agent") && out.contains("7"), "{out}");
+    let revoked = vec![Reply::body(200, r#"{"revoked":"01kid"}"#)];
+    let (code, out, _) = run(revoked, &["delegate", "revoke", "01kid"]).await;
+    assert!(code == Some(0) && out.starts_with("01kid works no more"), "{out}");
+    let (code, _, err) = run(Vec::new(), &["delegate", "create", "--budget", "much"]).await;
+    assert_eq!(code, Some(2), "{err}");
+}

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tollgate_types::Result;
 
 /// Largest answer that is read: more than vectors of the longest list of texts take.
-const LARGEST: usize = 128 << 20;
+pub(crate) const LARGEST: usize = 128 << 20;
 /// Largest body of an unsuccessful answer; Tollgate's own are below 4 KiB.
 const LARGEST_REFUSAL: usize = 64 << 10;
 /// How long the body of an unsuccessful answer may take; without it the status alone says what

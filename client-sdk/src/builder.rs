@@ -1,18 +1,25 @@
 //! How a [`RemoteProvider`] is put together.
 
+#[cfg(feature = "grpc")]
+use crate::grpc::{self, GrpcTransport};
 use crate::{
     RemoteProvider, RetryPolicy, address,
+    authorized::Authorized,
     call::Timeouts,
+    credentials::Credentials,
     headers,
     http::HttpTransport,
     remote::Inner,
     tls::{self, Trust},
+    token::{TokenSource, Tokens},
+    transport::{Transport, TransportKind},
 };
 use reqwest::{
-    Client, Proxy, Url,
+    Client, ClientBuilder, Proxy, Url,
     header::{HeaderMap, HeaderValue},
     redirect,
 };
+use rustls::ClientConfig;
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use tollgate_types::{Error, Result, Secret};
 
@@ -25,6 +32,8 @@ const USER_AGENT: &str = concat!("tollgate-client/", env!("CARGO_PKG_VERSION"));
 pub struct Builder {
     server: String,
     api_key: Secret<String>,
+    exchange_token: bool,
+    token_source: Option<Arc<dyn TokenSource>>,
     name: String,
     model: Option<String>,
     tags: BTreeMap<String, String>,
@@ -33,6 +42,9 @@ pub struct Builder {
     idle_timeout: Duration,
     total_timeout: Duration,
     resumable: bool,
+    transport: TransportKind,
+    #[cfg(feature = "grpc")]
+    grpc_server: Option<String>,
     network: Network,
 }
 
@@ -62,6 +74,8 @@ impl Default for Builder {
         Self {
             server: String::new(),
             api_key: "".into(),
+            exchange_token: false,
+            token_source: None,
             name: "tollgate".to_owned(),
             model: None,
             tags: BTreeMap::new(),
@@ -70,6 +84,9 @@ impl Default for Builder {
             idle_timeout: Duration::from_secs(60),
             total_timeout: Duration::from_secs(600),
             resumable: false,
+            transport: TransportKind::default(),
+            #[cfg(feature = "grpc")]
+            grpc_server: None,
             network: Network::default(),
         }
     }
@@ -87,6 +104,22 @@ impl Builder {
     #[must_use]
     pub fn api_key(mut self, key: impl Into<String>) -> Self {
         self.api_key = Secret::new(key.into());
+        self
+    }
+
+    /// Whether the key is exchanged for short-lived tokens, so that it is itself sent rarely: once
+    /// every few minutes instead of with every call. Default no, because the first call then waits
+    /// for two answers instead of one. Where the server gives no tokens, the key is used.
+    #[must_use]
+    pub fn exchange_token(mut self, exchange: bool) -> Self {
+        self.exchange_token = exchange;
+        self
+    }
+
+    /// Takes the tokens that calls are made with from here, in the place of an API key.
+    #[must_use]
+    pub fn token_source(mut self, source: impl TokenSource) -> Self {
+        self.token_source = Some(Arc::new(source));
         self
     }
 
@@ -156,6 +189,22 @@ impl Builder {
         self
     }
 
+    /// How the server is reached. Default HTTP.
+    #[must_use]
+    pub fn transport(mut self, kind: TransportKind) -> Self {
+        self.transport = kind;
+        self
+    }
+
+    /// Address of the server's gRPC listener, for example `http://127.0.0.1:8788`. Without it, that
+    /// of the server: something in front of it may tell gRPC from the rest.
+    #[cfg(feature = "grpc")]
+    #[must_use]
+    pub fn grpc_server(mut self, url: impl Into<String>) -> Self {
+        self.grpc_server = Some(url.into());
+        self
+    }
+
     /// Trusts these certificates (PEM) instead of the system's.
     #[must_use]
     pub fn ca_bundle(mut self, pem: impl Into<Vec<u8>>) -> Self {
@@ -195,7 +244,8 @@ impl Builder {
     }
 
     /// Sends through this client, with its own connect timeout, TLS, proxies, redirects and user
-    /// agent. It should have no total timeout: that would cut long streams.
+    /// agent. It should have no total timeout: that would cut long streams. Over gRPC it has to
+    /// speak HTTP/2, with `http2_prior_knowledge` where the address begins with `http://`.
     #[must_use]
     pub fn http_client(mut self, client: Client) -> Self {
         self.network.http_client = Some(client);
@@ -210,17 +260,29 @@ impl Builder {
     /// or when an `http_client` is given together with what it would have to bring itself.
     pub fn build(self) -> Result<RemoteProvider> {
         let server = address::parse(&self.server)?;
-        let authorization = headers::bearer(&self.api_key)?;
+        let key = match &self.token_source {
+            Some(_) if !self.api_key.expose().is_empty() => {
+                let message = "a token_source takes the place of an API key: give one of them";
+                return Err(Error::invalid("token_source", message));
+            }
+            Some(_) => None,
+            None => Some(headers::bearer(&self.api_key)?),
+        };
         let mut tags = HeaderMap::new();
         headers::add_tags(&mut tags, &self.tags)?;
-        let http = match &self.network.http_client {
-            Some(client) => self.network.check_alone().map(|()| client.clone())?,
-            None => self.own_client(&server)?,
-        };
+        let bare = self.way(&server)?;
+        let credentials = Arc::new(match (key, self.token_source) {
+            (Some(key), _) if self.exchange_token => Credentials::exchanged(key, Arc::clone(&bare)),
+            (Some(key), _) => Credentials::Key(key),
+            (None, Some(source)) => Credentials::Source(Tokens::new(source)),
+            (None, None) => return Err(Error::invalid("api_key", "there is no API key")),
+        });
+        let transport = Arc::clone(&bare);
         Ok(RemoteProvider::of(Inner {
-            transport: Arc::new(HttpTransport { client: http, server: server.clone() }),
+            transport: Arc::new(Authorized { transport, credentials: Arc::clone(&credentials) }),
+            bare,
             server,
-            authorization,
+            credentials,
             tags,
             name: self.name,
             model: self.model,
@@ -230,9 +292,46 @@ impl Builder {
         }))
     }
 
+    /// The way to the server.
+    fn way(&self, server: &Url) -> Result<Arc<dyn Transport>> {
+        let client = self.client(server, |client, tls| client.tls_backend_preconfigured(tls))?;
+        let http = HttpTransport { client, server: server.clone() };
+        match self.transport {
+            TransportKind::Http => Ok(Arc::new(http)),
+            #[cfg(feature = "websocket")]
+            TransportKind::WebSocket => {
+                Ok(Arc::new(crate::websocket::SocketTransport::new(http, self.idle_timeout)))
+            }
+            #[cfg(feature = "grpc")]
+            TransportKind::Grpc => {
+                let named = self.grpc_server.as_deref().map(address::parse).transpose();
+                let server = named
+                    .map_err(|error| error.with(|body| body.param = Some("grpc_server".into())))?
+                    .unwrap_or_else(|| server.clone());
+                let client = self.client(&server, grpc::configure)?;
+                Ok(Arc::new(GrpcTransport { client, server, http }))
+            }
+        }
+    }
+
+    fn client(
+        &self,
+        server: &Url,
+        configure: impl FnOnce(ClientBuilder, ClientConfig) -> ClientBuilder,
+    ) -> Result<Client> {
+        match &self.network.http_client {
+            Some(client) => self.network.check_alone().map(|()| client.clone()),
+            None => self.own_client(server, configure),
+        }
+    }
+
     /// Redirects are not followed: an API that moved is a wrong setting, and the key shall not
     /// travel on.
-    fn own_client(&self, server: &Url) -> Result<Client> {
+    fn own_client(
+        &self,
+        server: &Url,
+        configure: impl FnOnce(ClientBuilder, ClientConfig) -> ClientBuilder,
+    ) -> Result<Client> {
         let network = &self.network;
         let trust = match &network.ca_bundle {
             Some(pem) => Trust::Bundle(pem),
@@ -240,13 +339,18 @@ impl Builder {
             None => Trust::Nobody,
         };
         let identity = network.client_certificate.as_ref().map(|pem| pem.expose().as_slice());
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls::config(trust, identity)?)
+        let client = configure(Client::builder(), tls::config(trust, identity)?)
             .connect_timeout(self.connect_timeout)
             .redirect(redirect::Policy::none())
             .tcp_nodelay(true)
             .tcp_keepalive(Duration::from_secs(60))
             .user_agent(network.agent()?);
+        // Only an HTTP/1.1 connection can become a WebSocket.
+        #[cfg(feature = "websocket")]
+        let client = match self.transport {
+            TransportKind::WebSocket => client.http1_only(),
+            _ => client,
+        };
         let client = match &network.way {
             Way::Environment => client,
             Way::Direct => client.no_proxy(),

@@ -27,7 +27,8 @@ pub(crate) struct Timeouts {
 pub(crate) struct Call {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) ask: Ask,
-    pub(crate) authorization: HeaderValue,
+    /// The call's own credential; absent: the provider's.
+    pub(crate) authorization: Option<HeaderValue>,
     pub(crate) retry: RetryPolicy,
     pub(crate) timeouts: Timeouts,
     /// The idempotency key of a call that outlives its connections.
@@ -100,7 +101,7 @@ impl Call {
     /// What every request of the call carries, those about its run too.
     fn head(&self, tried: u32) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, self.authorization.clone());
+        headers.extend(self.authorization.clone().map(|own| (AUTHORIZATION, own)));
         headers.insert(RETRY_COUNT, tried.into());
         headers
     }

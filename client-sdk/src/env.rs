@@ -34,6 +34,7 @@ impl Builder {
     /// |---|---|
     /// | `TOLLGATE_URL` | [`server`](Self::server) |
     /// | `TOLLGATE_API_KEY` | [`api_key`](Self::api_key) |
+    /// | `TOLLGATE_EXCHANGE_TOKEN` | [`exchange_token`](Self::exchange_token): `true` or `false` |
     /// | `TOLLGATE_MODEL` | [`model`](Self::model) |
     /// | `TOLLGATE_CONNECT_TIMEOUT` | [`connect_timeout`](Self::connect_timeout), like `5s` or `500ms` |
     /// | `TOLLGATE_IDLE_TIMEOUT` | [`idle_timeout`](Self::idle_timeout) |
@@ -76,6 +77,9 @@ impl<R: Fn(&str) -> Result<Option<String>>> Variables<R> {
         }
         if let Some(key) = self.optional("TOLLGATE_API_KEY")? {
             builder = builder.api_key(key);
+        }
+        if let Some(exchange) = self.parsed("TOLLGATE_EXCHANGE_TOKEN", yes_or_no)? {
+            builder = builder.exchange_token(exchange);
         }
         if let Some(model) = self.optional("TOLLGATE_MODEL")? {
             builder = builder.model(model);
@@ -155,6 +159,10 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn yes_or_no(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| "it must be true or false".to_owned())
+}
+
 fn retries(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| "it must be a whole number".to_owned())
 }
@@ -205,6 +213,7 @@ mod tests {
             ("TOLLGATE_IDLE_TIMEOUT", "2m"),
             ("TOLLGATE_TIMEOUT", "45"),
             ("TOLLGATE_MAX_RETRIES", "0"),
+            ("TOLLGATE_EXCHANGE_TOKEN", "true"),
             ("TOLLGATE_TAGS", " team=red, app=a=b,,"),
             ("TOLLGATE_PROXY", "http://me:pw@proxy.example:3128"),
         ])
@@ -229,6 +238,7 @@ mod tests {
             ("TOLLGATE_TIMEOUT", "18446744073709551615h"),
             ("TOLLGATE_TIMEOUT", "1 fortnight"),
             ("TOLLGATE_MAX_RETRIES", "1.5"),
+            ("TOLLGATE_EXCHANGE_TOKEN", "maybe"),
             ("TOLLGATE_TAGS", "team"),
             ("TOLLGATE_TAGS", "=red"),
             ("TOLLGATE_CA_BUNDLE", "/nowhere/ca.pem"),

@@ -4,7 +4,7 @@ use serde_json::Value;
 use tollgate_types::StreamEvent;
 
 /// The API of a [`StreamEvent::Raw`] that a newer server sent.
-const NATIVE_API: &str = "tollgate";
+pub(crate) const NATIVE_API: &str = "tollgate";
 
 /// The event types this client knows; any other one is a newer server's.
 const KNOWN_TYPES: [&str; 8] =

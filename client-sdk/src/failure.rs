@@ -39,6 +39,12 @@ impl Head {
         }
     }
 
+    /// The head of an answer that has neither status nor headers.
+    #[cfg(feature = "websocket")]
+    pub(crate) fn named(request_id: Option<String>) -> Self {
+        Self { status: None, request_id, retry_after_ms: None, moved_to: None }
+    }
+
     /// Adds what the head knows and the error does not.
     pub(crate) fn stamp(&self, error: Error) -> Error {
         error.with(|body| {
@@ -210,7 +216,7 @@ fn not_http(error: &hyper::Error) -> Option<Error> {
 
 /// An error and everything underneath. An I/O error hides what it carries: its source is that of
 /// the error inside.
-fn causes<'e>(
+pub(crate) fn causes<'e>(
     error: &'e (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |error| {
@@ -218,6 +224,12 @@ fn causes<'e>(
         let carried = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         carried.map(|inner| inner as &(dyn StdError + 'static)).or_else(|| error.source())
     })
+}
+
+/// What is underneath of everything.
+#[cfg(feature = "grpc")]
+pub(crate) fn deepest(error: &(dyn StdError + 'static)) -> String {
+    causes(error).last().map_or_else(|| "no answer".to_owned(), ToString::to_string)
 }
 
 /// The deepest cause says what happened (`Connection refused`), the ones above it only where.

@@ -30,15 +30,27 @@
 #[doc = include_str!("../../docs/client.md")]
 mod tour {}
 
+/// The same of tokens.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/tokens.md")]
+mod tokens_tour {}
+
 mod failure;
 mod retry;
 mod tls;
 mod headers;
 mod events;
 mod transport;
+mod token;
+mod credentials;
+mod authorized;
 mod address;
 mod answer;
 mod http;
+#[cfg(feature = "grpc")]
+mod grpc;
+#[cfg(feature = "websocket")]
+mod websocket;
 mod run;
 mod call;
 mod resume;
@@ -47,6 +59,7 @@ mod span;
 mod builder;
 mod env;
 mod remote;
+mod delegate;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 
@@ -54,3 +67,5 @@ pub use builder::Builder;
 pub use query::{GroupBy, UsageQuery};
 pub use remote::RemoteProvider;
 pub use retry::RetryPolicy;
+pub use token::{Token, TokenSource};
+pub use transport::TransportKind;

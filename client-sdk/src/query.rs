@@ -13,6 +13,8 @@ pub struct UsageQuery {
     pub user: Option<String>,
     /// Only calls of users who were in this team at that time, by name.
     pub team: Option<String>,
+    /// Only calls of teams of this organisation, by name.
+    pub organisation: Option<String>,
     /// Only calls of this key, by id.
     pub key: Option<String>,
     /// With the key's calls, those of the keys that were delegated from it.
@@ -25,12 +27,18 @@ pub struct UsageQuery {
     pub feature: Option<String>,
     /// Only calls with this tag: `name=value`, or a name for any value.
     pub tag: Option<String>,
+    /// Only calls that ended like this (`settled`, `cancelled` ...); for `rows` alone.
+    pub disposition: Option<String>,
     /// IANA name of the zone of dates, hours, days, weeks and months; absent: UTC.
     pub time_zone: Option<String>,
     /// What the lines of the report stand for; absent: one line for everything.
     pub group_by: Option<GroupBy>,
+    /// What each of these lines is divided by again; absent: by nothing.
+    pub then_by: Option<GroupBy>,
     /// How many of the newest calls to list one by one; absent: none.
     pub rows: Option<u32>,
+    /// List calls behind these: `next` of the report with the page before.
+    pub before: Option<String>,
 }
 
 /// What one line of a usage report stands for.
@@ -118,20 +126,25 @@ impl FromStr for GroupBy {
 impl UsageQuery {
     /// The query's part of the address.
     pub(crate) fn pairs(self) -> Vec<(&'static str, String)> {
+        let groups: Vec<_> = [self.group_by, self.then_by].into_iter().flatten().collect();
+        let groups = groups.iter().map(|choice| choice.as_str()).collect::<Vec<_>>().join(",");
         [
             ("since", self.since),
             ("until", self.until),
             ("user", self.user),
             ("team", self.team),
+            ("organisation", self.organisation),
             ("key", self.key),
             ("delegated", self.delegated.then(|| "true".to_owned())),
             ("provider", self.provider),
             ("model", self.model),
             ("feature", self.feature),
             ("tag", self.tag),
+            ("disposition", self.disposition),
             ("time_zone", self.time_zone),
-            ("group_by", self.group_by.map(|choice| choice.to_string())),
+            ("group_by", Some(groups).filter(|groups| !groups.is_empty())),
             ("rows", self.rows.map(|rows| rows.to_string())),
+            ("before", self.before),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))

@@ -1,8 +1,11 @@
 //! A Tollgate server as a [`Provider`].
 
+mod delegate;
+
 use crate::{
     Builder, RetryPolicy, UsageQuery,
     call::{Call, Timeouts},
+    credentials::Credentials,
     headers,
     span::CallSpan,
     tls,
@@ -25,11 +28,15 @@ use tollgate_types::{
 #[derive(Clone)]
 pub struct RemoteProvider(Arc<Inner>);
 
+#[derive(Clone)]
 pub(crate) struct Inner {
+    /// Adds the credential to what has none.
     pub(crate) transport: Arc<dyn Transport>,
+    /// The same without.
+    pub(crate) bare: Arc<dyn Transport>,
     /// For people.
     pub(crate) server: Url,
-    pub(crate) authorization: HeaderValue,
+    pub(crate) credentials: Arc<Credentials>,
     pub(crate) tags: HeaderMap,
     pub(crate) name: String,
     pub(crate) model: Option<String>,
@@ -48,7 +55,6 @@ impl RemoteProvider {
         Self(Arc::new(inner))
     }
 
-    #[cfg(test)]
     pub(crate) fn inner(&self) -> &Inner {
         &self.0
     }
@@ -81,8 +87,8 @@ impl RemoteProvider {
         self.ask(path::ESTIMATE, request)?.answer().await
     }
 
-    fn get(&self, path: &str, query: &[(&'static str, String)]) -> Call {
-        let Inner { transport, authorization, tags, retry, timeouts, .. } = &*self.0;
+    pub(crate) fn get(&self, path: &str, query: &[(&'static str, String)]) -> Call {
+        let Inner { transport, tags, retry, timeouts, .. } = &*self.0;
         Call {
             transport: Arc::clone(transport),
             ask: Ask {
@@ -92,14 +98,19 @@ impl RemoteProvider {
                 headers: tags.clone(),
                 body: None,
             },
-            authorization: authorization.clone(),
+            authorization: None,
             retry: *retry,
             timeouts: *timeouts,
             resumable: None,
         }
     }
 
-    fn post(&self, path: &str, body: &impl Serialize, options: &CallOptions) -> Result<Call> {
+    pub(crate) fn post(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        options: &CallOptions,
+    ) -> Result<Call> {
         let mut call = self.get(path, &[]);
         let key = match &options.idempotency_key {
             Some(key) => key.clone(),
@@ -110,7 +121,7 @@ impl RemoteProvider {
         headers.insert(header::IDEMPOTENCY_KEY, headers::idempotency_key(&key)?);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(key) = &options.credential {
-            call.authorization = headers::bearer(key)?;
+            call.authorization = Some(headers::bearer(key)?);
         }
         let body = serde_json::to_vec(body).map_err(|error| {
             Error::invalid("request", "the request is not JSON").with_source(error)

@@ -8,8 +8,26 @@ use reqwest::{Method, header::HeaderMap};
 use std::fmt;
 use tollgate_types::{BoxFuture, Result, StreamEvent, wire::path};
 
+/// How a provider reaches its server. Whatever it is, calls are made, tried again, joined again and
+/// cancelled alike.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TransportKind {
+    /// A request for each call; streams are server-sent events.
+    #[default]
+    Http,
+    /// gRPC: all calls share one HTTP/2 connection, each with a flow control of its own. The address
+    /// of the server's `[grpc]` listener is given to
+    /// [`Builder::grpc_server`](crate::Builder::grpc_server).
+    #[cfg(feature = "grpc")]
+    Grpc,
+    /// All calls over one connection, each with a flow of its own.
+    #[cfg(feature = "websocket")]
+    WebSocket,
+}
+
 /// One attempt of a call.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Ask {
     pub(crate) method: Method,
     /// Path below the server's address; what is not plain in it is percent-encoded already.
@@ -22,16 +40,35 @@ pub(crate) struct Ask {
     pub(crate) body: Option<Bytes>,
 }
 
+/// Shows where it goes, and neither key nor prompt.
+impl fmt::Debug for Ask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ask")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A whole answer that says success.
-#[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) head: Head,
     /// JSON.
     pub(crate) body: Bytes,
 }
 
+/// Shows whose answer it is, and not what it says.
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply").field("head", &self.head).finish_non_exhaustive()
+    }
+}
+
 /// A piece of an open stream.
-#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every one is an event, which is not to be boxed"
+)]
 pub(crate) enum Frame {
     /// The server lives.
     Ping,

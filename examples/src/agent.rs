@@ -62,7 +62,7 @@ impl Agent {
             request.messages.push(response.into_message());
             for call in calls {
                 let result = self.toolbox.run(&call);
-                request.messages.push(told(&call, &result));
+                request.messages.push(told(&call, &result.result));
                 run.tool_calls.push(result);
             }
         }
@@ -72,7 +72,6 @@ impl Agent {
         let messages = vec![Message::system(INSTRUCTIONS), Message::user(question)];
         let sampling = Sampling {
             temperature: Some(0.0),
-            seed: Some(1),
             max_output_tokens: Some(self.max_output),
             ..Sampling::default()
         };
@@ -89,8 +88,8 @@ impl Agent {
 }
 
 /// The turn that tells the model what became of its call.
-fn told(call: &ToolCall, run: &ToolRun) -> Message {
-    let (text, is_error) = match &run.result {
+pub(crate) fn told(call: &ToolCall, outcome: &Result<String, String>) -> Message {
+    let (text, is_error) = match outcome {
         Ok(text) => (text, false),
         Err(reason) => (reason, true),
     };

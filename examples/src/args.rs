@@ -1,9 +1,20 @@
-//! What can be typed after the name of the agent.
+//! What can be typed after the name of each program.
+
+mod chat;
+mod session;
+mod team;
 
 use crate::Agent;
 use clap::{Parser, ValueEnum};
 use std::sync::Arc;
 use tollgate_types::{Provider, ToolChoice};
+
+pub use chat::ChatArgs;
+pub use session::SessionArgs;
+pub use team::TeamArgs;
+
+/// The demo model, as a server and this process call it.
+const DEMO: &str = "local/smollm2-135m-instruct";
 
 /// Asks a model that may use a calculator and a unit converter, and shows what it did
 #[derive(Debug, Parser)]
@@ -22,7 +33,7 @@ pub struct AgentArgs {
     pub question: String,
 
     /// Model to ask
-    #[arg(long, default_value = "local/smollm2-135m-instruct")]
+    #[arg(long, default_value = DEMO)]
     pub model: String,
 
     /// `required` forces tool calls in the first round and an answer in the second, which even a

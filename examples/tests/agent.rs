@@ -143,10 +143,23 @@ async fn a_run_is_told_with_calls_answer_tokens_cost_and_budgets() {
 
 #[test]
 fn local_and_remote_differ_in_exactly_one_line() {
-    let local: Vec<_> = include_str!("../src/bin/agent_local.rs").lines().collect();
-    let remote: Vec<_> = include_str!("../src/bin/agent_remote.rs").lines().collect();
-    assert_eq!(local.len(), remote.len());
-    let differing: Vec<_> = local.iter().zip(&remote).filter(|(one, other)| one != other).collect();
-    assert_eq!(differing.len(), 1, "{differing:?}");
-    assert!(differing[0].0.trim_start().starts_with("let provider: Arc<dyn Provider> ="));
+    macro_rules! pair {
+        ($name:literal) => {
+            (
+                include_str!(concat!("../src/bin/", $name, "_local.rs")),
+                include_str!(concat!("../src/bin/", $name, "_remote.rs")),
+            )
+        };
+    }
+    for (local, remote) in [pair!("agent"), pair!("session"), pair!("team"), pair!("chat")] {
+        assert_eq!(local.lines().count(), remote.lines().count());
+        let pairs = local.lines().zip(remote.lines());
+        let differing: Vec<_> = pairs.filter(|(one, other)| one != other).collect();
+        assert_eq!(differing.len(), 1, "{differing:?}");
+        let built = differing[0].0.trim_start();
+        assert!(
+            built.starts_with("let provider: Arc<dyn Provider> =")
+                || built.starts_with("let employer =")
+        );
+    }
 }

@@ -8,6 +8,7 @@ mod issue;
 mod key;
 mod limit;
 mod permissions;
+mod tokens;
 mod verify;
 
 pub use caller::{Caller, Role};
@@ -15,6 +16,7 @@ pub use issue::{IssueError, IssuedKey, KeyOrder, draw_secret, issue_key};
 pub use key::{ApiKey, KeyParts};
 pub use limit::{LONGEST_QUEUE, Limit, MOST_REQUESTS, MOST_TOKENS, Scope};
 pub use permissions::{Pattern, Permissions, fits};
+pub use tokens::{TokenError, TokenSetupError};
 pub use verify::{Access, AuthError};
 
 use std::sync::Arc;

@@ -21,12 +21,14 @@ mod organisations;
 mod raises;
 mod teams;
 mod terms;
+mod tokens;
 mod users;
 mod work;
 
 pub use alerts::AlertView;
 pub use amounts::{Amount, MAX_CAP, moment_to_come, shown};
 pub use budgets::{BudgetOrder, BudgetPatch, BudgetStanding, BudgetView};
+pub use delegations::DelegationBounds;
 pub use error::AdminError;
 pub use holds::{HeldAmount, HoldQuery, HoldView};
 pub use keys::{Issued, KeyMade, KeyPatch, KeyView, NewKey, Rotation};
@@ -38,6 +40,7 @@ pub use prices::{RemovedPrices, SetPrices};
 pub use raises::RaiseOrder;
 pub use teams::{TeamOrder, TeamPatch};
 pub use terms::{BudgetScope, BudgetTerms, Overrun, check_percent};
+pub use tokens::{TokenRotation, TokensAbout};
 pub use users::{Gone, NewUser, UserOrder, UserPatch, UserView};
 pub use work::{Repeatable, Start, Work};
 

@@ -115,7 +115,8 @@ impl App {
         let tasks = Tasks::new();
         let store = open_store(config, Patience::Server).await?;
         let lock = store.lock()?;
-        let access = Access::new(store.clone(), Arc::clone(&clock)).map_err(|e| system(&e))?;
+        let access = Access::with_tokens(store.clone(), Arc::clone(&clock), config.tokens.clone());
+        let access = access.map_err(|e| system(&e))?;
         let registry = Registry::of(config);
         registry.check().map_err(|e| system(&e))?;
         let lease = Duration::from_secs(config.ledger.lease_seconds);
@@ -147,6 +148,7 @@ impl App {
             read_patience: Duration::from_secs(config.server.read_seconds),
             max_delegation_depth: config.access.max_delegation_depth,
             readiness: Readiness::default(),
+            websocket: config.websocket.clone(),
             config: config.shown(),
             reports: Semaphore::new(REPORTS),
         });

@@ -17,6 +17,7 @@ mod pull;
 mod running;
 mod serve;
 mod teams;
+mod tokens;
 mod usage;
 mod users;
 
@@ -102,6 +103,9 @@ enum Command {
     /// Create, list, show, change, rotate and revoke API keys.
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// End the keys that sign short-lived tokens.
+    #[command(subcommand)]
+    Tokens(tokens::Tokens),
     /// Create, list, show, change and delete budgets.
     #[command(subcommand)]
     Budgets(budgets::Budgets),
@@ -164,6 +168,7 @@ pub async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
         Command::Teams(command) => teams::run(command, &store(&config).await?).await,
         Command::Users(command) => users::run(command, &store(&config).await?).await,
         Command::Keys(command) => keys::run(command, &store(&config).await?).await,
+        Command::Tokens(command) => tokens::run(command, &store(&config).await?).await,
         Command::Budgets(command) => budgets::run(command, &store(&config).await?).await,
         Command::Holds(command) => holds::run(command, &store(&config).await?).await,
         Command::Prices(command) => prices::run(command, &config, &store(&config).await?).await,

@@ -6,6 +6,7 @@ mod access;
 mod alerts;
 mod environment;
 mod file;
+mod grpc;
 mod ledger;
 mod limits;
 mod models;
@@ -18,11 +19,14 @@ mod server;
 mod shown;
 mod store;
 mod suggest;
+mod tokens;
+mod websocket;
 
 pub use access::AccessSettings;
 pub use alerts::{AlertSettings, origin};
 pub use environment::Environment;
 pub use file::ConfigError;
+pub use grpc::GrpcSettings;
 pub use ledger::LedgerSettings;
 pub use limits::Limits;
 pub use models::ModelEntry;
@@ -34,6 +38,8 @@ pub use runs::RunSettings;
 pub use server::Server;
 pub use shown::masked_url;
 pub use store::StoreSettings;
+pub use tokens::{TokenAlgorithm, TokenSettings};
+pub use websocket::WebSocketSettings;
 
 use serde::{Deserialize, Serialize};
 
@@ -43,12 +49,16 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// Listener and bodies.
     pub server: Server,
+    /// The listener of gRPC.
+    pub grpc: GrpcSettings,
     /// Where the books are kept.
     pub store: StoreSettings,
     /// The books.
     pub ledger: LedgerSettings,
     /// Keys.
     pub access: AccessSettings,
+    /// Short-lived tokens.
+    pub tokens: TokenSettings,
     /// Who is told when a budget passes its percentage.
     pub alerts: AlertSettings,
     /// How long usage is kept.
@@ -59,6 +69,8 @@ pub struct Config {
     pub runs: RunSettings,
     /// Where several servers count together.
     pub redis: Redis,
+    /// Connections that carry many calls.
+    pub websocket: WebSocketSettings,
     /// Upstreams, in the order in which they are asked.
     pub providers: Vec<ProviderEntry>,
     /// Aliases, and facts about models.
@@ -71,13 +83,16 @@ impl Config {
     /// Refuses what cannot work.
     fn validate(&self) -> Result<(), String> {
         self.server.validate()?;
+        self.grpc.validate()?;
         self.store.validate()?;
         self.redis.validate()?;
         self.ledger.validate()?;
         self.access.validate()?;
+        self.tokens.validate()?;
         self.alerts.validate()?;
         self.retention.validate()?;
         self.runs.validate()?;
+        self.websocket.validate()?;
         providers::validate(&self.providers)?;
         models::validate(&self.models, &self.providers)
     }

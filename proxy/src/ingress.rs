@@ -5,6 +5,8 @@ mod anthropic;
 mod body;
 mod front;
 mod google;
+#[cfg(feature = "grpc")]
+pub mod grpc;
 mod health;
 mod leftover;
 mod models;
@@ -15,6 +17,7 @@ mod openai;
 mod problem;
 mod reply;
 mod stream;
+mod ws;
 
 pub use front::{Front, Readiness};
 
@@ -36,12 +39,14 @@ pub const GUARDED_PATHS: &[(&str, &str)] = &[
     ("POST", path::COUNT_TOKENS),
     ("POST", path::ESTIMATE),
     ("GET", path::MODELS),
+    ("GET", path::SOCKET),
     ("GET", path::USAGE),
     ("GET", path::USAGE_EXPORT),
     ("GET", path::BUDGETS),
     ("GET", "/api/v1/runs/any"),
     ("GET", "/api/v1/runs/any/events"),
     ("DELETE", "/api/v1/runs/any"),
+    ("POST", path::TOKEN),
     ("GET", path::DELEGATE),
     ("POST", path::DELEGATE),
     ("DELETE", "/api/v1/auth/delegate/any"),
@@ -152,6 +157,7 @@ pub fn router(front: Arc<Front>) -> Router {
         .route("/health/ready", get(health::ready))
         .route("/health/startup", get(health::live))
         .merge(native::routes())
+        .merge(ws::routes())
         .nest("/api/v1/admin", dialect::<native::Shape>(admin::routes()))
         .nest(
             "/api",

@@ -56,7 +56,7 @@ pub struct Ledger {
     queue: Option<mpsc::Sender<writer::Message>>,
     store: Store,
     clock: Arc<dyn Clock>,
-    node: Arc<str>,
+    node: Arc<String>,
 }
 
 impl Ledger {
@@ -72,7 +72,7 @@ impl Ledger {
         lease: Duration,
     ) -> Result<Self, StoreError> {
         let mut books = store.books().await?;
-        let node: Arc<str> = Arc::from(new_id(clock.as_ref()));
+        let node = Arc::new(new_id(clock.as_ref()));
         let pulse = if store.is_shared() {
             Some(Pulse::begin(&mut books, this_server(&node, clock.now_ms()), lease).await?)
         } else {
@@ -90,7 +90,7 @@ impl Ledger {
 
     /// Books in which nothing is written: no call is held, counted or recorded.
     pub fn off(store: Store, clock: Arc<dyn Clock>) -> Self {
-        let node = Arc::from(new_id(clock.as_ref()));
+        let node = Arc::new(new_id(clock.as_ref()));
         Self { queue: None, store, clock, node }
     }
 

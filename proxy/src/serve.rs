@@ -1,13 +1,19 @@
 //! Listening, and stopping without breaking what runs.
 
-use crate::{app::App, ingress};
+#[cfg(feature = "grpc")]
+mod http2;
+
+use crate::{
+    app::App,
+    ingress::{self, Front},
+};
+use axum::Router;
 use hyper::server::conn::http1::Builder;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_io_timeout::TimeoutStream;
 
@@ -18,40 +24,58 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(60);
 /// How long answers that are cut off may take to be settled.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(15);
 
+/// Where clients connect.
+#[derive(Debug)]
+pub struct Listeners {
+    /// HTTP/1.1.
+    pub http: TcpListener,
+    /// HTTP/2 for gRPC, where that is wanted and built in.
+    pub grpc: Option<TcpListener>,
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(http: TcpListener) -> Self {
+        Self { http, grpc: None }
+    }
+}
+
 /// Serves until `stop` resolves, then lets running requests finish, at most as long as configured;
 /// what still runs then ends with an error and is settled. Returns whether everything was.
-pub async fn run(app: App, listener: TcpListener, stop: impl Future<Output = ()>) -> bool {
+pub async fn run(
+    app: App,
+    listeners: impl Into<Listeners>,
+    stop: impl Future<Output = ()>,
+) -> bool {
+    let Listeners { http, grpc } = listeners.into();
     let router = ingress::router(app.front.clone());
-    let graceful = GracefulShutdown::new();
     let server = builder(app.read_patience);
+    #[cfg(feature = "grpc")]
+    let http2 = http2::Server::new(&app);
     let mut stop = std::pin::pin!(stop);
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let (socket, is_grpc) = tokio::select! {
+            socket = accept(Some(&http)) => (socket, false),
+            socket = accept(grpc.as_ref()) => (socket, true),
             () = &mut stop => break,
         };
-        let socket = match accepted {
-            Ok((socket, _)) => socket,
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
         without_delay(&socket);
-        let service = TowerToHyperService::new(router.clone());
-        let connection = server.serve_connection(guarded(socket), service);
-        let watched = graceful.watch(connection);
-        app.tasks.spawn(async move {
-            if let Err(error) = watched.await {
-                tracing::debug!(%error, "a connection ended badly");
-            }
-        });
+        #[cfg(feature = "grpc")]
+        if is_grpc {
+            http2.serve(socket);
+            continue;
+        }
+        // Without gRPC no such listener is opened.
+        #[cfg(not(feature = "grpc"))]
+        if is_grpc {
+            continue;
+        }
+        let front = Arc::clone(&app.front);
+        app.tasks.spawn(converse(front, server.clone(), guarded(socket), router.clone()));
     }
-    drop(listener);
+    drop((http, grpc));
     app.front.readiness.close();
     tracing::info!(patience_s = app.drain.as_secs(), "shutting down: running requests may finish");
-    let finished = tokio::time::timeout(app.drain, graceful.shutdown()).await.is_ok();
+    let finished = tokio::time::timeout(app.drain, app.front.readiness.all_left()).await.is_ok();
     if !finished {
         tracing::warn!("some requests did not finish in time: they end now and are settled");
     }
@@ -61,6 +85,39 @@ pub async fn run(app: App, listener: TcpListener, stop: impl Future<Output = ()>
     settled
 }
 
+/// The next connection of a listener; none ever comes of one that is not there.
+async fn accept(listener: Option<&TcpListener>) -> TcpStream {
+    let Some(listener) = listener else { return std::future::pending().await };
+    loop {
+        match listener.accept().await {
+            Ok((socket, _)) => return socket,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Serves one connection until it ends or becomes a WebSocket. Once the server stops, the request
+/// that runs is its last.
+async fn converse(front: Arc<Front>, server: Builder, socket: Guarded, router: Router) {
+    let _open = front.readiness.connection();
+    let service = TowerToHyperService::new(router);
+    let connection = server.serve_connection(socket, service).with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = front.readiness.closed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended badly");
+    }
+}
+
 /// HTTP/1.1 alone: a peer that sends nothing, or half a head, is timed from its first moment.
 fn builder(read_patience: Duration) -> Builder {
     let mut builder = Builder::new();
@@ -68,9 +125,11 @@ fn builder(read_patience: Duration) -> Builder {
     builder
 }
 
+type Guarded = TokioIo<Pin<Box<TimeoutStream<TcpStream>>>>;
+
 /// A socket that gives up on a peer who stops reading: dropping the answer stops the upstream and
 /// settles the call.
-fn guarded(socket: TcpStream) -> TokioIo<Pin<Box<TimeoutStream<TcpStream>>>> {
+fn guarded(socket: TcpStream) -> Guarded {
     let mut guarded = TimeoutStream::new(socket);
     guarded.set_write_timeout(Some(WRITE_PATIENCE));
     TokioIo::new(Box::pin(guarded))

@@ -32,6 +32,7 @@ mod snapshot;
 mod suspects;
 #[cfg(test)]
 pub(crate) mod testing;
+mod token_keys;
 mod tokens;
 
 pub use accounts::{Account, KeyRow, UserRow};
@@ -62,6 +63,7 @@ pub use runs::{RunChanges, RunEnd, RunRow};
 pub use snapshot::{Snapshot, WindowRow};
 pub use suspects::{FutureEntries, Overdrawn, Ownerless};
 pub use teams::{ListedOrganisation, ListedTeam, OrganisationRow, TeamRow};
+pub use token_keys::TokenKeyRow;
 pub use tokens::Tokens;
 
 use engine::{Engine, Pool, on};

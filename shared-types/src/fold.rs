@@ -32,6 +32,11 @@ impl Fold {
         &self.usage
     }
 
+    /// A part as far as it has come, by its number.
+    pub fn part_so_far(&self, index: u32) -> Option<&Part> {
+        self.parts.get(&index)
+    }
+
     /// Takes one event in.
     ///
     /// # Errors

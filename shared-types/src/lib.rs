@@ -20,6 +20,7 @@ mod message;
 mod options;
 mod tool;
 mod request;
+mod schema;
 mod response;
 mod event;
 mod fold;
@@ -30,7 +31,12 @@ mod model;
 mod provider;
 mod report;
 mod sse;
+mod token;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod wire;
+#[cfg(feature = "proto")]
+pub mod proto;
 
 pub use budget::{BudgetStatus, Resource, SubBudget, Window};
 pub use delegation::{DelegateRequest, DelegatedKey, DelegatedPermissions};
@@ -59,5 +65,6 @@ pub use response::{
 pub use secret::Secret;
 pub use sse::{EventTooLarge, SseDecoder};
 pub use stream::{EventSource, EventStream};
+pub use token::{TokenGrant, TokenRequest};
 pub use tool::{FunctionTool, HostedTool, Tool, ToolChoice};
 pub use usage::{GPU_MS, Usage};

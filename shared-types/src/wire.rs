@@ -1,5 +1,7 @@
 //! Names that server and client must spell alike: paths, headers, and the JSON of errors.
 
+pub mod socket;
+
 use crate::{BudgetStatus, DelegatedKey, Error, ModelInfo, Receipt, Usage, lenient};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +19,8 @@ pub mod path {
     pub const ESTIMATE: &str = "/api/v1/estimate";
     /// Models that the caller may use.
     pub const MODELS: &str = "/api/v1/models";
+    /// Many calls over one connection: see [`super::socket`].
+    pub const SOCKET: &str = "/api/v1/ws";
     /// Usage that the caller may see.
     pub const USAGE: &str = "/api/v1/usage";
     /// The same, one request a line, all of them.
@@ -26,6 +30,8 @@ pub mod path {
     pub const RUNS: &str = "/api/v1/runs";
     /// Budgets that the caller is charged to.
     pub const BUDGETS: &str = "/api/v1/budgets";
+    /// A short-lived token for the caller's key.
+    pub const TOKEN: &str = "/api/v1/auth/token";
     /// Keys that the caller's key delegated to; one of them stands below, by its id.
     pub const DELEGATE: &str = "/api/v1/auth/delegate";
 }

@@ -51,6 +51,8 @@ pub(super) struct Memory {
     aborts: Mutex<Vec<Abort>>,
     pub(super) served: watch::Sender<usize>,
     pub(super) aborted: watch::Sender<usize>,
+    /// Answers under way.
+    pub(super) working: watch::Sender<usize>,
 }
 
 impl Memory {
@@ -62,6 +64,7 @@ impl Memory {
             aborts: Mutex::default(),
             served: watch::Sender::new(0),
             aborted: watch::Sender::new(0),
+            working: watch::Sender::new(0),
         }
     }
 

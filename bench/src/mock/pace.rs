@@ -23,6 +23,7 @@ pub(super) struct Watched {
 
 impl Watched {
     pub(super) fn new(memory: Arc<Memory>) -> Self {
+        memory.working.send_modify(|count| *count += 1);
         Self { memory, chunks: 0, done: false }
     }
 
@@ -43,6 +44,7 @@ impl Drop for Watched {
         if !self.done {
             self.memory.lost(Abort { at: Instant::now(), chunks: self.chunks });
         }
+        self.memory.working.send_modify(|count| *count -= 1);
     }
 }
 

@@ -103,9 +103,11 @@ async fn a_stalled_stream_waits_for_the_client_to_leave() {
             assert!(read > 0, "{path}: it ended");
             text.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
         }
+        assert_eq!(mock.working(), 1, "{path}");
         drop(socket);
         left += 1;
         assert!(mock.saw_aborts(left, SOON).await, "{path}");
+        assert!(mock.works(|count| count == 0, SOON).await, "{path}");
     }
     assert!(mock.aborted().iter().all(|abort| abort.chunks <= 7));
 }

@@ -95,16 +95,20 @@ async fn a_usage_query_is_spelt_into_the_address() {
         feature: Some("tools".to_owned()),
         tag: Some("project=x".to_owned()),
         time_zone: Some("Europe/Berlin".to_owned()),
+        organisation: Some("acme".to_owned()),
+        disposition: Some("cut".to_owned()),
         group_by: Some(GroupBy::Day),
+        then_by: Some(GroupBy::Model),
         rows: Some(5),
+        before: Some("01J".to_owned()),
         ..UsageQuery::default()
     };
     assert_eq!(provider.usage(query).await.unwrap().total.requests, 2);
     assert_eq!(
         server.request().await.line,
-        "GET /api/v1/usage?since=2026-11-01T00%3A00%3A00%2B01%3A00&user=a%26b&team=red&key=01K\
-         &delegated=true&feature=tools&tag=project%3Dx&time_zone=Europe%2FBerlin&group_by=day&rows=5 \
-         HTTP/1.1"
+        "GET /api/v1/usage?since=2026-11-01T00%3A00%3A00%2B01%3A00&user=a%26b&team=red\
+         &organisation=acme&key=01K&delegated=true&feature=tools&tag=project%3Dx&disposition=cut\
+         &time_zone=Europe%2FBerlin&group_by=day%2Cmodel&rows=5&before=01J HTTP/1.1"
     );
     provider.usage(UsageQuery::default()).await.unwrap();
     assert_eq!(server.request().await.line, "GET /api/v1/usage HTTP/1.1");
@@ -124,4 +128,22 @@ async fn what_does_not_fit_a_header_is_refused_by_name() {
         let error = provider.generate(asked).await.unwrap_err();
         assert_eq!(error.body().param.as_deref(), Some(param), "{error}");
     }
+}
+
+#[tokio::test]
+async fn an_estimate_is_asked_for_with_the_request_itself() {
+    let answer = r#"{"model": "mock/echo", "targets": ["mock/echo"], "max_input_tokens": 900,
+        "likely_input_tokens": 20, "max_output_tokens": 50, "likely_output_tokens": 50,
+        "likely_cost_nano_usd": 7, "fits": true, "clamped_to": 50, "weather": "fine",
+        "budgets": [{"budget": {"budget": "b", "owner": "user:a", "resource": "gold",
+            "window": "day", "cap": 1, "spent": 0, "held": 0}, "amount": 1}]}"#;
+    let mut server = Server::play(vec![Reply::body(200, answer)]).await;
+    let told = provider(&server).estimate(request()).await.unwrap();
+    assert_eq!((told.max_cost, told.likely_cost.map(|cost| cost.0)), (None, Some(7)));
+    assert!(told.fits && told.clamped_to == Some(50) && told.budgets.is_empty());
+    let sent = server.request().await;
+    assert_eq!(sent.line, "POST /api/v1/estimate HTTP/1.1");
+    let mut expected = request();
+    expected.model = "mock/echo".to_owned();
+    assert_eq!(sent.body, serde_json::to_string(&expected).unwrap());
 }

@@ -1,8 +1,9 @@
 //! What an agent did, what it used and what that cost.
 
+use crate::bill::amount;
 use serde_json::Value;
 use std::fmt;
-use tollgate_types::{BudgetStatus, GenerateResponse, NanoUsd, Resource, Usage};
+use tollgate_types::{BudgetStatus, GenerateResponse, NanoUsd, Usage};
 
 /// One finished run. Runs of the same question over different providers can be compared.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -61,11 +62,7 @@ impl fmt::Display for AgentRun {
             writeln!(f, "cost    {cost}")?;
         }
         for budget in &self.budgets {
-            let unit = |amount| match budget.resource {
-                Resource::Cost => NanoUsd(amount).to_string(),
-                resource => format!("{amount} {resource}"),
-            };
-            let (left, cap) = (unit(budget.remaining()), unit(budget.cap));
+            let (left, cap) = (amount(budget, budget.remaining()), amount(budget, budget.cap));
             writeln!(f, "budget  {left} of {cap} left ({}, {})", budget.owner, budget.window)?;
         }
         Ok(())

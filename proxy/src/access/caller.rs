@@ -1,6 +1,9 @@
 //! Who asks, after the credential was verified.
 
-use super::{Limit, Permissions, Target, limit};
+use super::{
+    Limit, Permissions, Target, limit,
+    tokens::{Verified, mark_of},
+};
 use crate::store::{Account, Owner, StoreError};
 use serde::{Deserialize, Serialize};
 use std::{str::FromStr, sync::Arc};
@@ -50,11 +53,19 @@ pub struct Caller {
     team_id: Option<String>,
     owners: Vec<Owner>,
     refuses_overrun: bool,
+    expires_ms: Option<i64>,
+    mark: String,
+    token_ends_ms: Option<i64>,
 }
 
 impl Caller {
-    /// Reads an account whose key and user are in force.
-    pub(super) fn of(account: &Account) -> Result<Self, StoreError> {
+    /// Reads an account whose key and user are in force, for whoever has the secret of this hash,
+    /// or a token that was exchanged for it.
+    pub(super) fn of(
+        account: &Account,
+        secret_hash: &str,
+        token: Option<&Verified>,
+    ) -> Result<Self, StoreError> {
         let role = |text: &str| Role::from_str(text).map_err(StoreError::Row);
         let admin =
             role(&account.key.role)? == Role::Admin && role(&account.user.role)? == Role::Admin;
@@ -74,6 +85,9 @@ impl Caller {
             owners: account.owners(),
             refuses_overrun: keys().any(|key| key.overrun == "refuse"),
             limits: limit::of_account(account),
+            expires_ms: keys().filter_map(|key| key.expires_ms).min(),
+            mark: mark_of(secret_hash),
+            token_ends_ms: token.map(Verified::ends_ms),
         })
     }
 
@@ -92,6 +106,9 @@ impl Caller {
                 Owner { kind: "key", id: "key".to_owned() },
             ],
             refuses_overrun: false,
+            expires_ms: None,
+            mark: String::new(),
+            token_ends_ms: None,
         }
     }
 
@@ -138,6 +155,21 @@ impl Caller {
     /// Whether an answer that a budget cannot pay for in full is refused rather than shortened.
     pub fn refuses_overrun(&self) -> bool {
         self.refuses_overrun
+    }
+
+    /// When the key, or one above it, expires.
+    pub fn expires_ms(&self) -> Option<i64> {
+        self.expires_ms
+    }
+
+    /// When the token ends that the caller sent; absent: it sent a key.
+    pub fn token_ends_ms(&self) -> Option<i64> {
+        self.token_ends_ms
+    }
+
+    /// Which of the key's secrets the caller has.
+    pub(super) fn mark(&self) -> &str {
+        &self.mark
     }
 
     pub(super) fn allows_provider(&self, provider: &str) -> bool {

@@ -2,36 +2,34 @@
 //!
 //! Hashing a password costs about 15 ms and 19 MiB, so it never stands on the path of a request
 //! that was seen before, and strangers cannot make the server hash: a key that is not in the
-//! database is refused without hashing, hashing is bounded, and a wrong secret is remembered.
+//! database is refused without hashing, hashing is bounded, and a wrong secret is remembered. The
+//! signature of a token is checked once too; its key is read again like any other.
 
-use super::{Caller, KeyParts};
+mod memory;
+
+use super::{
+    Caller, KeyParts,
+    tokens::{TokenError, TokenSetupError, Tokens, Verified, mark_of},
+};
 use crate::{
     clock::Clock,
+    config::TokenSettings,
     store::{Account, Store, StoreError, promptly},
 };
 use argon2::{
     Argon2,
     password_hash::{PasswordVerifier, phc::PasswordHash},
 };
-use lru::LruCache;
+use memory::{Known, Memory, Name, Proof, Recalled};
 use std::{
-    num::NonZeroUsize,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::sync::Semaphore;
+use tollgate_types::TokenGrant;
 
-/// Credentials remembered, good and bad together.
-const REMEMBERED: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
 /// Hashes computed at once.
 const HASHERS: usize = 2;
-/// How long an account is believed before the database is asked again.
-const FRESH: Duration = Duration::from_millis(500);
-/// While one call asks, the others of a busy key go on with what was known, up to this age: a
-/// revocation takes effect within it on every server.
-const BELIEVED: Duration = Duration::from_millis(900);
-/// How long one call may ask before another one does too.
-const ASKING: Duration = Duration::from_millis(300);
 
 /// Why a credential is not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +49,12 @@ pub enum AuthError {
     /// Its user was deleted.
     #[error("the user of the API key was deleted")]
     UserDeleted,
+    /// The token's time is over, or that of the key or secret behind it: another one may be good.
+    #[error("the token has expired")]
+    TokenExpired,
+    /// It is no token of this server, or not yet.
+    #[error("the token is not valid: {0}")]
+    TokenInvalid(&'static str),
     /// The database could not be asked. Not the caller's fault.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -59,37 +63,15 @@ pub enum AuthError {
     Busy,
 }
 
-/// What is remembered of a credential, by the keyed hash of its text.
-enum Memory {
-    /// The secret fits that hash. The account was asked for at `seen`, and anew at `asked`.
-    Verified {
-        account: Arc<Account>,
-        caller: Arc<Caller>,
-        hash: Arc<str>,
-        seen: Instant,
-        asked: Instant,
-    },
-    /// The secret is wrong; that never changes: a new one is drawn, not chosen.
-    Wrong,
-}
-
-/// What is to be done with a credential that was seen before.
-enum Recalled {
-    /// It is believed.
-    Known(Arc<Account>, Arc<Caller>),
-    /// The secret fits that hash; the account is to be read again.
-    Old(Arc<str>),
-    /// It is wrong.
-    Wrong,
-}
-
 /// Verifies credentials.
 pub struct Access {
     store: Store,
     clock: Arc<dyn Clock>,
-    memory: Mutex<LruCache<[u8; 32], Memory>>,
+    keys_seen: Memory,
+    tokens_seen: Memory,
     memory_key: [u8; 32],
     hashers: Arc<Semaphore>,
+    tokens: Tokens,
 }
 
 impl std::fmt::Debug for Access {
@@ -99,52 +81,129 @@ impl std::fmt::Debug for Access {
 }
 
 impl Access {
-    /// Verifies against a store.
+    /// Verifies against a store, with the usual tokens.
     ///
     /// # Errors
     /// When the operating system has no random bits for the memory's key.
-    pub fn new(store: Store, clock: Arc<dyn Clock>) -> Result<Self, getrandom::Error> {
-        let mut memory_key = [0; 32];
-        getrandom::fill(&mut memory_key)?;
-        let memory = Mutex::new(LruCache::new(REMEMBERED));
-        Ok(Self { store, clock, memory, memory_key, hashers: Arc::new(Semaphore::new(HASHERS)) })
+    pub fn new(store: Store, clock: Arc<dyn Clock>) -> Result<Self, TokenSetupError> {
+        Self::with_tokens(store, clock, TokenSettings::default())
     }
 
-    /// Who sent this credential.
+    /// Verifies against a store, and gives tokens as these settings say.
+    ///
+    /// # Errors
+    /// When the operating system has no random bits, or the secret of tokens cannot be read.
+    pub fn with_tokens(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        settings: TokenSettings,
+    ) -> Result<Self, TokenSetupError> {
+        let mut memory_key = [0; 32];
+        getrandom::fill(&mut memory_key)?;
+        Ok(Self {
+            tokens: Tokens::new(store.clone(), Arc::clone(&clock), settings)?,
+            store,
+            clock,
+            keys_seen: Memory::new(),
+            // Apart, so that whoever asks for many tokens makes nobody's key unknown.
+            tokens_seen: Memory::new(),
+            memory_key,
+            hashers: Arc::new(Semaphore::new(HASHERS)),
+        })
+    }
+
+    /// Who sent this credential, a key or a token, by whatever way it came.
     ///
     /// # Errors
     /// Why it is not accepted; `Store` and `Busy` say nothing about the credential.
     pub async fn authenticate(&self, credential: Option<&str>) -> Result<Arc<Caller>, AuthError> {
         let text = credential.ok_or(AuthError::Missing)?;
-        let parts = KeyParts::parse(text).ok_or(AuthError::Invalid)?;
-        let name = *blake3::keyed_hash(&self.memory_key, text.as_bytes()).as_bytes();
-        let (account, caller) = match self.remembered(name, parts.id).await {
-            Some(known) => known?,
-            None => self.verify(name, &parts).await?,
+        let (account, caller) = if Tokens::is_like(text) {
+            self.by_token(text).await?
+        } else {
+            self.by_key(text).await?
         };
         self.in_force(&account)?;
         Ok(caller)
     }
 
-    /// What is known of a credential that was seen before.
-    async fn remembered(
+    /// A token in exchange for the key that a caller sent.
+    ///
+    /// # Errors
+    /// When the caller sent a token, or there are none, or none that works so long; when the
+    /// database fails.
+    pub async fn issue_token(
         &self,
-        name: [u8; 32],
-        key_id: &str,
-    ) -> Option<Result<(Arc<Account>, Arc<Caller>), AuthError>> {
-        Some(match self.recall(&name)? {
+        caller: &Caller,
+        ttl_seconds: Option<u32>,
+    ) -> Result<TokenGrant, TokenError> {
+        self.tokens.issue(caller, ttl_seconds).await
+    }
+
+    fn name_of(&self, text: &str) -> Name {
+        *blake3::keyed_hash(&self.memory_key, text.as_bytes()).as_bytes()
+    }
+
+    async fn by_token(&self, text: &str) -> Result<Known, AuthError> {
+        let name = self.name_of(text);
+        match self.tokens_seen.recall(&name) {
+            // The secret behind it is not the key's any more.
+            Some(Recalled::Wrong) => Err(AuthError::TokenExpired),
+            Some(Recalled::Known(known, proof)) => {
+                self.token_in_force(&proof).await?;
+                Ok(known)
+            }
+            Some(Recalled::Old(proof)) => {
+                self.token_in_force(&proof).await?;
+                let id = proof.token.as_ref().map(|token| token.claims.key_id.clone());
+                self.load(name, &id.unwrap_or_default(), proof).await
+            }
+            None => self.verify_token(name, self.tokens.verify(text).await?).await,
+        }
+    }
+
+    async fn token_in_force(&self, proof: &Proof) -> Result<(), AuthError> {
+        match &proof.token {
+            Some(token) => self.tokens.in_force(token).await,
+            None => Ok(()),
+        }
+    }
+
+    /// A token whose signature is right, and that was not seen before.
+    async fn verify_token(&self, name: Name, token: Verified) -> Result<Known, AuthError> {
+        self.tokens.in_force(&token).await?;
+        let asked = Instant::now();
+        let account = self.account(&token.claims.key_id).await?;
+        if account.user.id != token.claims.sub {
+            return Err(AuthError::TokenInvalid("its user is another one than its key's"));
+        }
+        let mut hashes = accepted(&account, self.clock.now_ms()).into_iter();
+        let hash = hashes.find(|hash| mark_of(hash) == token.claims.mark);
+        let hash = hash.ok_or(AuthError::TokenExpired)?;
+        let proof = Proof { hash, token: Some(Arc::new(token)) };
+        self.tokens_seen.believe(name, account, (proof, asked))
+    }
+
+    async fn by_key(&self, text: &str) -> Result<Known, AuthError> {
+        let parts = KeyParts::parse(text).ok_or(AuthError::Invalid)?;
+        let name = self.name_of(text);
+        match self.remembered(name, parts.id).await {
+            Some(known) => known,
+            None => self.verify(name, &parts).await,
+        }
+    }
+
+    /// What is known of a key that was seen before.
+    async fn remembered(&self, name: Name, key_id: &str) -> Option<Result<Known, AuthError>> {
+        Some(match self.keys_seen.recall(&name)? {
             Recalled::Wrong => Err(AuthError::Invalid),
-            Recalled::Known(account, caller) => Ok((account, caller)),
-            Recalled::Old(hash) => self.load(name, key_id, hash).await,
+            Recalled::Known(known, _) => Ok(known),
+            Recalled::Old(proof) => self.load(name, key_id, proof).await,
         })
     }
 
-    /// Checks the secret of a credential that was not seen before.
-    async fn verify(
-        &self,
-        name: [u8; 32],
-        parts: &KeyParts<'_>,
-    ) -> Result<(Arc<Account>, Arc<Caller>), AuthError> {
+    /// Checks the secret of a key that was not seen before.
+    async fn verify(&self, name: Name, parts: &KeyParts<'_>) -> Result<Known, AuthError> {
         let account = self.account(parts.id).await?;
         // A bounded wait: honest first calls queue for milliseconds, a flood is turned away.
         let turn = Arc::clone(&self.hashers).acquire_owned();
@@ -164,9 +223,9 @@ impl Access {
         .await;
         match right {
             // The key may have been revoked while this call waited for its turn.
-            Ok(Some(hash)) => self.load(name, parts.id, hash).await,
+            Ok(Some(hash)) => self.load(name, parts.id, Proof { hash, token: None }).await,
             Ok(None) => {
-                self.remember(name, Memory::Wrong);
+                self.keys_seen.remember_wrong(name);
                 Err(AuthError::Invalid)
             }
             // Not hashed to the end: that says nothing about the secret.
@@ -174,48 +233,24 @@ impl Access {
         }
     }
 
-    /// Reads the account of a credential whose secret is known to fit a hash. After a rotation the
-    /// key may have another one.
-    async fn load(
-        &self,
-        name: [u8; 32],
-        key_id: &str,
-        hash: Arc<str>,
-    ) -> Result<(Arc<Account>, Arc<Caller>), AuthError> {
+    /// Reads the account of a credential that is known to be right. After a rotation the key may
+    /// have another secret.
+    async fn load(&self, name: Name, key_id: &str, proof: Proof) -> Result<Known, AuthError> {
         let asked = Instant::now();
         let account = self.account(key_id).await?;
-        if !accepted(&account, self.clock.now_ms()).contains(&hash) {
-            self.remember(name, Memory::Wrong);
-            return Err(AuthError::Invalid);
+        let (memory, wrong) = match proof.token {
+            Some(_) => (&self.tokens_seen, AuthError::TokenExpired),
+            None => (&self.keys_seen, AuthError::Invalid),
+        };
+        if !accepted(&account, self.clock.now_ms()).contains(&proof.hash) {
+            memory.remember_wrong(name);
+            return Err(wrong);
         }
-        self.believe(name, account, (hash, asked))
+        memory.believe(name, account, (proof, asked))
     }
 
     async fn account(&self, key_id: &str) -> Result<Account, AuthError> {
         promptly(self.store.account(key_id)).await?.ok_or(AuthError::Invalid)
-    }
-
-    /// Remembers an account as it was when it was asked for, which is when its age begins: the
-    /// answer may be old when it comes. One that was asked for later is not forgotten for it.
-    fn believe(
-        &self,
-        name: [u8; 32],
-        account: Account,
-        (hash, asked): (Arc<str>, Instant),
-    ) -> Result<(Arc<Account>, Arc<Caller>), AuthError> {
-        let caller = Arc::new(Caller::of(&account)?);
-        let account = Arc::new(account);
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        match memory.get(&name) {
-            Some(Memory::Verified { account, caller, seen, .. }) if *seen > asked => {
-                return Ok((Arc::clone(account), Arc::clone(caller)));
-            }
-            Some(Memory::Wrong) => return Err(AuthError::Invalid),
-            _ => {}
-        }
-        let known = (Arc::clone(&account), Arc::clone(&caller));
-        memory.put(name, Memory::Verified { account, caller, hash, seen: asked, asked });
-        Ok(known)
     }
 
     fn in_force(&self, account: &Account) -> Result<(), AuthError> {
@@ -233,26 +268,6 @@ impl Access {
             }
         }
         Ok(())
-    }
-
-    fn recall(&self, name: &[u8; 32]) -> Option<Recalled> {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(match memory.get_mut(name)? {
-            Memory::Wrong => Recalled::Wrong,
-            Memory::Verified { account, caller, hash, seen, asked } => {
-                let age = seen.elapsed();
-                if age < FRESH || (age < BELIEVED && asked.elapsed() < ASKING) {
-                    return Some(Recalled::Known(Arc::clone(account), Arc::clone(caller)));
-                }
-                *asked = Instant::now();
-                Recalled::Old(Arc::clone(hash))
-            }
-        })
-    }
-
-    fn remember(&self, name: [u8; 32], what: Memory) {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.put(name, what);
     }
 }
 

@@ -24,9 +24,18 @@ const MAX_SECONDS: u32 = 86_400;
 /// Keys that one key may have delegated to at once.
 const MAX_CHILDREN: i64 = 1_000;
 
+/// How far delegation goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DelegationBounds {
+    /// How many keys can stand in a line below one that an operator made.
+    pub max_depth: u8,
+    /// No key lives longer than this; absent: than those above it.
+    pub until_ms: Option<i64>,
+}
+
 impl Office {
-    /// Makes a key below another one, at most `max_depth` below one that an operator made. The
-    /// answer holds its text, but for a repetition.
+    /// Makes a key below another one, within bounds. The answer holds its text, but for a
+    /// repetition.
     ///
     /// # Errors
     /// `Denied` when the key would be wider than the one above it; `NotEnough` when a budget above
@@ -35,7 +44,7 @@ impl Office {
         &self,
         mandate: &Mandate,
         parent_id: &str,
-        max_depth: u8,
+        bounds: DelegationBounds,
         order: &DelegateRequest,
     ) -> Result<DelegatedKey, AdminError> {
         let asked = &(parent_id, order);
@@ -47,7 +56,7 @@ impl Office {
         }
         let account = self.store().account(parent_id).await?;
         let account = account.ok_or_else(|| AdminError::unknown("key", parent_id))?;
-        let mut row = planned(&account, order, (self.clock().now_ms(), max_depth))?;
+        let mut row = planned(&account, order, (self.clock().now_ms(), bounds))?;
         let budgets = self.carved(&account, order).await?;
         row.id = new_id(self.clock());
         let (key, secret_hash) = draw_secret(&row.id).await?;
@@ -164,7 +173,7 @@ impl Office {
 fn planned(
     account: &Account,
     order: &DelegateRequest,
-    (now_ms, max_depth): (i64, u8),
+    (now_ms, bounds): (i64, DelegationBounds),
 ) -> Result<KeyRow, AdminError> {
     let above = &account.key;
     if above.role != "member" {
@@ -177,8 +186,9 @@ fn planned(
     if account.user.deleted_ms.is_some() || line(account).any(over) {
         return Err(AdminError::InTheWay("this key is not in force any more".to_owned()));
     }
-    if above.depth >= i64::from(max_depth) {
-        let message = format!("keys are delegated at most {max_depth} deep, and this one is");
+    if above.depth >= i64::from(bounds.max_depth) {
+        let message =
+            format!("keys are delegated at most {} deep, and this one is", bounds.max_depth);
         return Err(AdminError::Denied { permission: "delegate".to_owned(), message });
     }
     let name = order.name.clone().unwrap_or_else(|| "delegated".to_owned());
@@ -201,7 +211,7 @@ fn planned(
         rate_per_minute: rate(account, order.rate_per_minute)?,
         overrun: above.overrun.clone(),
         created_ms: now_ms,
-        expires_ms: Some(expiry(account, order.expires_in_seconds, now_ms)?),
+        expires_ms: Some(expiry(account, order.expires_in_seconds, (now_ms, bounds))?),
         ..KeyRow::default()
     })
 }
@@ -218,15 +228,19 @@ fn levels_of(account: &Account) -> Result<Vec<Permissions>, AdminError> {
     Ok(levels.collect::<Result<_, _>>()?)
 }
 
-/// As asked for, but never after a key above it.
-fn expiry(account: &Account, asked: Option<u32>, now_ms: i64) -> Result<i64, AdminError> {
+/// As asked for, but never after a key above it or beyond the bounds.
+fn expiry(
+    account: &Account,
+    asked: Option<u32>,
+    (now_ms, bounds): (i64, DelegationBounds),
+) -> Result<i64, AdminError> {
     let seconds = asked.unwrap_or(USUAL_SECONDS);
     if !(1..=MAX_SECONDS).contains(&seconds) {
         let message = format!("{seconds} is not from 1 to {MAX_SECONDS}");
         return Err(AdminError::invalid("expires_in_seconds", message));
     }
     let own = now_ms.saturating_add(i64::from(seconds).saturating_mul(1000));
-    Ok(line(account).filter_map(|key| key.expires_ms).fold(own, i64::min))
+    Ok(line(account).filter_map(|key| key.expires_ms).chain(bounds.until_ms).fold(own, i64::min))
 }
 
 fn rate(account: &Account, asked: Option<u32>) -> Result<Option<i64>, AdminError> {

@@ -5,6 +5,7 @@ mod delegations;
 mod keys;
 mod repetition;
 mod teams;
+mod tokens;
 mod trail;
 mod users;
 

@@ -4,34 +4,52 @@ use super::problem;
 use crate::{
     access::{Access, Caller},
     clock::Clock,
+    config::WebSocketSettings,
     gateway::Gateway,
     runs::Runs,
     store::Store,
 };
 use axum::http::{HeaderMap, header::AUTHORIZATION};
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
+use tokio_util::{
+    sync::CancellationToken,
+    task::{TaskTracker, task_tracker::TaskTrackerToken},
+};
 use tollgate_types::Result;
 
-/// Whether new work is welcome.
+/// Whether new work is welcome, and the connections that are open.
 #[derive(Debug, Default)]
-pub struct Readiness(AtomicBool);
+pub struct Readiness {
+    closed: CancellationToken,
+    connections: TaskTracker,
+}
 
 impl Readiness {
     /// From now on it is not.
     pub fn close(&self) {
-        self.0.store(true, Ordering::Release);
+        self.closed.cancel();
+        self.connections.close();
     }
 
     /// Whether it is.
     pub fn is_open(&self) -> bool {
-        !self.0.load(Ordering::Acquire)
+        !self.closed.is_cancelled()
+    }
+
+    /// Resolves when new work is not welcome any more.
+    pub async fn closed(&self) {
+        self.closed.cancelled().await;
+    }
+
+    /// Counts a connection for as long as this is kept.
+    pub fn connection(&self) -> TaskTrackerToken {
+        self.connections.token()
+    }
+
+    /// Resolves when new work is not welcome and no connection is open any more.
+    pub async fn all_left(&self) {
+        self.connections.wait().await;
     }
 }
 
@@ -56,6 +74,8 @@ pub struct Front {
     pub max_delegation_depth: u8,
     /// Whether new work is welcome.
     pub readiness: Readiness,
+    /// Connections that carry many calls.
+    pub websocket: WebSocketSettings,
     /// The configuration as it may be shown.
     pub config: serde_json::Value,
     /// Turns for reports: they read much, and must not take the database from those who call.
@@ -86,7 +106,8 @@ impl Front {
     }
 }
 
-fn credential_of(headers: &HeaderMap) -> Option<&str> {
+/// The credential that headers hold.
+pub(super) fn credential_of(headers: &HeaderMap) -> Option<&str> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let bearer = text(AUTHORIZATION.as_str()).and_then(|value| {
         let (scheme, token) = value.split_once(' ')?;

@@ -9,6 +9,7 @@ mod generate;
 pub(super) mod models;
 mod runs;
 mod stream;
+mod token;
 pub(super) mod usage;
 
 use super::{front::Front, problem};
@@ -17,7 +18,7 @@ use axum::{
     http::StatusCode,
     routing::{delete, get, post},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tollgate_types::{
     Error, ErrorKind, GenerateRequest, Result,
@@ -51,6 +52,7 @@ pub(super) fn routes() -> Router<Arc<Front>> {
         .route(&format!("{}/{{id}}", path::RUNS), get(runs::show).delete(runs::cancel))
         .route(&format!("{}/{{id}}/events", path::RUNS), get(runs::events))
         .route(path::BUDGETS, get(budgets::budgets))
+        .route(path::TOKEN, post(token::issue))
         .route(path::DELEGATE, get(delegate::list).post(delegate::create))
         .route(&format!("{}/{{id}}", path::DELEGATE), delete(delegate::revoke))
 }
@@ -59,7 +61,7 @@ pub(super) fn routes() -> Router<Arc<Front>> {
 ///
 /// # Errors
 /// `invalid_request` that names the field and the place.
-pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T> {
     let mut source = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut source).map_err(|error| {
         let path = error.path().to_string();
@@ -79,8 +81,15 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
 ///
 /// # Errors
 /// As [`parse`].
-fn parse_request(body: &[u8]) -> Result<GenerateRequest> {
-    let request: GenerateRequest = parse(body)?;
+pub(super) fn parse_request(body: &[u8]) -> Result<GenerateRequest> {
+    complete(parse(body)?)
+}
+
+/// Refuses a request in which nothing is asked.
+///
+/// # Errors
+/// `invalid_request` that names the field.
+pub(super) fn complete(request: GenerateRequest) -> Result<GenerateRequest> {
     if request.messages.is_empty() && request.continues.is_none() {
         return Err(Error::invalid("messages", "messages must not be empty"));
     }

@@ -3,7 +3,7 @@
 
 use super::reply;
 use crate::{
-    access::AuthError,
+    access::{AuthError, TokenError},
     admin::AdminError,
     gateway::Refusal,
     ledger::HoldError,
@@ -63,6 +63,16 @@ impl<S> From<RunError> for Problem<S> {
 }
 
 impl<S> Problem<S> {
+    /// Answers with a status that no error of this kind has by itself.
+    pub(super) fn with_status(self, status: StatusCode) -> Self {
+        Self { status: Some(status), ..self }
+    }
+
+    /// For ways in that have no status and no headers.
+    pub(super) fn into_parts(self) -> (Error, Rates) {
+        (self.error, self.rates)
+    }
+
     /// Says the same in other words.
     pub(super) fn worded(self, reword: impl FnOnce(Error) -> Error) -> Self {
         Self { error: reword(self.error), ..self }
@@ -89,7 +99,7 @@ pub(super) async fn unknown_path<S: Shape>() -> Problem<S> {
 /// Something is served there, to another method. The status is 405, which no other error has.
 pub(super) async fn wrong_method<S: Shape>() -> Problem<S> {
     let error = Error::invalid("method", "this path does not take this method");
-    Problem { status: Some(StatusCode::METHOD_NOT_ALLOWED), ..error.into() }
+    Problem::from(error).with_status(StatusCode::METHOD_NOT_ALLOWED)
 }
 
 /// How long to stay away when the database or the server is busy.
@@ -176,11 +186,28 @@ pub(super) fn of_auth(error: AuthError) -> Error {
                 AuthError::Revoked => "revoked_api_key",
                 AuthError::Expired => "expired_api_key",
                 AuthError::UserDeleted => "deleted_user",
+                // Another token may be good; a client that has the key gets one, once.
+                AuthError::TokenExpired => "token_expired",
+                AuthError::TokenInvalid(_) => "invalid_token",
                 _ => "invalid_api_key",
             };
             Error::new(ErrorKind::Authentication, error.to_string())
                 .with(|body| body.code = Some(code.to_owned()))
         }
+    }
+}
+
+/// A token that was not made.
+pub(super) fn of_token(error: TokenError) -> Error {
+    let text = error.to_string();
+    match error {
+        TokenError::Disabled => Error::new(ErrorKind::NotFound, text)
+            .with(|body| body.code = Some("tokens_disabled".to_owned())),
+        TokenError::NotAKey => Error::new(ErrorKind::PermissionDenied, text)
+            .with(|body| body.code = Some("token_not_exchangeable".to_owned())),
+        TokenError::Lifetime(_) => Error::invalid("ttl_seconds", text),
+        TokenError::Signature(_) => Error::new(ErrorKind::Internal, text),
+        TokenError::Store(error) => of_store(error),
     }
 }
 

@@ -147,7 +147,7 @@ pub(super) struct Held {
     pub quote: Arc<Quote>,
     pub placed: Placed,
     /// The entry as it would be if nobody ever heard of the call again.
-    pub entry: EntryRow,
+    pub entry: Arc<EntryRow>,
     pub admitted: Instant,
     /// Absent when the ledger is off.
     pub queue: Option<mpsc::Sender<Message>>,
@@ -194,13 +194,13 @@ pub(super) async fn place(ledger: &Ledger, quote: Quote, order: Order) -> Result
     let (asking, permit) = (reserve()?, reserve()?);
     let hold_id = new_id(ledger.clock.as_ref());
     let quote = Arc::new(quote);
-    let entry = planned_entry(&quote, order, ledger.clock.now_ms());
-    let draft = serde_json::to_string(&entry).map_err(StoreError::from)?;
+    let entry = Arc::new(planned_entry(&quote, order, ledger.clock.now_ms()));
+    let draft = Arc::clone(&entry);
     let (reply, answer) = oneshot::channel();
     // From here on a dropped future releases the hold, whether or not it was placed by then: the
     // writer reads its messages in order.
     let ending = Ending { permit: Some(permit), hold_id: hold_id.clone() };
-    let node = ledger.node.to_string();
+    let node = Arc::clone(&ledger.node);
     let message = PlaceHold { hold_id, node, quote: Arc::clone(&quote), draft, reply };
     asking.send(Message::Place(Box::new(message)));
     let answer = async { answer.await.unwrap_or(Err(HoldError::Closed)) };
@@ -226,7 +226,7 @@ pub(super) async fn place(ledger: &Ledger, quote: Quote, order: Order) -> Result
 
 /// A call of a server whose ledger is off: nothing limits it, and nothing remembers it.
 fn unbooked(ledger: &Ledger, quote: Quote, order: Order) -> Hold {
-    let entry = planned_entry(&quote, order, ledger.clock.now_ms());
+    let entry = Arc::new(planned_entry(&quote, order, ledger.clock.now_ms()));
     let placed = Placed { max_output: quote.bound().max_output, limited: false };
     let ending = Ending { permit: None, hold_id: String::new() };
     let quote = Arc::new(quote);
@@ -252,7 +252,7 @@ fn planned_entry(quote: &Quote, order: Order, now_ms: i64) -> EntryRow {
         features: features_text(quote),
         streamed: i64::from(order.streamed),
         tokens: Tokens { input: likely_input, ..Tokens::default() },
-        price: rates.and_then(|rates| serde_json::to_string(rates.as_ref()).ok()),
+        price: rates.map(|rates| rates.json().to_owned()),
         price_version: rates.map(|rates| rates.version.clone()),
         tool_fees: "{}".to_owned(),
         started_ms: now_ms,

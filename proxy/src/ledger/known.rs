@@ -166,7 +166,7 @@ impl Known {
             self.holds.remove(hold_id);
         }
         let placed = changes.placed.iter();
-        self.holds.extend(placed.map(|new| (new.hold.id.clone(), new.shares.clone())));
+        self.holds.extend(placed.map(|new| (new.id.clone(), new.shares.clone())));
     }
 
     /// Remembers what is in the journal now.

@@ -70,9 +70,10 @@ impl Meter {
 
     /// The call goes to this target, for the `attempt`th time of asking.
     pub fn reaches(&mut self, target: &Target, attempt: i64) {
-        self.held.entry.provider.clone_from(&target.provider);
-        self.held.entry.model.clone_from(&target.model);
-        self.held.entry.attempt = attempt;
+        let entry = Arc::make_mut(&mut self.held.entry);
+        entry.provider.clone_from(&target.provider);
+        entry.model.clone_from(&target.model);
+        entry.attempt = attempt;
         self.target = Some(target.clone());
         // What runs in this process says when it leaves the queue; elsewhere nobody does.
         self.began = (!self.held.quote.bound().in_process).then(Instant::now);
@@ -88,7 +89,9 @@ impl Meter {
         self.answered = true;
         match event {
             StreamEvent::Start { origin, .. } => {
-                self.held.entry.upstream_request_id.clone_from(&origin.response_id);
+                Arc::make_mut(&mut self.held.entry)
+                    .upstream_request_id
+                    .clone_from(&origin.response_id);
                 self.began.get_or_insert_with(Instant::now);
             }
             StreamEvent::PartDelta { delta, .. } if !delta.is_empty() => self.count(delta.len()),
@@ -144,7 +147,9 @@ impl Meter {
         self.deltas += 1;
         self.bytes = self.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
         let elapsed = self.elapsed_ms();
-        self.held.entry.first_token_ms.get_or_insert(elapsed);
+        if self.held.entry.first_token_ms.is_none() {
+            Arc::make_mut(&mut self.held.entry).first_token_ms = Some(elapsed);
+        }
         let delivered = self.output_estimate();
         if delivered >= self.noted.saturating_add(NOTE_EVERY)
             && let (Some(ending), Some(queue)) = (&self.ending, &self.held.queue)
@@ -232,13 +237,14 @@ impl Meter {
         let ending = self.ending.take()?;
         let rates = self.rates().cloned();
         let outcome = Outcome { usage: self.timed(&outcome.usage), ..outcome.clone() };
-        let mut entry = std::mem::take(&mut self.held.entry);
-        let charge = record(&mut entry, &outcome, rates.as_ref(), self.held.ceiling());
+        let mut shared = std::mem::take(&mut self.held.entry);
+        let entry = Arc::make_mut(&mut shared);
+        let charge = record(entry, &outcome, rates.as_ref(), self.held.ceiling());
         entry.latency_ms = self.elapsed_ms();
-        log_end(&entry);
+        log_end(entry);
         let cost = entry.cost_nano_usd.map(NanoUsd);
         let hold_id = ending.hold_id().to_owned();
-        ending.send(Close { hold_id, charge, entry: Some(Arc::new(entry)), reply });
+        ending.send(Close { hold_id, charge, entry: Some(shared), reply });
         cost
     }
 }

@@ -98,7 +98,7 @@ pub(super) fn record(
     entry.error = outcome.error.map(|kind| kind.as_str().to_owned());
     entry.cost_nano_usd = cost;
     if entry.price_version.as_ref() != rates.map(|rates| &rates.version) {
-        entry.price = rates.and_then(|rates| serde_json::to_string(rates).ok());
+        entry.price = rates.map(|rates| rates.json().to_owned());
         entry.price_version = rates.map(|rates| rates.version.clone());
     }
     entry.tokens = Tokens::from(&usage);

@@ -16,7 +16,7 @@ use crate::{
     access::{Caller, Target},
     prices::Quote,
     store::{
-        Booking, BudgetRow, Changes, Charge, Counters, NewHold, OpenHold, Owner, Share, StoreError,
+        Booking, BudgetRow, Changes, Charge, Counters, NewHold, Owner, Share, StoreError,
         WindowChange, WindowKey,
     },
 };
@@ -208,13 +208,14 @@ impl<'m> Page<'m> {
             }
             shares.push((window, resource));
         }
-        let hold = OpenHold {
+        let mut new = NewHold {
             id: place.hold_id.clone(),
-            node: place.node.clone(),
-            draft: place.draft.clone(),
+            node: Arc::clone(&place.node),
+            draft: Arc::clone(&place.draft),
             delivered_tokens: 0,
+            created_ms: self.now_ms,
+            shares: Vec::with_capacity(shares.len()),
         };
-        let mut new = NewHold { hold, created_ms: self.now_ms, shares: Vec::new() };
         for (window, resource) in shares {
             let line = self.line(&window)?;
             let amount = quote.amount(resource, placed.max_output).min(line.countable());
@@ -245,7 +246,7 @@ impl<'m> Page<'m> {
 
     fn note(&mut self, hold_id: &'m str, delivered: i64) {
         match self.placed.get_mut(hold_id) {
-            Some(new) => new.hold.delivered_tokens = delivered,
+            Some(new) => new.delivered_tokens = delivered,
             None => drop(self.notes.insert(hold_id, delivered)),
         }
     }

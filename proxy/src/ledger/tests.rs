@@ -5,6 +5,7 @@ mod chains;
 mod crowds;
 mod edges;
 mod fleets;
+mod journal;
 mod interleavings;
 mod sweeps;
 pub(super) mod entries;

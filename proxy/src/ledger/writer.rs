@@ -51,10 +51,10 @@ pub(super) enum Message {
 #[derive(Debug)]
 pub(super) struct PlaceHold {
     pub hold_id: String,
-    pub node: String,
+    pub node: Arc<String>,
     pub quote: Arc<Quote>,
-    /// The entry as it was planned, as JSON.
-    pub draft: String,
+    /// The entry as it is planned.
+    pub draft: Arc<EntryRow>,
     pub reply: oneshot::Sender<Result<Placed, HoldError>>,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::config::{Amounts, PriceEntry};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::OnceLock};
 use tollgate_types::{GPU_MS, MoneyParseError, NanoUsd, Usage};
 
 /// Tokens that a rate is for.
@@ -46,6 +46,9 @@ pub struct Rates {
     /// Time that the model works.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<TimeRate>,
+    /// All of this as JSON; see [`Rates::json`].
+    #[serde(skip)]
+    pub text: RatesText,
     /// What all tokens of a call with a long prompt cost instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub long: Option<Box<LongRates>>,
@@ -69,7 +72,31 @@ pub struct TimeRate {
     pub max_seconds: u32,
 }
 
+/// A text that is made once and means nothing by itself: a copy begins without it, and two of them
+/// are always equal.
+#[derive(Debug, Default)]
+pub struct RatesText(OnceLock<String>);
+
+impl Clone for RatesText {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for RatesText {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for RatesText {}
+
 impl Rates {
+    /// The rates as JSON, as every entry keeps those that it was charged by.
+    pub fn json(&self) -> &str {
+        self.text.0.get_or_init(|| serde_json::to_string(self).unwrap_or_default())
+    }
+
     /// Reads a price.
     ///
     /// # Errors

@@ -12,6 +12,8 @@ mod resumed;
 mod dispositions;
 mod real_model;
 mod real_model_input;
+mod conformance;
+mod real_model_frameworks;
 mod bad_input;
 mod credentials;
 mod store_trouble;

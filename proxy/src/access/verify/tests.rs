@@ -1,6 +1,6 @@
 //! A revocation holds, however slowly the database answered before it.
 
-use super::{Access, AuthError, Instant};
+use super::{Access, AuthError, Instant, Proof};
 use crate::{
     access::{KeyOrder, Permissions, Role, issue_key},
     clock::{Clock, SystemClock},
@@ -52,11 +52,12 @@ async fn an_answer_that_comes_late_does_not_undo_a_revocation(kind: Kind) {
     let (asked, before) = (Instant::now(), store.account(&id).await.unwrap().unwrap());
     let hash: Arc<str> = before.key.secret_hash.as_str().into();
     revoke(&store, &id).await;
-    let name = *blake3::keyed_hash(&access.memory_key, text.as_bytes()).as_bytes();
-    let (account, _) = access.load(name, &id, Arc::clone(&hash)).await.unwrap();
+    let name = access.name_of(&text);
+    let proof = Proof { hash, token: None };
+    let (account, _) = access.load(name, &id, proof.clone()).await.unwrap();
     assert!(account.key.revoked_ms.is_some());
     // The answer to the question of before comes only now.
-    let (account, _) = access.believe(name, before, (hash, asked)).unwrap();
+    let (account, _) = access.keys_seen.believe(name, before, (proof, asked)).unwrap();
     assert!(account.key.revoked_ms.is_some());
     let refused = access.authenticate(Some(&text)).await;
     assert!(matches!(refused, Err(AuthError::Revoked)), "{refused:?}");

@@ -3,7 +3,7 @@
 use super::{Desk, from, in_the_way, invalid, somebody};
 use crate::{
     access::{Access, AuthError},
-    admin::{Actor, AdminError, Mandate, UserPatch},
+    admin::{Actor, AdminError, DelegationBounds, Mandate, UserPatch},
     clock::Clock,
     store::testing::{Kind, on_both_engines},
 };
@@ -21,13 +21,13 @@ on_both_engines!(
     a_key_revokes_only_what_descends_from_it,
 );
 
-const DEPTH: u8 = 3;
+const BOUNDS: DelegationBounds = DelegationBounds { max_depth: 3, until_ms: None };
 
 impl Desk {
     async fn delegate(&self, parent: &str, order: Value) -> Result<DelegatedKey, AdminError> {
         let order: DelegateRequest = from(order);
         let mandate = Mandate::of(Actor::key(parent));
-        self.office.delegate(&mandate, parent, DEPTH, &order).await
+        self.office.delegate(&mandate, parent, BOUNDS, &order).await
     }
 
     async fn narrow_key(&self, order: Value) -> String {
@@ -85,6 +85,10 @@ async fn a_delegated_key_is_narrower_and_ends_with_the_key_above_it(kind: Kind) 
         desk.store.number("select count(*) from audit where after like '%argon2%'").await,
         0
     );
+    let bounds = DelegationBounds { until_ms: Some(now_ms + 9_000), ..BOUNDS };
+    let (mandate, order) = (Mandate::of(Actor::key(&parent)), from(json!({})));
+    let brief = desk.office.delegate(&mandate, &parent, bounds, &order).await.unwrap();
+    assert_eq!(brief.expires_ms, now_ms + 9_000, "no longer than the token that asked for it");
 }
 
 async fn what_is_wider_is_refused_by_name(kind: Kind) {
@@ -212,7 +216,7 @@ async fn a_repetition_makes_no_second_key_and_shows_no_secret(kind: Kind) {
     let once = Mandate::once(Actor::key(&parent), "agent-7").unwrap();
     let order: DelegateRequest = from(json!({"budgets": ["cost=5usd/month"]}));
     let delegate =
-        async |order: &DelegateRequest| desk.office.delegate(&once, &parent, DEPTH, order).await;
+        async |order: &DelegateRequest| desk.office.delegate(&once, &parent, BOUNDS, order).await;
     let first = delegate(&order).await.unwrap();
     assert!(first.key.is_some());
     // Meanwhile there is nothing left: the repetition is no new request.
@@ -224,7 +228,7 @@ async fn a_repetition_makes_no_second_key_and_shows_no_secret(kind: Kind) {
     // Another key's idempotency keys are its own.
     let other = desk.narrow_key(json!({"user": "alice"})).await;
     let once = Mandate::once(Actor::key(&other), "agent-7").unwrap();
-    let theirs = desk.office.delegate(&once, &other, DEPTH, &from(json!({}))).await.unwrap();
+    let theirs = desk.office.delegate(&once, &other, BOUNDS, &from(json!({}))).await.unwrap();
     assert_ne!(theirs.id, first.id);
     let text = first.key.unwrap();
     let secret = text.split('_').nth(2).unwrap();

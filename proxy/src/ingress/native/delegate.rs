@@ -3,7 +3,7 @@
 use super::{Problem, parse};
 use crate::{
     access::{Caller, Role},
-    admin::{Actor, Mandate, Office},
+    admin::{Actor, DelegationBounds, Mandate, Office},
     ingress::{body, front::Front, problem, reply},
 };
 use axum::{
@@ -25,6 +25,7 @@ struct Delegator {
     office: Office,
     mandate: Mandate,
     key_id: String,
+    bounds: DelegationBounds,
 }
 
 async fn delegator(front: &Front, headers: &HeaderMap) -> Result<Delegator> {
@@ -36,7 +37,10 @@ async fn delegator(front: &Front, headers: &HeaderMap) -> Result<Delegator> {
         None => Mandate::of(actor),
     };
     let office = Office::new(front.store.clone(), Arc::clone(&front.clock));
-    Ok(Delegator { office, mandate, key_id: caller.key_id().to_owned() })
+    // Who was trusted with a token alone shall not make a key of it that lives longer.
+    let (max_depth, until_ms) = (front.max_delegation_depth, caller.token_ends_ms());
+    let bounds = DelegationBounds { max_depth, until_ms };
+    Ok(Delegator { office, mandate, key_id: caller.key_id().to_owned(), bounds })
 }
 
 /// A key below an administrator's could neither call models nor administer.
@@ -53,7 +57,8 @@ pub(crate) async fn create(
     State(front): State<Arc<Front>>,
     request: Request,
 ) -> Result<Response<Body>, Problem> {
-    let Delegator { office, mandate, key_id } = delegator(&front, request.headers()).await?;
+    let Delegator { office, mandate, key_id, bounds } =
+        delegator(&front, request.headers()).await?;
     let text = body::read(&front, request).await?;
     if text.len() > MAX_BODY {
         let message = format!("the body is larger than the {MAX_BODY} bytes that are accepted");
@@ -67,7 +72,7 @@ pub(crate) async fn create(
             return Err(Error::new(ErrorKind::InvalidRequest, message).into());
         }
     };
-    let made = office.delegate(&mandate, &key_id, front.max_delegation_depth, &order).await;
+    let made = office.delegate(&mandate, &key_id, bounds, &order).await;
     Ok(reply::json(StatusCode::CREATED, &made.map_err(problem::of_admin)?))
 }
 
@@ -86,7 +91,7 @@ pub(crate) async fn revoke(
     id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Response<Body>, Problem> {
-    let Delegator { office, mandate, key_id } = delegator(&front, &headers).await?;
+    let Delegator { office, mandate, key_id, .. } = delegator(&front, &headers).await?;
     let Path(id) = id.map_err(|error| Error::invalid("path", error.body_text()))?;
     if id.contains('\0') {
         return Err(Error::invalid("path", "nothing has a name with the character NUL").into());

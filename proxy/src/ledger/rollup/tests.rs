@@ -85,9 +85,15 @@ impl Writer<'_> {
         self.placed.push(self.now_ms);
         let n = self.placed.len() - 1;
         let quote = quoted(&self.people.callers[0], 1, 9).into();
-        let draft = serde_json::to_string(&self.entry(n)).unwrap();
+        let draft = self.entry(n).into();
         let (hold_id, reply) = (self.id(n), oneshot::channel().0);
-        Message::Place(Box::new(PlaceHold { hold_id, node: "n".into(), quote, draft, reply }))
+        Message::Place(Box::new(PlaceHold {
+            hold_id,
+            node: std::sync::Arc::new("n".into()),
+            quote,
+            draft,
+            reply,
+        }))
     }
 
     fn close(&self, n: usize) -> Message {

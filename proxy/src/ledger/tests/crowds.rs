@@ -87,9 +87,9 @@ async fn a_message_that_cannot_be_written_harms_no_other_of_its_batch(kind: Kind
     let (reply, refused) = oneshot::channel();
     let again = PlaceHold {
         hold_id: open[0].id.clone(),
-        node: "n".into(),
+        node: Arc::new("n".into()),
         quote: quote().into(),
-        draft: "{}".into(),
+        draft: Arc::default(),
         reply,
     };
     // Nothing else runs until all three wait together.

@@ -169,9 +169,9 @@ pub(in crate::ledger) fn entry(request_id: &str) -> EntryRow {
 
 pub(in crate::ledger) fn place(hold_id: &str, quote: Quote) -> Message {
     let reply = oneshot::channel().0;
-    let draft = serde_json::to_string(&entry(hold_id)).unwrap();
+    let draft = entry(hold_id).into();
     let (hold_id, quote) = (hold_id.to_owned(), quote.into());
-    Message::Place(Box::new(PlaceHold { hold_id, node: "n".into(), quote, draft, reply }))
+    Message::Place(Box::new(PlaceHold { hold_id, node: Arc::new("n".into()), quote, draft, reply }))
 }
 
 pub(in crate::ledger) fn close(hold_id: &str, charge: Charge) -> Message {

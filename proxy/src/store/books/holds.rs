@@ -1,16 +1,16 @@
 //! Holds: money set aside for requests that have not ended yet.
 
-use super::{Books, WindowKey, json};
+use super::{Books, WindowKey, json, shared};
 use crate::store::{
-    StoreError,
+    EntryRow, StoreError,
     engine::{Text, on, with_rows},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use sqlx::FromRow;
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 /// A hold that was found open.
-#[derive(Clone, Debug, Serialize, Deserialize, FromRow)]
+#[derive(Clone, Debug, FromRow)]
 pub struct OpenHold {
     /// The hold's id.
     pub id: String,
@@ -25,8 +25,16 @@ pub struct OpenHold {
 /// A hold to be recorded.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NewHold {
-    /// The hold.
-    pub hold: OpenHold,
+    /// The hold's id.
+    pub id: String,
+    /// The server process that placed it.
+    #[serde(with = "shared")]
+    pub node: Arc<String>,
+    /// The entry as it is planned.
+    #[serde(with = "shared")]
+    pub draft: Arc<EntryRow>,
+    /// Output tokens known to be delivered.
+    pub delivered_tokens: i64,
     /// When it was placed.
     pub created_ms: i64,
     /// What it sets aside, in every budget of its chain.
@@ -34,7 +42,8 @@ pub struct NewHold {
 }
 
 /// What one hold sets aside in one window.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "(String, i64, i64)")]
 pub struct Share {
     /// The window.
     pub window: WindowKey,
@@ -42,13 +51,21 @@ pub struct Share {
     pub amount: i64,
 }
 
+impl Serialize for Share {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (&self.window.budget_id, self.window.start_ms, self.amount).serialize(serializer)
+    }
+}
+
+impl From<(String, i64, i64)> for Share {
+    fn from((budget_id, start_ms, amount): (String, i64, i64)) -> Self {
+        Self { window: WindowKey { budget_id, start_ms }, amount }
+    }
+}
+
 /// As the column holds it: `[[budget, start of the window, amount], ...]`.
 pub(in crate::store) fn shares_text(shares: &[Share]) -> Result<String, StoreError> {
-    let rows: Vec<_> = shares
-        .iter()
-        .map(|share| (&share.window.budget_id, share.window.start_ms, share.amount))
-        .collect();
-    Ok(serde_json::to_string(&rows)?)
+    Ok(serde_json::to_string(shares)?)
 }
 
 /// What cannot be read sets nothing aside, so that it keeps no hold from ending; the doctor finds
@@ -59,12 +76,7 @@ pub(in crate::store) fn shares_of(text: &str) -> Vec<Share> {
 
 /// The shares of a hold, or the charges of an entry.
 pub(in crate::store) fn read_shares(text: &str) -> Result<Vec<Share>, StoreError> {
-    let rows: Vec<(String, i64, i64)> = serde_json::from_str(text)?;
-    let shares = rows.into_iter().map(|(budget_id, start_ms, amount)| Share {
-        window: WindowKey { budget_id, start_ms },
-        amount,
-    });
-    Ok(shares.collect())
+    Ok(serde_json::from_str(text)?)
 }
 
 /// Several servers may end the same holds at once: that of a live server that was taken for dead
@@ -129,9 +141,9 @@ impl Books {
         }
         let mut rows = Vec::with_capacity(holds.len());
         for new in holds {
-            let OpenHold { id, node, draft, delivered_tokens } = &new.hold;
-            let shares = shares_text(&new.shares)?;
-            rows.push((id, node, new.created_ms, draft, delivered_tokens, shares));
+            let NewHold { id, node, draft, delivered_tokens, created_ms, shares } = new;
+            let draft = serde_json::to_string(&**draft)?;
+            rows.push((id, &**node, created_ms, draft, delivered_tokens, shares_text(shares)?));
         }
         let rows = json::text(rows)?;
         let text = self.link.text(with_rows!(

@@ -77,7 +77,7 @@ impl Pending {
         }
         for (hold_id, delivered) in notes {
             match self.placed.get_mut(&hold_id) {
-                Some(new) => new.hold.delivered_tokens = delivered,
+                Some(new) => new.delivered_tokens = delivered,
                 None => drop(self.notes.insert(hold_id, delivered)),
             }
         }
@@ -87,7 +87,7 @@ impl Pending {
                 self.ended.push(hold_id);
             }
         }
-        self.placed.extend(placed.into_iter().map(|new| (new.hold.id.clone(), new)));
+        self.placed.extend(placed.into_iter().map(|new| (new.id.clone(), new)));
         for (key, row) in sums {
             self.sums.entry(key).or_default().add(&row);
         }
@@ -239,15 +239,13 @@ impl Books {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::{OpenHold, Share},
-        *,
-    };
+    use super::{super::Share, *};
+    use std::sync::Arc;
 
     fn hold(id: &str, shares: Vec<Share>) -> NewHold {
-        let (node, draft) = ("n".to_owned(), "{}".to_owned());
-        let hold = OpenHold { id: id.to_owned(), node, draft, delivered_tokens: 0 };
-        NewHold { hold, created_ms: 1, shares }
+        let (node, draft) = (Arc::new("n".to_owned()), Arc::default());
+        let id = id.to_owned();
+        NewHold { id, node, draft, delivered_tokens: 0, created_ms: 1, shares }
     }
 
     fn change(spent: i64, held: i64) -> WindowChange {
@@ -272,7 +270,7 @@ mod tests {
         assert_eq!(changes.ended, ["old"]);
         assert_eq!(changes.notes, [("older".to_owned(), 1)]);
         let [left] = &changes.placed[..] else { panic!("{:?}", changes.placed) };
-        assert_eq!((left.hold.id.as_str(), left.hold.delivered_tokens), ("b", 7));
+        assert_eq!((left.id.as_str(), left.delivered_tokens), ("b", 7));
     }
 
     #[test]

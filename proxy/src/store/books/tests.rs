@@ -1,11 +1,11 @@
 //! The statements of the books on a real database.
 
-use super::{Booking, NewHold, OpenHold, Owner, Share, WindowChange, WindowKey};
+use super::{Booking, NewHold, Owner, Share, WindowChange, WindowKey};
 use crate::store::{
     BudgetRow, EntryRow, Store, StoreError, Tokens, UsageFilter, UserRow,
     testing::{Home, Kind, on_both_engines, store_on},
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 on_both_engines!(
     no_change_passes_a_cap_whatever_was_decided_before,
@@ -101,21 +101,18 @@ async fn a_hold_is_taken_once_with_all_that_it_set_aside(kind: Kind) {
     let mut books = store.books().await.unwrap();
     books.open_windows(&[(window("b"), None)]).await.unwrap();
     let hold = |id: &str, shares: Vec<Share>| NewHold {
-        hold: OpenHold {
-            id: id.into(),
-            node: "n".into(),
-            draft: r#"{"a":"\u0000"}"#.into(),
-            delivered_tokens: 3,
-        },
-        created_ms: 1,
+        delivered_tokens: 3,
+        draft: EntryRow { model: "a\0b".into(), ..EntryRow::default() }.into(),
         shares,
+        ..self::hold(id)
     };
     let share = Share { window: window("b"), amount: i64::MAX };
     books.insert_holds(&[hold("free", vec![]), hold("h", vec![share.clone()])]).await.unwrap();
     books.note_delivered(&[("h".into(), 16), ("gone".into(), 2)]).await.unwrap();
     let open = books.open_holds().await.unwrap();
     assert_eq!(open.iter().map(|hold| hold.delivered_tokens).collect::<Vec<_>>(), [3, 16]);
-    assert_eq!(open[0].draft, r#"{"a":"\u0000"}"#);
+    let draft: EntryRow = serde_json::from_str(&open[0].draft).unwrap();
+    assert_eq!(draft.model, "a\0b");
     let taken = books.take_holds(&["h", "free", "never"]).await.unwrap();
     assert_eq!(taken.len(), 2);
     assert_eq!((&taken["h"], &taken["free"]), (&vec![share], &vec![]));
@@ -176,9 +173,14 @@ async fn an_entry_is_read_back_as_it_was_written(kind: Kind) {
 }
 
 fn hold(id: &str) -> NewHold {
-    let hold =
-        OpenHold { id: id.into(), node: "n".into(), draft: "{}".into(), delivered_tokens: 0 };
-    NewHold { hold, created_ms: 1, shares: Vec::new() }
+    NewHold {
+        id: id.into(),
+        node: Arc::new("n".into()),
+        draft: Arc::default(),
+        delivered_tokens: 0,
+        created_ms: 1,
+        shares: Vec::new(),
+    }
 }
 
 /// A commit that is under way when its server gives up waiting would bring a hold later that was
