@@ -1,7 +1,5 @@
 //! A Tollgate server as a [`Provider`].
 
-mod delegate;
-
 use crate::{
     Builder, RetryPolicy, UsageQuery,
     call::{Call, Timeouts},
