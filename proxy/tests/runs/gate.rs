@@ -26,7 +26,7 @@ pub struct Gate {
     pub url: String,
     pub store: Store,
     stop: oneshot::Sender<()>,
-    running: JoinHandle<()>,
+    running: JoinHandle<bool>,
 }
 
 /// An answer, read to its end.
@@ -132,9 +132,9 @@ impl Gate {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
-        let running = tokio::spawn(async {
-            drop(serve::run(app, listener, async { drop(stopped.await) }).await);
-        });
+        let running = tokio::spawn(serve::run(app, listener, async {
+            drop(stopped.await);
+        }));
         // Fails only where the process has chosen its cryptography already, which is as good.
         drop(rustls::crypto::ring::default_provider().install_default());
         let client = Client::builder().tls_certs_only([]).build().unwrap();
@@ -144,7 +144,8 @@ impl Gate {
     /// Stops it as SIGTERM would.
     pub async fn stop(self) {
         drop(self.stop);
-        tokio::time::timeout(SOON, self.running).await.unwrap().unwrap();
+        let done = tokio::time::timeout(SOON, self.running).await.unwrap().unwrap();
+        assert!(done, "something was left when it stopped");
     }
 
     /// A user of this name.
