@@ -4,7 +4,7 @@ use crate::real_model::{MODEL, load, serve};
 use std::{sync::Arc, time::Duration};
 use tollgate_engine::LocalProvider;
 use tollgate_types::{
-    BoxFuture, GenerateRequest, GenerateResponse, Message, Provider, Sampling, ToolChoice,
+    BoxFuture, GenerateRequest, GenerateResponse, Message, Part, Provider, Sampling, ToolChoice,
     testing::{Scene, Subject, conformance, forget},
 };
 
@@ -96,10 +96,15 @@ impl Subject for Real {
         Duration::from_secs(60)
     }
 
-    /// The second time, the prompt is in the cache.
+    /// The second time, the prompt is in the cache; and no two calls have one id.
     fn forget(&self, answer: &mut GenerateResponse) {
         forget(answer);
         answer.usage.input += std::mem::take(&mut answer.usage.cache_read);
+        for (number, part) in answer.content.iter_mut().enumerate() {
+            if let Part::ToolCall(call) = part {
+                call.id = format!("call_{number}");
+            }
+        }
     }
 }
 
