@@ -74,7 +74,7 @@ impl Provider for Stamps {
                     count if count > EVENTS => return None,
                     count => {
                         // Streams that begin together do not stay in step.
-                        tokio::time::sleep(PACE.mul_f64(fastrand::f64() * 2.0)).await;
+                        tokio::time::sleep((PACE * 2).mul_f64(fastrand::f64())).await;
                         let stamp = epoch.elapsed().as_nanos().to_string();
                         let stamp = StreamEvent::delta(0, format!("{stamp} "));
                         if count == EVENTS { [vec![stamp], end].concat() } else { vec![stamp] }

@@ -109,6 +109,8 @@ impl Wire {
     pub async fn refusal(&mut self, call: u64) -> Value {
         let frames = self.whole(call).await;
         assert_eq!(frames.len(), 1, "{frames:?}");
+        let id = frames[0]["error"]["request_id"].as_str();
+        assert_eq!(id.map(str::len), Some(26), "{frames:?}");
         frames[0]["error"].clone()
     }
 

@@ -9,7 +9,10 @@ use super::{
     credit::Credit,
     order::{self, Malformed, NewCall, Order},
 };
-use crate::ingress::{front::Front, ws::frames};
+use crate::{
+    ids::new_id,
+    ingress::{front::Front, ws::frames},
+};
 use axum::http::HeaderMap;
 use bytes::Bytes;
 use futures_util::{
@@ -274,6 +277,10 @@ impl Link {
 
     /// Ends a call that was not begun.
     async fn refuse(&self, call: u64, error: Error) {
+        let request_id = new_id(self.front.clock.as_ref());
+        let kind = error.kind().as_str();
+        tracing::info!(request_id, route = "ws", error = kind, "call refused");
+        let error = error.with(|body| body.request_id = Some(request_id));
         self.send(frames::error(call, error, &HeaderMap::new())).await;
     }
 }
