@@ -68,7 +68,8 @@ impl Conversation {
     pub async fn of(world: &World, seed: u64) -> Self {
         let network = Faults::seeded(world.addr, seed, HARMED).await.unwrap();
         let retry = RetryPolicy {
-            max_retries: 16,
+            // Enough for the time that a server takes to end in good order and to come back.
+            max_retries: 40,
             initial_wait: Duration::from_millis(20),
             max_wait: Duration::from_millis(300),
             ..RetryPolicy::default()
