@@ -70,7 +70,8 @@ impl Conversation {
         let network = Faults::seeded(world.addr, seed, HARMED).await.unwrap();
         let grpc_network = Faults::seeded(world.grpc, seed, HARMED).await.unwrap();
         let retry = RetryPolicy {
-            max_retries: 16,
+            // Enough for the time that a server takes to end in good order and to come back.
+            max_retries: 40,
             initial_wait: Duration::from_millis(20),
             max_wait: Duration::from_millis(300),
             ..RetryPolicy::default()
