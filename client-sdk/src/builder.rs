@@ -308,7 +308,9 @@ impl Builder {
                 let server = named
                     .map_err(|error| error.with(|body| body.param = Some("grpc_server".into())))?
                     .unwrap_or_else(|| server.clone());
-                let client = self.client(&server, grpc::configure)?;
+                let idle = self.idle_timeout;
+                let client =
+                    self.client(&server, |client, tls| grpc::configure(client, tls, idle))?;
                 Ok(Arc::new(GrpcTransport { client, server, http }))
             }
         }

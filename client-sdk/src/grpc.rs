@@ -30,9 +30,11 @@ use tollgate_types::{
 };
 use tonic::Streaming;
 
-/// How often a server is asked whether it lives while calls run, and how long it may take to say so.
+/// How often a server is asked whether it lives while calls run, and how long it may take to say so,
+/// at most: together they stay below the silence that a caller allows.
 const PING_EVERY: Duration = Duration::from_secs(15);
 const PING_PATIENCE: Duration = Duration::from_secs(20);
+const LEAST: Duration = Duration::from_millis(50);
 /// What may arrive of one call before it is read, bytes. Small, so that a caller who reads slowly
 /// stops only the call that he reads.
 const CALL_WINDOW: u32 = 256 << 10;
@@ -49,15 +51,20 @@ pub(crate) struct GrpcTransport {
     pub(crate) http: HttpTransport,
 }
 
-/// HTTP/2 from the first byte, with one connection for all calls.
-pub(crate) fn configure(client: ClientBuilder, mut tls: ClientConfig) -> ClientBuilder {
+/// HTTP/2 from the first byte, with one connection for all calls. One that is silent for longer than
+/// `idle` is given up, and the calls on it with it.
+pub(crate) fn configure(
+    client: ClientBuilder,
+    mut tls: ClientConfig,
+    idle: Duration,
+) -> ClientBuilder {
     // What ends TLS in front of a server may speak HTTP/1.1 unless it is told.
     tls.alpn_protocols = vec![b"h2".to_vec()];
     client
         .tls_backend_preconfigured(tls)
         .http2_prior_knowledge()
-        .http2_keep_alive_interval(PING_EVERY)
-        .http2_keep_alive_timeout(PING_PATIENCE)
+        .http2_keep_alive_interval(PING_EVERY.min(idle / 4).max(LEAST))
+        .http2_keep_alive_timeout(PING_PATIENCE.min(idle / 2).max(LEAST))
         .http2_initial_stream_window_size(CALL_WINDOW)
         .http2_initial_connection_window_size(CONNECTION_WINDOW)
         .http2_max_header_list_size(MAX_METADATA)
