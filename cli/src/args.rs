@@ -42,7 +42,14 @@ pub(crate) enum Command {
     Models(ModelsArgs),
     Usage(UsageArgs),
     Budgets(BudgetsArgs),
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  toll delegate create --model 'local/*' --budget cost=5usd/day --expires-in 600
+  toll delegate list
+  toll delegate revoke 01kaj0v3m8z4x5q7r9t1w2y3b6"
+    )]
     Delegate(Delegate),
 }
 

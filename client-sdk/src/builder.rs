@@ -304,6 +304,11 @@ impl Builder {
             }
             #[cfg(feature = "grpc")]
             TransportKind::Grpc => {
+                if self.network.http_client.is_some() {
+                    let message = "an http_client speaks HTTP/1.1 or HTTP/2, and gRPC needs one of each: \
+                                   give the certificates and proxies to the builder instead";
+                    return Err(Error::invalid("http_client", message));
+                }
                 let named = self.grpc_server.as_deref().map(address::parse).transpose();
                 let server = named
                     .map_err(|error| error.with(|body| body.param = Some("grpc_server".into())))?

@@ -172,9 +172,10 @@ impl Runs {
         };
         let tasks = &self.0.gateway.tasks;
         let again = call.clone();
+        let driving = drive.run_to_its_end(call, tell);
         match &self.0.claims {
-            Some(claims) => tasks.spawn(claims.runs.track_future(drive.run(call, tell))),
-            None => tasks.spawn(drive.run(call, tell)),
+            Some(claims) => tasks.spawn(claims.runs.track_future(driving)),
+            None => tasks.spawn(driving),
         }
         let closed = || Started::Refused(Refusal::Hold(HoldError::Closed));
         match told.await.unwrap_or_else(|_| closed()) {

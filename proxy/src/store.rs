@@ -34,6 +34,7 @@ mod suspects;
 pub(crate) mod testing;
 mod token_keys;
 mod tokens;
+mod turns;
 
 pub use accounts::{Account, KeyRow, UserRow};
 pub use alerts::{AlertRow, NewAlert};
@@ -66,10 +67,11 @@ pub use teams::{ListedOrganisation, ListedTeam, OrganisationRow, TeamRow};
 pub use token_keys::TokenKeyRow;
 pub use tokens::Tokens;
 
-use engine::{Engine, Pool, on};
+use engine::{Engine, Pool, Transaction, on};
 use open::Options;
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::{sync::Notify, time::Instant};
+use turns::{Turn, Turns};
 
 /// A caller is told within a second that the database does not answer.
 const PROMPT: Duration = Duration::from_millis(800);
@@ -94,6 +96,7 @@ pub struct Store {
     pool: Pool,
     options: Options,
     place: Place,
+    turns: Turns,
     /// Somebody wants to see the present in the tables.
     wanted: Arc<Notify>,
 }
@@ -123,7 +126,7 @@ impl Store {
             // A pool tries again until its patience ends; a refusal is told at once.
             options.try_connect(patience).await?;
             let pool = options.pool(&place, patience).await?;
-            Ok(Self { pool, options, place: place.clone(), wanted: Arc::default() })
+            Ok(Self::of(pool, options, place.clone(), patience))
         };
         looking.await.map_err(|source: StoreError| StoreError::Unusable {
             place: place.to_string(),
@@ -131,11 +134,25 @@ impl Store {
         })
     }
 
+    fn of(pool: Pool, options: Options, place: Place, patience: Patience) -> Self {
+        let turns = Turns::new(patience.lock());
+        Self { pool, options, place, turns, wanted: Arc::default() }
+    }
+
+    /// Begins a transaction that writes. Who has it must give the turn back last.
+    async fn begin(&self) -> Result<(Transaction, Option<Turn>), StoreError> {
+        let turn = match &self.pool {
+            Engine::Sqlite(_) => Some(self.turns.take().await?),
+            Engine::Postgres(_) => None,
+        };
+        Ok((self.pool.begin().await?, turn))
+    }
+
     async fn connect(place: &Place, patience: Patience) -> Result<Self, StoreError> {
         let options = Options::of(place, patience)?;
         open::migrate(&options, patience).await?;
         let pool = options.pool(place, patience).await?;
-        let store = Self { pool, options, place: place.clone(), wanted: Arc::default() };
+        let store = Self::of(pool, options, place.clone(), patience);
         store.check_writable().await?;
         Ok(store)
     }
@@ -153,14 +170,18 @@ impl Store {
     /// # Errors
     /// When the database cannot be opened again.
     pub async fn books(&self) -> Result<Books, StoreError> {
-        Books::open(self.options.of_the_ledger(), Arc::clone(&self.wanted)).await
+        let (turns, wanted) = (self.turns.clone(), Arc::clone(&self.wanted));
+        Books::open(self.options.of_the_ledger(), turns, wanted).await
     }
 
     /// Brings the tables up to what the ledger has decided: for whoever reads them and wants to see
     /// the present.
     ///
+    /// Where somebody else writes for too long, the tables stay as they are: what they say was true a
+    /// moment ago.
+    ///
     /// # Errors
-    /// `Busy` when the ledger writes for too long; any database failure.
+    /// Any other database failure.
     pub async fn catch_up(&self) -> Result<(), StoreError> {
         let Some(newest) = self.journaled("select max(seq) from journal").await? else {
             return Ok(());
@@ -175,7 +196,10 @@ impl Store {
                 return Ok(());
             }
         }
-        self.books().await?.catch_up().await
+        match self.books().await?.catch_up().await {
+            Err(StoreError::Busy) => Ok(()),
+            done => done,
+        }
     }
 
     async fn journaled(&self, text: &'static str) -> Result<Option<i64>, StoreError> {

@@ -4,13 +4,13 @@
 use super::roll::Roll;
 use crate::{
     clock::Clock,
-    store::{RunChanges, RunEnd, RunRow, Store, StoreError},
+    store::{RunChanges, RunEnd, RunRow, Store, StoreError, promptly},
     tasks::Tasks,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{MissedTickBehavior, interval, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 use tokio_util::task::TaskTracker;
 
@@ -24,8 +24,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_secs(1);
 /// Looks between two sweeps of what has expired.
 const SWEEP: u32 = 30;
-/// Rows that one statement of a sweep forgets.
+/// Rows that one statement of a sweep forgets, and how many such statements one sweep makes at most:
+/// more than calls come in between.
 const FORGET: u32 = 1000;
+const STATEMENTS: u32 = 100;
+/// How long the database may take: a connection that is lost in silence is given up.
+const ANSWER: Duration = Duration::from_millis(1500);
 
 #[derive(Debug)]
 enum Order {
@@ -99,8 +103,7 @@ pub(super) struct Writer {
 
 impl Writer {
     async fn write(self, mut orders: mpsc::Receiver<Order>, runs: TaskTracker, tasks: Tasks) {
-        let mut looks = interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut next_look = Instant::now();
         let mut looked = 0u32;
         // What could not be written yet: ends and releases.
         let mut owed = Vec::new();
@@ -109,10 +112,7 @@ impl Writer {
             tokio::select! {
                 biased;
                 received = orders.recv_many(&mut batch, BATCH) => if received == 0 { return },
-                _ = looks.tick() => {
-                    self.look(looked, !runs.is_empty()).await;
-                    looked = looked.wrapping_add(1);
-                }
+                () = sleep_until(next_look) => {}
                 () = ended(&tasks, &runs) => {
                     orders.close();
                     while orders.recv_many(&mut batch, BATCH).await > 0 {}
@@ -121,6 +121,12 @@ impl Writer {
                 }
             }
             owed = self.write_batch(batch).await;
+            // However much there is to write.
+            if Instant::now() >= next_look {
+                self.look(looked, !runs.is_empty()).await;
+                looked = looked.wrapping_add(1);
+                next_look = Instant::now() + LOOK;
+            }
         }
     }
 
@@ -152,20 +158,34 @@ impl Writer {
         }
     }
 
-    /// Returns which claims got their key, in the order of the claims.
+    /// Returns which claims got their key, in the order of the claims. What frees keys is over
+    /// before they are claimed: each of the two takes its rows in one order, both together do not.
     async fn commit(&self, batch: &[Order]) -> Result<Vec<bool>, StoreError> {
-        let mut changes = self.store.change_runs().await?;
+        let freeing = batch.partition_point(|order| !matches!(order, Order::Claim(..)));
+        let (freeing, claiming) = batch.split_at_checked(freeing).unwrap_or((batch, &[]));
+        self.commit_some(freeing).await?;
+        self.commit_some(claiming).await
+    }
+
+    async fn commit_some(&self, batch: &[Order]) -> Result<Vec<bool>, StoreError> {
         let mut claimed = Vec::new();
-        for order in batch {
-            write_one(&mut changes, order, &mut claimed).await?;
+        if batch.is_empty() {
+            return Ok(claimed);
         }
-        changes.commit().await?;
+        let writing = async {
+            let mut changes = self.store.change_runs().await?;
+            for order in batch {
+                write_one(&mut changes, order, &mut claimed).await?;
+            }
+            changes.commit().await
+        };
+        timeout(ANSWER, writing).await.unwrap_or_else(|_| Err(StoreError::silent()))?;
         Ok(claimed)
     }
 
     async fn look(&self, looked: u32, runs: bool) {
         if runs && self.store.is_shared() {
-            match self.store.runs_to_cancel(&self.node).await {
+            match promptly(self.store.runs_to_cancel(&self.node)).await {
                 Ok(ids) => ids.iter().filter_map(|id| self.roll.of_id(id)).for_each(|live| {
                     live.cancel.cancel();
                 }),
@@ -173,9 +193,16 @@ impl Writer {
             }
         }
         if looked.is_multiple_of(SWEEP) {
-            let swept = self.store.forget_runs(self.clock.now_ms(), FORGET).await;
-            if let Err(error) = swept {
-                tracing::warn!(%error, "cannot forget old runs");
+            self.sweep().await;
+        }
+    }
+
+    async fn sweep(&self) {
+        for _ in 0..STATEMENTS {
+            match promptly(self.store.forget_runs(self.clock.now_ms(), FORGET)).await {
+                Ok(swept) if swept >= u64::from(FORGET) => {}
+                Ok(_) => return,
+                Err(error) => return tracing::warn!(%error, "cannot forget old runs"),
             }
         }
     }

@@ -9,7 +9,8 @@ use crate::{
     gateway::{Answer, Call, Refusal},
     store::{RunEnd, RunRow, StoreError},
 };
-use std::{sync::Arc, time::Duration};
+use futures_util::FutureExt;
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 use tollgate_types::{Error, ErrorKind, EventStream, Result as Outcome, StreamEvent};
 
@@ -40,8 +41,25 @@ pub(super) struct Drive {
 }
 
 impl Drive {
-    /// Makes the call and keeps its events; returns when it has ended.
-    pub(super) async fn run(self, call: Call, started: oneshot::Sender<Started>) {
+    /// Makes the call and keeps its events; returns when it has ended. A defect on the way ends the
+    /// run for everybody who reads it.
+    pub(super) async fn run_to_its_end(self, call: Call, started: oneshot::Sender<Started>) {
+        let Self { shared, live, caller } = &self;
+        let (shared, live, caller) = (Arc::clone(shared), Arc::clone(live), Arc::clone(caller));
+        let rest = Self { shared, live, caller };
+        if AssertUnwindSafe(self.run(call, started)).catch_unwind().await.is_ok() {
+            return;
+        }
+        tracing::error!(request_id = %rest.live.terms.id, "a call panicked");
+        let message = "the server has a defect here; it is logged";
+        rest.live.push(Err(Error::new(ErrorKind::Internal, message)));
+        rest.ended(End::Failed).await;
+        if rest.live.target().is_none() {
+            rest.live.set_stage(Stage::Refused);
+        }
+    }
+
+    async fn run(self, call: Call, started: oneshot::Sender<Started>) {
         let opened = tokio::select! {
             biased;
             end = self.stopped() => Err((Started::Cancelled, Some(end))),

@@ -88,7 +88,9 @@ impl Runs {
 
     /// Remembers that a call which has not come yet is cancelled, here and for the others.
     pub(super) async fn cancel_early(&self, caller: &Caller, key: &str) {
-        self.0.roll.cancel_early(super::call_key(caller, key.to_owned()));
+        if let Some(live) = self.0.roll.cancel_early(super::call_key(caller, key.to_owned())) {
+            return live.cancel.cancel();
+        }
         let Some(claims) = &self.0.claims else { return };
         let now_ms = self.0.clock.now_ms();
         let early_ms = i64::try_from(EARLY.as_millis()).unwrap_or(i64::MAX);
@@ -103,9 +105,25 @@ impl Runs {
             expires_ms: now_ms.saturating_add(early_ms),
             ..RunRow::default()
         };
-        if let Err(error) = claims.claim(run).await {
+        let told = match claims.claim(run).await {
+            Ok(true) => Ok(()),
+            // The call came to another server in between.
+            Ok(false) => self.cancel_written(caller, key, now_ms).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = told {
             tracing::warn!(%error, "a cancellation is not known to other servers");
         }
+    }
+
+    async fn cancel_written(
+        &self,
+        caller: &Caller,
+        key: &str,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
+        let Some(run) = self.written(caller, &format!("{KEY}{key}")).await? else { return Ok(()) };
+        self.0.store.ask_to_cancel(&run.request_id, now_ms).await
     }
 }
 

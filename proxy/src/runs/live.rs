@@ -234,6 +234,8 @@ impl Live {
         state.log.place(number, next);
         self.readers.send_replace(state.log.readers());
         drop(state);
+        // Who joins behind the last event may make room for the next one.
+        self.moved.notify_one();
         Reader { live: Arc::clone(self), number, next, news: self.news.subscribe() }
     }
 }

@@ -108,9 +108,15 @@ impl Roll {
         known.by_key.get(key).cloned()
     }
 
-    /// A call that has not come yet is not to be made.
-    pub(super) fn cancel_early(&self, key: CallKey) {
-        self.known().early.put(key, Instant::now());
+    /// A call that has not come yet is not to be made. Returns the run of the key if it has come by
+    /// now, and remembers nothing then.
+    pub(super) fn cancel_early(&self, key: CallKey) -> Option<Arc<Live>> {
+        let mut known = self.known();
+        if let Some(live) = known.by_key.get(&key) {
+            return Some(Arc::clone(live));
+        }
+        known.early.put(key, Instant::now());
+        None
     }
 
     /// The call was not made: nobody shall find it.
@@ -232,9 +238,12 @@ mod tests {
     #[test]
     fn a_cancellation_that_overtook_its_call_refuses_it_once() {
         let roll = Roll::new(&RunSettings::default());
-        roll.cancel_early(CallKey { key_id: "k".into(), idempotency_key: "a".into() });
+        let key = || CallKey { key_id: "k".into(), idempotency_key: "a".into() };
+        assert!(roll.cancel_early(key()).is_none());
         assert!(matches!(roll.enter(terms("1", "a")), Err(RunError::Cancelled)));
-        first(&roll, "2", "b");
+        let (live, _) = first(&roll, "2", "a");
+        assert!(Arc::ptr_eq(&roll.cancel_early(key()).unwrap(), &live), "it has come by now");
+        assert!(!roll.known().early.contains(&key()), "nothing is remembered against a retry");
     }
 
     #[test]

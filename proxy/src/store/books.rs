@@ -20,6 +20,7 @@ use super::{
     EntryRow, StoreError,
     engine::{Engine, Link, on},
     open::Options,
+    turns::{Turn, Turns},
 };
 use fence::Backend;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,9 @@ pub struct Books {
     wanted: Arc<Notify>,
     /// The connection is of no use any more; the next transaction begins with a new one.
     lost: bool,
+    turns: Turns,
+    /// While a transaction is open in SQLite.
+    turn: Option<Turn>,
 }
 
 /// How long a new connection may take.
@@ -63,10 +67,14 @@ pub struct Booking {
 }
 
 impl Books {
-    pub(super) async fn open(options: Options, wanted: Arc<Notify>) -> Result<Self, StoreError> {
+    pub(super) async fn open(
+        options: Options,
+        turns: Turns,
+        wanted: Arc<Notify>,
+    ) -> Result<Self, StoreError> {
         let mut link = options.connect().await?;
         let backend = Backend::of(&mut link).await?;
-        Ok(Self { link, backend, options, commits: 0, wanted, lost: false })
+        Ok(Self { link, backend, options, commits: 0, wanted, lost: false, turns, turn: None })
     }
 
     /// Begins a transaction, in SQLite with the write lock taken.
@@ -76,11 +84,19 @@ impl Books {
     pub async fn begin(&mut self) -> Result<(), StoreError> {
         self.reconnect().await?;
         let statement = match &self.link {
-            Engine::Sqlite(_) => "begin immediate",
+            Engine::Sqlite(_) => {
+                self.turn = None;
+                self.turn = Some(self.turns.take().await?);
+                "begin immediate"
+            }
             // Whatever the operator's default is: a row that was waited for must be read anew.
             Engine::Postgres(_) => "begin isolation level read committed",
         };
-        self.run(statement).await
+        let begun = self.run(statement).await;
+        if begun.is_err() {
+            self.turn = None;
+        }
+        begun
     }
 
     /// A number that another connection's writing changes, asked within a transaction. PostgreSQL
@@ -103,7 +119,9 @@ impl Books {
     /// Any database failure; then nothing since `begin` counts, or nobody knows.
     pub async fn commit(&mut self) -> Result<(), StoreError> {
         self.commits = self.commits.wrapping_add(1);
-        self.run("commit").await
+        self.run("commit").await?;
+        self.turn = None;
+        Ok(())
     }
 
     /// How many transactions were to be made durable so far.
@@ -121,7 +139,9 @@ impl Books {
     /// # Errors
     /// Any database failure.
     pub async fn rollback(&mut self) -> Result<(), StoreError> {
-        self.run("rollback").await
+        self.run("rollback").await?;
+        self.turn = None;
+        Ok(())
     }
 
     async fn run(&mut self, statement: &'static str) -> Result<(), StoreError> {
@@ -137,6 +157,7 @@ impl Books {
         });
         let left = left.await.unwrap_or(false);
         self.lost |= !left;
+        self.turn = None;
     }
 
     /// A statement was left in the middle: nobody knows what the connection says next.

@@ -9,7 +9,7 @@ mod limits;
 mod users;
 
 use super::{
-    Store, StoreError,
+    Store, StoreError, Turn,
     audit::{Head, LOCKED_HEAD},
     engine::{Transaction, on},
 };
@@ -22,6 +22,7 @@ use super::{
 pub struct Change {
     pub(super) link: Transaction,
     pub(super) head: Head,
+    _turn: Option<Turn>,
 }
 
 impl Store {
@@ -30,12 +31,12 @@ impl Store {
     /// # Errors
     /// `Busy` when another change takes too long; any database failure.
     pub async fn change(&self) -> Result<Change, StoreError> {
-        let mut link = self.pool.begin().await?;
+        let (mut link, turn) = self.begin().await?;
         let text = link.text(LOCKED_HEAD);
         let head: Option<Head> =
             on!(&mut link, db => sqlx::query_as(text).fetch_optional(&mut **db).await)?;
         let head = head.ok_or_else(|| StoreError::Row("the audit trail has no head".to_owned()))?;
-        Ok(Change { link, head })
+        Ok(Change { link, head, _turn: turn })
     }
 }
 

@@ -29,7 +29,7 @@ pub enum Patience {
 }
 
 impl Patience {
-    fn lock(self) -> Duration {
+    pub(super) fn lock(self) -> Duration {
         match self {
             Self::Server => Duration::from_millis(500),
             Self::Command => Duration::from_secs(10),

@@ -1,7 +1,7 @@
 //! Calls under an idempotency key: who runs them, and what became of them.
 
 use super::{
-    Store, StoreError,
+    Store, StoreError, Turn,
     engine::{Text, Transaction, on},
 };
 use sqlx::FromRow;
@@ -67,6 +67,7 @@ const LIVES: Text = Text {
 #[derive(Debug)]
 pub struct RunChanges {
     link: Transaction,
+    _turn: Option<Turn>,
 }
 
 impl RunChanges {
@@ -153,7 +154,8 @@ impl Store {
     /// # Errors
     /// Any database failure.
     pub async fn change_runs(&self) -> Result<RunChanges, StoreError> {
-        Ok(RunChanges { link: self.pool.begin().await? })
+        let (link, turn) = self.begin().await?;
+        Ok(RunChanges { link, _turn: turn })
     }
 
     /// The run of an idempotency key.

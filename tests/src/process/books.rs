@@ -3,7 +3,10 @@
 use super::Install;
 use serde_json::Value;
 use sqlx::{PgPool, SqlitePool, sqlite::SqliteConnectOptions};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 use tokio::sync::watch;
 
 /// The database behind servers, opened a second time.
@@ -52,6 +55,18 @@ impl Books {
         Self::Postgres(PgPool::connect(url).await.unwrap())
     }
 
+    /// Waits until the tables say what the ledger has decided: on SQLite they follow in a moment.
+    async fn present(&self) {
+        let Self::Sqlite(_) = self else { return };
+        for _ in 0..400 {
+            let waiting: Vec<(i64,)> = rows!(self, "select count(*) from journal").unwrap();
+            if waiting[0].0 == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Runs statements, one after the other.
     pub async fn run(&self, text: &'static str) {
         match self {
@@ -62,6 +77,7 @@ impl Books {
 
     /// Sets the cap of a budget so far above what it has spent and holds.
     pub async fn allow(&self, budget: &str, more: i64) {
+        self.present().await;
         let text = "update budgets set cap = $1 + coalesce(
                         (select sum(spent + held) from budget_windows where budget_id = $2), 0)
                     where id = $2";
@@ -85,6 +101,7 @@ impl Books {
 
     /// Every entry.
     pub async fn entries(&self) -> Vec<Entry> {
+        self.present().await;
         let text = "select request_id, disposition, tags, charges from usage_entries
                     order by request_id, attempt";
         let rows: Vec<(String, String, String, String)> = rows!(self, text).unwrap();
@@ -99,11 +116,13 @@ impl Books {
 
     /// How many holds are open.
     pub async fn open_holds(&self) -> i64 {
+        self.present().await;
         let rows: Vec<(i64,)> = rows!(self, "select count(*) from holds").unwrap();
         rows[0].0
     }
 
     async fn windows(&self) -> Vec<Line> {
+        self.present().await;
         rows!(self, "select budget_id, start_ms, spent, held from budget_windows").unwrap()
     }
 

@@ -96,7 +96,10 @@ impl Running {
             }
             if last {
                 if !ended {
-                    drop(sender.send(Frame::trailers(message::ok())).await);
+                    // The call is over, whether or not anybody reads that.
+                    self.events = EventStream::of_events(Vec::new());
+                    let end = sender.send(Frame::trailers(message::ok()));
+                    drop(timeout(READ_PATIENCE, end).await);
                 }
                 return;
             }

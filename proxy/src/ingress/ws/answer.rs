@@ -22,7 +22,7 @@ use axum::http::HeaderMap;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use tollgate_types::{
     CallOptions, EmbedRequest, Error, ErrorKind, EventStream, Result as Outcome, Secret,
@@ -31,6 +31,9 @@ use tollgate_types::{
 };
 
 type Failure = Problem<native::Shape>;
+
+/// How long a client may leave a call without credit: its budgets hold what the call may cost.
+const CREDIT_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How a call ended.
 enum Ending {
@@ -202,7 +205,11 @@ impl Telling<'_> {
     /// Tells events as long as there is credit for them. Without credit the upstream is not read.
     async fn tell(&self, mut events: EventStream, mut number: u64) {
         loop {
-            self.call.credit.wait().await;
+            if timeout(CREDIT_PATIENCE, self.call.credit.wait()).await.is_err() {
+                // Whoever runs this call stops here; a run that is resumable waits for its client.
+                self.call.leave();
+                return std::future::pending().await;
+            }
             let Some(item) = events.next().await else { return };
             let event = item.unwrap_or_else(|error| StreamEvent::Error { error });
             let frame = frames::event(self.call.number, number, &event);
