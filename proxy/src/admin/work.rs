@@ -17,7 +17,7 @@ impl<T: Serialize + DeserializeOwned> Repeatable for T {}
 #[derive(Debug)]
 pub enum Start<A> {
     /// It was not done before.
-    First(Work),
+    First(Box<Work>),
     /// It was done before, with this answer.
     Again(A),
 }
@@ -71,7 +71,7 @@ impl Office {
             }
             return Ok(Start::Again(serde_json::from_str(&before.answer)?));
         }
-        Ok(Start::First(Work { change, now_ms, actor, action, once }))
+        Ok(Start::First(Box::new(Work { change, now_ms, actor, action, once })))
     }
 }
 
