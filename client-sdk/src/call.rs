@@ -8,9 +8,10 @@ use crate::{
 };
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use serde::de::DeserializeOwned;
+use std::error::Error as _;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout};
-use tollgate_types::{EventStream, Result, wire::header::RETRY_COUNT};
+use tollgate_types::{Error, ErrorKind, EventStream, Result, wire::header::RETRY_COUNT};
 
 /// How long calls may take.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +34,8 @@ pub(crate) struct Call {
     pub(crate) timeouts: Timeouts,
     /// The idempotency key of a call that outlives its connections.
     pub(crate) resumable: Option<String>,
+    /// The server makes it once, however often it is asked under one idempotency key.
+    pub(crate) is_once: bool,
 }
 
 impl Call {
@@ -83,7 +86,9 @@ impl Call {
     }
 
     async fn whole<T: DeserializeOwned>(&self, tried: u32) -> Result<T> {
-        let reply = self.transport.ask(&self.attempt(tried)).await?;
+        let reply = self.transport.ask(&self.attempt(tried)).await;
+        let reply =
+            reply.map_err(|error| if self.is_once { error } else { final_if_sent(error) })?;
         serde_json::from_slice(&reply.body)
             .map_err(|error| reply.head.unreadable("the answer", &error))
     }
@@ -105,6 +110,18 @@ impl Call {
         headers.insert(RETRY_COUNT, tried.into());
         headers
     }
+}
+
+/// A call that was sent and whose answer was lost may have been made and charged: it is not tried
+/// again where the server would make another one of that.
+fn final_if_sent(error: Error) -> Error {
+    let source = error.source().and_then(|source| source.downcast_ref::<reqwest::Error>());
+    let was_sent = !source.is_some_and(reqwest::Error::is_connect);
+    let lost = [ErrorKind::Connection, ErrorKind::Timeout, ErrorKind::Upstream];
+    if was_sent && lost.contains(&error.kind()) {
+        return error.with(|body| body.retryable = false);
+    }
+    error
 }
 
 /// A limit too far away to be a point in time is none.
