@@ -168,14 +168,14 @@ async fn pains_15_slots_are_released_by_a_thousand_aborted_calls() {
                 return;
             };
             most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            // It may be aborted from here on, and then leaves before its place is free.
+            let leaving = scopeguard(&running);
             for _ in 0..number % 7 {
                 tokio::task::yield_now().await;
             }
             if number % 3 == 0 {
-                running.fetch_sub(1, Ordering::SeqCst);
                 return;
             }
-            let leaving = scopeguard(&running);
             // Until it is aborted.
             std::future::pending::<()>().await;
             drop((leaving, slot));
