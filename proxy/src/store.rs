@@ -41,7 +41,7 @@ pub use alerts::{AlertRow, NewAlert};
 pub use audit::{AuditFilter, AuditRow, Deed, Head as AuditHead};
 pub use books::{
     Booking, Books, Changes, Charge, ChargedBudget, Found, NewHold, OpenHold, Owner, Pending,
-    RollupKey, RollupRow, Share, WindowChange, WindowKey,
+    HOUR_MS, RollupKey, RollupRow, Share, Sums, WindowChange, WindowKey, add_entry, hour_of,
 };
 pub use budgets::{BudgetRow, Counters};
 pub use change::Change;

@@ -2,8 +2,7 @@
 
 use super::{ReportError, row};
 use crate::{
-    ledger::rollup::{HOUR_MS, hour_of},
-    store::{Dimension, EntryCursor, TagFilter, UsageFilter},
+    store::{Dimension, EntryCursor, HOUR_MS, TagFilter, UsageFilter, hour_of},
 };
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde::Deserialize;
