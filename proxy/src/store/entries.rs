@@ -205,7 +205,10 @@ impl EntryRow {
     }
 }
 
-async fn insert_bound(mut lines: &[Line<'_>], link: &mut SqliteConnection) -> Result<(), StoreError> {
+async fn insert_bound(
+    mut lines: &[Line<'_>],
+    link: &mut SqliteConnection,
+) -> Result<(), StoreError> {
     while !lines.is_empty() {
         let size = SIZES.into_iter().find(|size| *size <= lines.len()).unwrap_or(1);
         let (these, later) = lines.split_at(size);

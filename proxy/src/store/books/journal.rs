@@ -161,12 +161,8 @@ impl Books {
                     select $1, $2 from pragma_data_version where data_version = $3
                     returning seq;
                     commit";
-        let written: Vec<i64> = sqlx::query_scalar(text)
-            .bind(seq)
-            .bind(changes)
-            .bind(version)
-            .fetch_all(link)
-            .await?;
+        let written: Vec<i64> =
+            sqlx::query_scalar(text).bind(seq).bind(changes).bind(version).fetch_all(link).await?;
         Ok(!written.is_empty())
     }
 

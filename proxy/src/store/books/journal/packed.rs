@@ -217,9 +217,8 @@ struct Lists<'c> {
 
 impl Lists<'_> {
     fn shares(&self, shares: PackedShares) -> Result<Vec<Share>, StoreError> {
-        let share = |(window, amount)| {
-            Ok(Share { window: there(&self.windows, window)?.clone(), amount })
-        };
+        let share =
+            |(window, amount)| Ok(Share { window: there(&self.windows, window)?.clone(), amount });
         shares.into_iter().map(share).collect()
     }
 
