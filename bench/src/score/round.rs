@@ -26,7 +26,8 @@ pub struct Round {
     pub units: u64,
     /// Units a second.
     pub per_second: f64,
-    /// Processor time of the system's own processes for a unit.
+    /// Processor time of the system's own processes for a unit; the upstream's, where it is asked
+    /// directly.
     pub processor_us: f64,
     /// Processor time of its database for a unit.
     pub database_us: f64,
@@ -56,7 +57,11 @@ pub(super) struct Subject<'a> {
 
 /// Plays a scenario.
 pub(super) async fn play(scenario: &Scenario, subject: &Subject<'_>) -> Round {
-    let (own, database) = (subject.system.processes(), subject.system.database());
+    let (mut own, database) = (subject.system.processes(), subject.system.database());
+    if own.is_empty() {
+        // Asked directly, the upstream is the system.
+        own.clone_from(&subject.upstream);
+    }
     let groups = [&own, &database, &subject.upstream];
     let idle = accounting::resident(&own);
     let mut peak = idle;
