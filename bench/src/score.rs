@@ -19,8 +19,12 @@ mod scenario;
 mod round;
 mod board;
 mod table;
+mod goals;
+mod plot;
 
 pub use board::{Board, Outcome, Plan, play};
+pub use goals::{Goal, goals, goals_table};
+pub use plot::svg;
 pub use scenario::Scenario;
 pub use systems::{Kind, Programs};
 pub use table::markdown;

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 use tokio::net::TcpListener;
-use tollgate_bench::score::{self, Kind, Outcome, Plan, Programs, Scenario};
+use tollgate_bench::score::{self, Board, Kind, Outcome, Plan, Programs, Scenario};
 
 const MORE: &str = "\
 Every system is a process of its own in front of the same fast upstream. CPU is what the kernel has
@@ -45,6 +45,9 @@ struct Arguments {
     /// Another build of the server, to compare with: the system tollgate-other.
     #[arg(long, value_name = "PROGRAM")]
     other: Option<PathBuf>,
+    /// Write scoreboard.md and scoreboard.svg into this folder too.
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
     /// Name systems and scenarios, and measure nothing.
     #[arg(long)]
     list: bool,
@@ -80,10 +83,27 @@ async fn run(arguments: Arguments) -> io::Result<()> {
     if arguments.list {
         return list();
     }
+    let folder = arguments.out.clone();
     let plan = plan(arguments)?;
     let board = score::play(plan, |outcome| drop(tell(outcome))).await?;
-    let mut out = io::stdout();
-    board.conditions.iter().try_for_each(|condition| writeln!(out, "- {condition}"))
+    let summary = summary(&board);
+    write!(io::stdout(), "{summary}")?;
+    let Some(folder) = folder else { return Ok(()) };
+    let tables: String = board.results.iter().map(|o| score::markdown(o) + "\n").collect();
+    std::fs::create_dir_all(&folder)?;
+    std::fs::write(folder.join("scoreboard.md"), format!("{summary}\n{tables}"))?;
+    std::fs::write(folder.join("scoreboard.svg"), score::svg(&board))
+}
+
+/// The conditions, and the goals as far as they were measured.
+fn summary(board: &Board) -> String {
+    let mut text: String = board.conditions.iter().map(|line| format!("- {line}\n")).collect();
+    let goals: Vec<_> = score::goals(board).into_iter().filter(|g| g.is_kept().is_some()).collect();
+    if !goals.is_empty() {
+        text.push('\n');
+        text.push_str(&score::goals_table(&goals));
+    }
+    text
 }
 
 fn tell(outcome: &Outcome) -> io::Result<()> {

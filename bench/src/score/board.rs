@@ -9,6 +9,9 @@ use super::{
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{io, time::Duration};
 
+/// After this a program that has been started is idle.
+const CALM: Duration = Duration::from_secs(1);
+
 /// What is to be measured.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -87,7 +90,7 @@ pub async fn play(plan: Plan, mut told: impl FnMut(&Outcome)) -> io::Result<Boar
     let mut board = Board { conditions: conditions(&plan, &systems), results: Vec::new() };
     for scenario in &plan.scenarios {
         let scenario = scenario.within(descriptors);
-        let outcome = measure(scenario, &plan, &ground, &systems).await;
+        let outcome = measure(scenario, &plan, &ground, &systems).await?;
         if !outcome.rows.is_empty() {
             told(&outcome);
             board.results.push(outcome);
@@ -97,21 +100,31 @@ pub async fn play(plan: Plan, mut told: impl FnMut(&Outcome)) -> io::Result<Boar
     Ok(board)
 }
 
-async fn measure(scenario: Scenario, plan: &Plan, ground: &Ground, all: &[System]) -> Outcome {
+async fn measure(
+    scenario: Scenario,
+    plan: &Plan,
+    ground: &Ground,
+    all: &[System],
+) -> io::Result<Outcome> {
     let systems: Vec<&System> = all.iter().filter(|system| system.kind.can(&scenario)).collect();
     let mut rows: Vec<_> = systems.iter().map(|system| (system.kind, Vec::new())).collect();
     for round in 0..=plan.rounds {
         for (system, (_, rounds)) in systems.iter().zip(&mut rows) {
-            let upstream = ground.upstream();
-            let subject = Subject { system, upstream, lasting: plan.lasting };
-            let figures = round::play(&scenario, &subject).await;
+            let (upstream, lasting) = (ground.upstream(), plan.lasting);
+            let figures = if scenario.fresh {
+                let system = &ground.start(system.kind).await?;
+                tokio::time::sleep(CALM).await;
+                round::play(&scenario, &Subject { system, upstream, lasting }).await
+            } else {
+                round::play(&scenario, &Subject { system, upstream, lasting }).await
+            };
             // The first round warms up.
             if round > 0 {
                 rounds.push(figures);
             }
         }
     }
-    Outcome { scenario, rows }
+    Ok(Outcome { scenario, rows })
 }
 
 /// As many descriptors as this process may have; what it starts inherits them.

@@ -41,6 +41,8 @@ pub struct Round {
     pub idle: u64,
     /// Most bytes of memory during the round.
     pub peak: u64,
+    /// From the start of the system's program to its first answer.
+    pub started_in: Duration,
     /// Calls that did not end as they should.
     pub failed: u64,
     /// What the first of them said.
@@ -86,7 +88,7 @@ pub(super) async fn play(scenario: &Scenario, subject: &Subject<'_>) -> Round {
         micros_each(at(&after).saturating_sub(at(&before)), units)
     });
     (round.processor_us, round.database_us, round.upstream_us) = (own, database, upstream);
-    (round.idle, round.peak) = (idle, peak);
+    (round.idle, round.peak, round.started_in) = (idle, peak, subject.system.started_in);
     round
 }
 

@@ -15,6 +15,8 @@ pub struct Scenario {
     /// The format that the upstream speaks.
     pub(super) to: Dialect,
     pub(super) key: Key,
+    /// Each round is played on a system that has just been started.
+    pub(super) fresh: bool,
 }
 
 /// How callers call.
@@ -50,7 +52,7 @@ impl Key {
 
 impl Scenario {
     /// Every one of them, in the order of the tables.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         calls("unary-1k-1", 1, 1_000),
         calls("unary-1k-64", 64, 1_000),
         calls("unary-1k-512", 512, 1_000),
@@ -65,6 +67,7 @@ impl Scenario {
         cross(streams("cross-streams-200", 200, 20, 300)),
         with(Key::Invalid, calls("key-invalid-64", 64, 1_000)),
         with(Key::Exhausted, calls("key-exhausted-64", 64, 1_000)),
+        Self { fresh: true, ..streams("fresh-1000", 1_000, 1_000, 5) },
     ];
 
     /// Whether a proxy that passes everything on could not do it.
@@ -90,9 +93,18 @@ impl Scenario {
     }
 }
 
+const PLAIN: Scenario = Scenario {
+    name: "",
+    load: Load::Calls { connections: 1, prompt: 0 },
+    from: Dialect::OpenAi,
+    to: Dialect::OpenAi,
+    key: Key::Valid,
+    fresh: false,
+};
+
 const fn calls(name: &'static str, connections: usize, prompt: usize) -> Scenario {
     let load = Load::Calls { connections, prompt };
-    Scenario { name, load, from: Dialect::OpenAi, to: Dialect::OpenAi, key: Key::Valid }
+    Scenario { name, load, ..PLAIN }
 }
 
 /// Streams that begin within a second for each thousand, but within one at least.
@@ -100,7 +112,7 @@ const fn streams(name: &'static str, streams: u32, gap_ms: u64, chunks: u32) -> 
     let within = Duration::from_millis(if streams > 1_000 { streams as u64 } else { 1_000 });
     let pace = Pace { chunks, gap: Duration::from_millis(gap_ms) };
     let load = Load::Streams { streams, pace, within };
-    Scenario { name, load, from: Dialect::OpenAi, to: Dialect::OpenAi, key: Key::Valid }
+    Scenario { name, load, ..PLAIN }
 }
 
 const fn cross(scenario: Scenario) -> Scenario {

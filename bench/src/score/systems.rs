@@ -15,11 +15,12 @@ use super::{
 };
 use crate::private::{Database, Durability, Instance, Postgres};
 use std::{
+    cell::Cell,
     io,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::Command,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::net::TcpStream;
 
@@ -76,6 +77,9 @@ impl Kind {
 
     /// Whether this kind of system can do what a scenario asks for.
     pub(super) fn can(self, scenario: &Scenario) -> bool {
+        if self == Self::Direct && scenario.fresh {
+            return false;
+        }
         match scenario.key {
             Key::Exhausted => self.is_tollgate() && self != Self::Off,
             Key::Valid | Key::Invalid => self.is_tollgate() || !scenario.is_for_gateways(),
@@ -110,6 +114,14 @@ pub(super) struct System {
     doors: Doors,
     /// The process of its database, and the database itself.
     database: Option<(u32, Database)>,
+    /// From the start of the program to the end of its first answer.
+    pub(super) started_in: Duration,
+}
+
+/// A program that has answered.
+struct Started {
+    address: SocketAddr,
+    after: Duration,
 }
 
 /// How a system wants to be asked.
@@ -196,15 +208,29 @@ async fn start(
     instance: &mut Instance,
     command: impl Fn(&Instance, u16) -> io::Result<Command>,
     doors: &Doors,
-) -> io::Result<SocketAddr> {
+) -> io::Result<Started> {
+    let (begun, after) = (Cell::new(Instant::now()), Cell::new(Duration::ZERO));
     let answers = async |instance: &Instance| {
         let wish = Wish { dialect: Dialect::OpenAi, prompt: 100, pace: None };
         let address = local(instance.port());
         let request = doors.request(address, wish, &doors.key, Dialect::OpenAi);
-        Ok(ask(address, &request).await.is_ok_and(|status| status == 200))
+        // Finer than whoever asks this looks again; he also sees when the program has ended.
+        for _ in 0..100 {
+            if ask(address, &request).await.is_ok_and(|status| status == 200) {
+                after.set(begun.get().elapsed());
+                return Ok(true);
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Ok(false)
+    };
+    let command = |instance: &Instance, port| {
+        let command = command(instance, port)?;
+        begun.set(Instant::now());
+        Ok(command)
     };
     instance.start(command, answers).await?;
-    Ok(local(instance.port()))
+    Ok(Started { address: local(instance.port()), after: after.get() })
 }
 
 /// One call, on a connection of its own.

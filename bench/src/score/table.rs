@@ -9,7 +9,11 @@ use super::{
 /// The table of a scenario.
 pub fn markdown(outcome: &Outcome) -> String {
     let streamed = outcome.scenario.streams();
-    let columns = if streamed.is_some() { streams(outcome) } else { calls(outcome) };
+    let columns = match (outcome.scenario.fresh, streamed.is_some()) {
+        (true, _) => fresh(outcome),
+        (false, true) => streams(),
+        (false, false) => calls(),
+    };
     let mut rows = vec![columns.iter().map(|column| column.title.to_owned()).collect()];
     for (kind, _) in &outcome.rows {
         rows.push(columns.iter().map(|column| (column.cell)(outcome, *kind)).collect());
@@ -60,7 +64,7 @@ impl Column {
     }
 }
 
-fn calls(_: &Outcome) -> Vec<Column> {
+fn calls() -> Vec<Column> {
     let added_p50 = |o: &Outcome, kind, round| o.added(kind, round, p50(|round| round.answer));
     let added_p99 = |o: &Outcome, kind, round| o.added(kind, round, p99(|round| round.answer));
     let mut columns = common("calls/s", "CPU us/call");
@@ -76,11 +80,10 @@ fn calls(_: &Outcome) -> Vec<Column> {
     columns
 }
 
-fn streams(outcome: &Outcome) -> Vec<Column> {
+fn streams() -> Vec<Column> {
     let first = |o: &Outcome, kind, round| o.added(kind, round, p50(|round| round.answer));
     let middle = |o: &Outcome, kind, round| o.added(kind, round, p50(|round| round.delay));
     let far = |o: &Outcome, kind, round| o.added(kind, round, p99(|round| round.delay));
-    let streams = outcome.scenario.streams().unwrap_or(1).max(1);
     let mut columns = common("chunks/s", "CPU us/chunk");
     columns.extend([
         Column::figure("first p50 us", 0, |round| round.answer.p50_us),
@@ -89,19 +92,35 @@ fn streams(outcome: &Outcome) -> Vec<Column> {
         Column::added("added", middle),
         Column::figure("chunk p99 us", 0, |round| round.delay.p99_us),
         Column::added("added", far),
-        Column::new("KiB/stream", move |outcome, kind| per_stream(outcome, kind, streams)),
     ]);
     columns.extend(ends());
     columns
 }
 
-/// Memory at the peak of the first round that counts, less that of the idle process; later rounds
-/// begin with what the ones before have left.
+fn fresh(outcome: &Outcome) -> Vec<Column> {
+    let streams = outcome.scenario.streams().unwrap_or(1).max(1);
+    let mut columns = vec![
+        Column::new("system", |_, kind| kind.name().to_owned()),
+        Column::figure("start to answer ms", 1, start_ms),
+    ];
+    columns.extend(ends());
+    let per_stream = move |outcome: &Outcome, kind| {
+        number(outcome.median(kind, |round| per_stream(round, streams)), 1)
+    };
+    columns.push(Column::new("KiB/stream", per_stream));
+    columns
+}
+
+/// From the start of a program to the end of its first answer.
 #[expect(clippy::float_arithmetic, reason = "a figure for people")]
-fn per_stream(outcome: &Outcome, kind: Kind, streams: u32) -> String {
-    let grown = |round: &Round| round.peak.saturating_sub(round.idle) as f64 / 1024.0;
-    let most = outcome.rounds(kind).unwrap_or_default().iter().map(grown).fold(0.0, f64::max);
-    number(most / f64::from(streams), 1)
+pub(super) fn start_ms(round: &Round) -> f64 {
+    round.started_in.as_secs_f64() * 1e3
+}
+
+/// What a fresh process has taken for its streams, each.
+#[expect(clippy::float_arithmetic, reason = "a figure for people")]
+pub(super) fn per_stream(round: &Round, streams: u32) -> f64 {
+    round.peak.saturating_sub(round.idle) as f64 / 1024.0 / f64::from(streams)
 }
 
 fn common(rate: &'static str, processor: &'static str) -> Vec<Column> {

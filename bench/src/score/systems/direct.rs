@@ -1,6 +1,6 @@
 //! The upstream with nothing in front of it: what the others add is added to this.
 
-use super::{Doors, Kind, System, start};
+use super::{Doors, Kind, Started, System, start};
 use crate::private::Instance;
 use std::{io, path::Path};
 
@@ -13,10 +13,10 @@ pub(super) async fn start_upstream(scoreboard: &Path) -> io::Result<System> {
         Ok(command)
     };
     let doors = Doors::default();
-    let address = start(&mut instance, command, &doors).await?;
+    let Started { address, after: started_in } = start(&mut instance, command, &doors).await?;
     let version = env!("CARGO_PKG_VERSION").to_owned();
     let instance = Some(instance);
-    Ok(System { kind: Kind::Direct, version, instance, address, doors, database: None })
+    Ok(System { kind: Kind::Direct, version, instance, address, doors, database: None, started_in })
 }
 
 /// One that runs already, as a system.
@@ -28,5 +28,6 @@ pub(super) fn again(upstream: &System) -> io::Result<System> {
         address: upstream.address,
         doors: upstream.doors.clone(),
         database: None,
+        started_in: upstream.started_in,
     })
 }

@@ -1,6 +1,6 @@
 //! HAProxy as a reverse proxy, with connections that are kept on both sides and no log.
 
-use super::{Doors, Kind, System, start, version};
+use super::{Doors, Kind, Started, System, start, version};
 use crate::private::{Instance, measured};
 use std::{io, net::SocketAddr};
 
@@ -15,9 +15,17 @@ pub(super) async fn start_before(upstream: SocketAddr) -> io::Result<System> {
         Ok(command)
     };
     let doors = Doors::default();
-    let address = start(&mut instance, command, &doors).await?;
+    let Started { address, after: started_in } = start(&mut instance, command, &doors).await?;
     let (version, instance) = (version(&program, "-v"), Some(instance));
-    Ok(System { kind: Kind::Haproxy, version, instance, address, doors, database: None })
+    Ok(System {
+        kind: Kind::Haproxy,
+        version,
+        instance,
+        address,
+        doors,
+        database: None,
+        started_in,
+    })
 }
 
 fn configuration(port: u16, upstream: SocketAddr) -> String {

@@ -1,7 +1,7 @@
 //! nginx as a reverse proxy that is set up for speed: connections are kept on both sides, nothing is
 //! written to a file, answers are passed on as they come.
 
-use super::{Doors, Kind, System, start, version};
+use super::{Doors, Kind, Started, System, start, version};
 use crate::private::{Instance, measured};
 use std::{io, net::SocketAddr};
 
@@ -17,9 +17,9 @@ pub(super) async fn start_before(upstream: SocketAddr) -> io::Result<System> {
         Ok(command)
     };
     let doors = Doors::default();
-    let address = start(&mut instance, command, &doors).await?;
+    let Started { address, after: started_in } = start(&mut instance, command, &doors).await?;
     let (version, instance) = (version(&program, "-v"), Some(instance));
-    Ok(System { kind: Kind::Nginx, version, instance, address, doors, database: None })
+    Ok(System { kind: Kind::Nginx, version, instance, address, doors, database: None, started_in })
 }
 
 fn configuration(port: u16, upstream: SocketAddr) -> String {

@@ -1,7 +1,7 @@
 //! Tollgate as an operator runs it: a configuration file, a user, keys with budgets made by its own
 //! commands, its log written to a file.
 
-use super::{Doors, Ground, Kind, System, ask, start, version};
+use super::{Doors, Ground, Kind, Started, System, ask, start, version};
 use crate::{
     private::{Database, Instance},
     score::{canned::Dialect, request::Wish},
@@ -55,12 +55,12 @@ pub(super) async fn start_before(kind: Kind, ground: &Ground) -> io::Result<Syst
         command.arg("serve").env("TOLLGATE_SERVER__LISTEN", format!("127.0.0.1:{port}"));
         Ok(command)
     };
-    let address = start(&mut instance, command, &doors).await?;
+    let Started { address, after: started_in } = start(&mut instance, command, &doors).await?;
     // The only call that this key can pay for.
     let wish = Wish { dialect: Dialect::OpenAi, prompt: 100, pace: None };
     ask(address, &doors.request(address, wish, &doors.exhausted, Dialect::OpenAi)).await?;
     let version = version(&program, "version");
-    Ok(System { kind, version, instance: Some(instance), address, doors, database })
+    Ok(System { kind, version, instance: Some(instance), address, doors, database, started_in })
 }
 
 fn program(kind: Kind, ground: &Ground) -> io::Result<PathBuf> {
