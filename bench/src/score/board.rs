@@ -57,11 +57,15 @@ impl Outcome {
         median(self.rounds(kind).unwrap_or_default().iter().map(figure))
     }
 
-    /// The median of the ratios of a figure to that of another system in the same round.
+    /// The median of the ratios of a figure to that of another system in the same round. A round in
+    /// which the other's is nothing, or less, says nothing.
     #[expect(clippy::float_arithmetic, reason = "a ratio")]
     pub fn ratio(&self, kind: Kind, to: Kind, figure: impl Fn(&Self, Kind, usize) -> f64) -> f64 {
         let rounds = self.rounds(kind).unwrap_or_default().len();
-        median((0..rounds).map(|round| figure(self, kind, round) / figure(self, to, round)))
+        median((0..rounds).filter_map(|round| {
+            let other = figure(self, to, round);
+            (other > 0.0).then(|| figure(self, kind, round) / other)
+        }))
     }
 
     /// A figure of one round; not a number where it was not played.
