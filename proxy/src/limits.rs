@@ -98,6 +98,17 @@ impl Limits {
         }
     }
 
+    /// Whether a call would find a place now: for those who would have to read a body first.
+    ///
+    /// # Errors
+    /// When the server is full.
+    pub fn check_room(&self) -> Result<(), Limited> {
+        match self.places.available_permits() {
+            0 => Err(Limited::Full { running: self.max_concurrent }),
+            _ => Ok(()),
+        }
+    }
+
     fn place(&self) -> Result<OwnedSemaphorePermit, Limited> {
         let place = Arc::clone(&self.places).try_acquire_owned();
         place.map_err(|_| Limited::Full { running: self.max_concurrent })

@@ -4,6 +4,7 @@
 //! they came; the events beside them keep the framing informed, so that it can end the stream when
 //! the upstream does not.
 
+use crate::clock::Patience;
 use axum::{
     body::Body,
     http::{
@@ -13,6 +14,7 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use std::{convert::Infallible, time::Duration};
+use tokio::time::Instant;
 use tollgate_types::{
     Error, ErrorKind, EventStream, FinishReason, Fold, GenerateResponse, Result, StreamEvent, Usage,
 };
@@ -33,6 +35,12 @@ pub(super) trait Framing: Send + 'static {
 
     /// The bytes of one event; nothing where the dialect has no words for it.
     fn frame(&mut self, event: &StreamEvent) -> Bytes;
+
+    /// Takes note of an event that the upstream's own payload has told. A framing whose end depends
+    /// on what went before has to follow the events all the same.
+    fn note(&mut self, event: &StreamEvent) {
+        self.frame(event);
+    }
 
     /// The bytes of the error that ends the stream.
     fn error(&mut self, error: &Error) -> Bytes;
@@ -59,8 +67,10 @@ pub(super) trait Framing: Send + 'static {
 pub(super) fn response<F: Framing>(events: EventStream, framing: F) -> Response<Body> {
     let held = BytesMut::new();
     let events = Some(events);
-    let relay = Relay { events, framing, begun: false, verbatim: false, held };
-    let frames = futures_util::stream::unfold(relay, |mut relay| async {
+    let patience = Patience::new();
+    let relay = Relay { events, framing, patience, begun: false, verbatim: false, held };
+    // Boxed: the state moves with every frame.
+    let frames = futures_util::stream::unfold(Box::new(relay), |mut relay| async {
         let bytes = relay.next().await?;
         Some((Ok::<_, Infallible>(bytes), relay))
     });
@@ -77,6 +87,7 @@ struct Relay<F> {
     /// Absent once the answer was given up.
     events: Option<EventStream>,
     framing: F,
+    patience: Patience,
     /// The answer has begun.
     begun: bool,
     /// The upstream's own payloads are passed on.
@@ -89,7 +100,9 @@ impl<F: Framing> Relay<F> {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             let events = self.events.as_mut()?;
-            let bytes = match tokio::time::timeout(HEARTBEAT, events.next()).await {
+            let now = Instant::now();
+            let heartbeat = now.checked_add(HEARTBEAT).unwrap_or(now);
+            let bytes = match self.patience.until(heartbeat, events.next()).await {
                 Ok(item) => self.take(item?),
                 Err(_) => self.framing.heartbeat(),
             };
@@ -123,16 +136,19 @@ impl<F: Framing> Relay<F> {
         {
             return self.give_up();
         }
-        let bytes = self.framing.frame(&event);
         match event {
             // Without the upstream's own ending it was Tollgate that ended the answer.
             StreamEvent::Finish { .. } => {
+                let bytes = self.framing.frame(&event);
                 let last = if self.held.is_empty() { bytes } else { self.upstreams_end() };
                 let end = self.framing.end();
                 if end.is_empty() { last } else { [last, end].concat().into() }
             }
-            _ if self.verbatim => Bytes::new(),
-            _ => bytes,
+            _ if self.verbatim => {
+                self.framing.note(&event);
+                Bytes::new()
+            }
+            _ => self.framing.frame(&event),
         }
     }
 

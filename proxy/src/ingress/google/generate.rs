@@ -43,7 +43,7 @@ async fn run(asked: Asked, streamed: bool) -> Result<(Answer, ReplyHead), Proble
     let Asked { front, caller, request_id, model, request } = asked;
     let options = body::options(request.headers())?;
     let on_unsupported = body::on_unsupported(request.headers())?;
-    let body = body::read(&front, request).await?;
+    let body = body::read_call(&front, request).await?;
     let mut request = decode_generate(&body, &model)?;
     request.options = body::with_original(options, API, body, streamed);
     request.on_unsupported = on_unsupported;

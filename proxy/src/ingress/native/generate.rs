@@ -41,7 +41,7 @@ pub(super) async fn begin(
     let options = body::options(request.headers())?;
     let key = body::idempotency_key(request.headers())?;
     let resumable = body::resumable(request.headers())?;
-    let bytes = body::read(front, request).await?;
+    let bytes = body::read_call(front, request).await?;
     let mut asked = parse_request(&bytes)?;
     asked.options = options;
     let call = Call { request: asked, request_id, dialect: "native", streamed };
