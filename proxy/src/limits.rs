@@ -92,7 +92,7 @@ impl Limits {
                 Err(busy) => {
                     // Who waits runs no model.
                     drop(place);
-                    turn = Some(self.wait(busy, turn, began).await?);
+                    turn = Some(Box::pin(self.wait(busy, turn, began)).await?);
                 }
             }
         }
@@ -127,7 +127,7 @@ impl Limits {
         if let Err(busy) = self.book.gate(call, turn) {
             return Ok(Err(busy));
         }
-        let admitted = match (shared.take(call, lease).await, shared.on_failure()) {
+        let admitted = match (Box::pin(shared.take(call, lease)).await, shared.on_failure()) {
             (Ok(rates), _) => {
                 // So that this process knows what it did when Redis is gone.
                 rates.map(|rates| {

@@ -65,24 +65,26 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn each_wait_ends_when_it_shall_whatever_the_timer_was_armed_for() {
         let mut patience = Patience::new();
         let start = Instant::now();
-        let at = |seconds| start + Duration::from_secs(seconds);
+        let at = |ms| start + Duration::from_millis(ms);
+        let far = at(600_000);
         let never = std::future::pending::<()>;
-        assert_eq!(patience.until(at(60), async { 1 }).await, Ok(1));
-        assert_eq!(patience.until(at(5), never()).await, Err(Elapsed));
-        assert_eq!(Instant::now(), at(5));
-        // The timer has fired; a later end arms it again.
-        assert_eq!(patience.until(at(90), tokio::time::sleep_until(at(20))).await, Ok(()));
-        assert_eq!(Instant::now(), at(20));
-        // It is armed for later than this wait may take.
-        assert_eq!(patience.until(at(30), never()).await, Err(Elapsed));
-        assert_eq!(Instant::now(), at(30));
-        // And for earlier.
-        assert_eq!(patience.until(at(40), tokio::time::sleep_until(at(35))).await, Ok(()));
-        assert_eq!(patience.until(at(100), never()).await, Err(Elapsed));
-        assert_eq!(Instant::now(), at(100));
+        assert_eq!(patience.until(far, async { 1 }).await, Ok(1));
+        // Each is waited for to its end, and none to that of another.
+        for (end, armed_for) in [(20, "later"), (40, "what is over"), (60, "what is over")] {
+            assert_eq!(patience.until(at(end), never()).await, Err(Elapsed), "{armed_for}");
+            assert!(Instant::now() >= at(end) && Instant::now() < far, "{armed_for}");
+        }
+        assert_eq!(patience.until(far, tokio::time::sleep_until(at(80))).await, Ok(()));
+        assert_eq!(patience.until(at(100), tokio::time::sleep_until(far)).await, Err(Elapsed));
+        assert!(Instant::now() >= at(100) && Instant::now() < far);
+        // Armed for an earlier end than that of the wait.
+        let soon = tokio::time::sleep_until(at(120));
+        assert_eq!(patience.until(at(110), async {}).await, Ok(()));
+        assert_eq!(patience.until(far, soon).await, Ok(()));
+        assert!(Instant::now() >= at(120) && Instant::now() < far);
     }
 }

@@ -223,7 +223,7 @@ mod tests {
         let most = |window, continues: Option<&str>| {
             let request = json!({"model": "p/m", "messages": [], "continues": continues});
             let request = serde_json::from_value(request).unwrap();
-            let bound = async { input(&candidate(window), &request).await.unwrap().0 };
+            let bound = async { input(&candidate(window), &request, &mut None).await.unwrap().0 };
             futures_util::FutureExt::now_or_never(bound).unwrap()
         };
         assert!(most(Some(400_000), None) < 2000);

@@ -317,7 +317,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_value_is_counted() {
-        #[derive(Serialize)]
+        #[derive(serde::Serialize)]
         enum Kind {
             Unit,
             New(u8),
