@@ -16,7 +16,8 @@ use bytes::{Bytes, BytesMut};
 use std::{convert::Infallible, time::Duration};
 use tokio::time::Instant;
 use tollgate_types::{
-    Error, ErrorKind, EventStream, FinishReason, Fold, GenerateResponse, Result, StreamEvent, Usage,
+    Error, ErrorKind, EventStream, FinishReason, Fold, GenerateResponse, Receipt, Result,
+    StreamEvent, Usage,
 };
 
 /// Silence after which a heartbeat is sent: below every idle timeout that is common.
@@ -170,27 +171,46 @@ impl<F: Framing> Relay<F> {
 
 /// A whole answer.
 #[derive(Debug)]
-pub(super) struct Whole {
-    /// The answer.
-    pub(super) response: GenerateResponse,
-    /// Its body as the upstream wrote it, where the caller speaks the upstream's wire format.
-    pub(super) verbatim: Option<String>,
+pub(super) enum Whole {
+    /// Its body as the upstream wrote it, where the caller speaks the upstream's wire format, and what
+    /// was charged.
+    Told(String, Option<Receipt>),
+    /// In common words.
+    Folded(Box<GenerateResponse>),
 }
 
 /// Waits for the end of an answer that is not streamed to the caller.
 ///
 /// # Errors
 /// Whatever broke the answer.
-pub(super) async fn whole(mut events: EventStream) -> Result<Whole> {
+pub(super) async fn whole(events: EventStream) -> Result<Whole> {
+    whole_if(events, |_| true).await
+}
+
+/// As [`whole`], for callers who cannot read every body that an upstream may have written.
+///
+/// # Errors
+/// Whatever broke the answer.
+pub(super) async fn whole_if(
+    mut events: EventStream,
+    is_readable: impl Fn(&str) -> bool,
+) -> Result<Whole> {
     let mut fold = Fold::new();
-    let mut verbatim = None;
+    let mut told = None;
     while let Some(item) = events.next().await {
-        match item? {
-            StreamEvent::Verbatim { data, .. } => verbatim = Some(data),
-            event => fold.push(stated(event))?,
+        match (item?, &mut told) {
+            (StreamEvent::Verbatim { data, .. }, _) => {
+                told = Some(data).filter(|data| is_readable(data));
+            }
+            // What the events say stands in the body.
+            (StreamEvent::Finish { receipt, .. }, Some(body)) => {
+                return Ok(Whole::Told(std::mem::take(body), receipt));
+            }
+            (_, Some(_)) => {}
+            (event, None) => fold.push(stated(event))?,
         }
     }
-    Ok(Whole { response: fold.finish()?, verbatim })
+    Ok(Whole::Folded(Box::new(fold.finish()?)))
 }
 
 /// Leaves out what the provider did not say. Most dialects cannot mark a count as estimated, and an
