@@ -58,7 +58,7 @@ impl Gateway {
         let (request, imposed) = Imposed::by(&hold, call.request);
         let mut meter = hold.sent();
         let opened = tokio::select! {
-            opened = routing::open(&plan, &targets, &mut meter, &request) => opened,
+            opened = routing::open(&plan, &targets, &mut meter, request) => opened,
             () = self.tasks.stopping() => return Err(HoldError::Closed.into()),
         };
         match opened {

@@ -111,7 +111,8 @@ impl Runs {
         }
         let claims = settings.durable.then(|| {
             let (store, clock, roll) = (store.clone(), Arc::clone(&clock), Arc::clone(&roll));
-            Claims::start(Writer { store, clock, node, roll }, &gateway.tasks)
+            let ledger = gateway.ledger.clone();
+            Claims::start(Writer { ledger, store, clock, node, roll }, &gateway.tasks)
         });
         Self(Arc::new(Shared { gateway, store, clock, settings, roll, claims, relay }))
     }

@@ -42,7 +42,7 @@ pub(super) async fn begin(
     let key = body::idempotency_key(request.headers())?;
     let resumable = body::resumable(request.headers())?;
     let on_unsupported = body::on_unsupported_said(request.headers())?;
-    let bytes = body::read(front, request).await?;
+    let bytes = body::read_call(front, request).await?;
     let mut asked = parse_request(&bytes)?;
     asked.on_unsupported = on_unsupported.unwrap_or(asked.on_unsupported);
     asked.options = options;
