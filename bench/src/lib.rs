@@ -3,12 +3,14 @@
 //!
 //! What it does is told per request, see [`Script`]. One word is one token, so usage can be
 //! compared exactly. Databases are not mocked: [`private`] starts real ones. [`AtOnce`] is for where
-//! even the mock would be too slow. [`faults`] is a network that fails as it is told.
+//! even the mock would be too slow. [`faults`] is a network that fails as it is told. [`score`] measures
+//! Tollgate beside other proxies.
 
 mod at_once;
 pub mod faults;
 mod mock;
 pub mod private;
+pub mod score;
 mod script;
 
 pub use at_once::AtOnce;

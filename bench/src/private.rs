@@ -16,6 +16,9 @@ mod database;
 mod home;
 mod redis;
 
+pub(crate) use instance::Instance;
+pub(crate) use programs::measured;
+
 pub use self::redis::{Redis, redis_url};
 pub use database::Database;
 pub use home::{Home, Kind};

@@ -21,7 +21,7 @@ const PORTS: std::ops::Range<u16> = 20_000..32_000;
 const TRIES: usize = 10;
 
 #[derive(Debug)]
-pub(super) struct Instance {
+pub(crate) struct Instance {
     folder: PathBuf,
     keeper: Child,
     server: Option<Child>,
@@ -30,7 +30,7 @@ pub(super) struct Instance {
 
 impl Instance {
     /// A folder and its keeper. `signal` ends the server at once, and leaves nothing behind.
-    pub(super) fn new(name: &str, signal: &str) -> io::Result<Self> {
+    pub(crate) fn new(name: &str, signal: &str) -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix(&format!("tollgate-{name}-")).tempdir()?;
         if let Some(user) = programs::unprivileged()? {
             chown(folder.path(), Some(user.id), Some(user.group))?;
@@ -47,37 +47,44 @@ impl Instance {
         Ok(Self { folder: folder.keep(), keeper, server: None, port: 0 })
     }
 
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    pub(super) fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
     /// What the server wrote.
-    pub(super) fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.log_file()).unwrap_or_default()
     }
 
     /// A program that runs in the folder, as a user who may, in English.
-    pub(super) fn command(&self, program: &Path) -> io::Result<Command> {
-        let mut command = Command::new(program);
-        command.current_dir(&self.folder).stdin(Stdio::null()).env("LC_ALL", "C");
+    pub(crate) fn command(&self, program: &Path) -> io::Result<Command> {
+        let mut command = self.own_command(program);
+        command.env("LC_ALL", "C");
         if let Some(user) = programs::unprivileged()? {
             command.uid(user.id).gid(user.group);
         }
         Ok(command)
     }
 
+    /// A program that runs in the folder as whoever runs this one.
+    pub(crate) fn own_command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(&self.folder).stdin(Stdio::null());
+        command
+    }
+
     /// Why a program did not start: the folder may be closed to the user who runs it.
-    pub(super) fn explain(&self, error: &io::Error) -> io::Error {
+    pub(crate) fn explain(&self, error: &io::Error) -> io::Error {
         let folder = self.folder.display();
         io::Error::new(error.kind(), format!("{error}, in {folder}, which TMPDIR moves"))
     }
 
     /// A file of the folder that only the server reads.
-    pub(super) fn write(&self, name: &str, text: &str) -> io::Result<PathBuf> {
+    pub(crate) fn write(&self, name: &str, text: &str) -> io::Result<PathBuf> {
         let path = self.folder.join(name);
         // The folder is closed to everybody else.
         fs::write(&path, text)?;
@@ -89,7 +96,7 @@ impl Instance {
 
     /// Starts the server for the first time, on a port that is free. `command` is told the port,
     /// `ready` is asked until it answers yes.
-    pub(super) async fn start(
+    pub(crate) async fn start(
         &mut self,
         command: impl Fn(&Self, u16) -> io::Result<Command>,
         ready: impl AsyncFn(&Self) -> io::Result<bool>,
@@ -108,7 +115,7 @@ impl Instance {
     }
 
     /// Starts the server on the port that it had.
-    pub(super) async fn start_again(
+    pub(crate) async fn start_again(
         &mut self,
         mut command: Command,
         ready: impl AsyncFn(&Self) -> io::Result<bool>,
@@ -132,7 +139,7 @@ impl Instance {
     }
 
     /// Ends the server in its own way, by a signal.
-    pub(super) async fn stop(&mut self, signal: &str) -> io::Result<()> {
+    pub(crate) async fn stop(&mut self, signal: &str) -> io::Result<()> {
         let server = self.id()?;
         self.resume()?;
         shell::signal(signal, &[server])?;
@@ -142,7 +149,7 @@ impl Instance {
     }
 
     /// kill -9 for the server and all processes that it has started.
-    pub(super) async fn kill(&mut self) -> io::Result<()> {
+    pub(crate) async fn kill(&mut self) -> io::Result<()> {
         self.pause().await?;
         let server = self.id()?;
         let children = shell::children(server)?;
@@ -158,7 +165,7 @@ impl Instance {
 
     /// Stops the server and all of its processes where they are. The kernel still takes
     /// connections for it; nobody answers.
-    pub(super) async fn pause(&mut self) -> io::Result<()> {
+    pub(crate) async fn pause(&mut self) -> io::Result<()> {
         let server = self.id()?;
         shell::signal("STOP", &[server])?;
         shell::until("the server stands still", async || Ok(shell::is_stopped(server))).await?;
@@ -174,14 +181,14 @@ impl Instance {
     }
 
     /// Goes on after a pause.
-    pub(super) fn resume(&mut self) -> io::Result<()> {
+    pub(crate) fn resume(&mut self) -> io::Result<()> {
         let server = self.id()?;
         shell::signal("CONT", &shell::children(server)?)?;
         shell::signal("CONT", &[server])
     }
 
     /// The server's process.
-    pub(super) fn id(&self) -> io::Result<u32> {
+    pub(crate) fn id(&self) -> io::Result<u32> {
         self.server.as_ref().map(Child::id).ok_or_else(|| io::Error::other("it does not run"))
     }
 

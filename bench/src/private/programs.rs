@@ -23,6 +23,16 @@ pub(super) fn redis() -> io::Result<PathBuf> {
     Ok(first_with(&["redis-server"], on_path())?.join("redis-server"))
 }
 
+/// A program of the measurements.
+pub(crate) fn measured(name: &str) -> io::Result<PathBuf> {
+    // Debian keeps servers where only root's PATH looks.
+    let folders = on_path().chain([PathBuf::from("/usr/sbin")]);
+    let found = first_with(&[name], folders).map(|folder| folder.join(name));
+    found.map_err(|error| {
+        io::Error::new(error.kind(), format!("{name} cannot be found: run scripts/setup.sh bench"))
+    })
+}
+
 /// The first folder that has all of these programs.
 fn first_with(
     programs: &[&str],

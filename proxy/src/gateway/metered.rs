@@ -160,7 +160,7 @@ impl Running {
 
     async fn end(&mut self, outcome: Outcome, extras: Extras) -> Result<StreamEvent> {
         let reported = outcome.usage.clone();
-        let usage = self.meter.as_ref().map_or(reported, |meter| meter.believed(&outcome.usage));
+        let usage = self.meter.as_ref().map_or(reported, |meter| meter.told(&outcome.usage));
         let finish = outcome.finish.clone().unwrap_or_else(|| FinishReason::Other.into());
         let receipt = Some(self.settle(outcome).await?);
         Ok(StreamEvent::Finish { finish, usage, extras, receipt })

@@ -153,10 +153,19 @@ pub(super) fn options(headers: &HeaderMap) -> Result<CallOptions> {
 /// # Errors
 /// `invalid_request` for a word that is not known.
 pub(super) fn on_unsupported(headers: &HeaderMap) -> Result<OnUnsupported> {
-    let Some(value) = headers.get(header::ON_UNSUPPORTED) else { return Ok(OnUnsupported::Fail) };
+    Ok(on_unsupported_said(headers)?.unwrap_or(OnUnsupported::Fail))
+}
+
+/// The same, where the headers say something of it: the native request has a field for it, which
+/// counts otherwise.
+///
+/// # Errors
+/// `invalid_request` for a word that is not known.
+pub(super) fn on_unsupported_said(headers: &HeaderMap) -> Result<Option<OnUnsupported>> {
+    let Some(value) = headers.get(header::ON_UNSUPPORTED) else { return Ok(None) };
     match value.to_str() {
-        Ok("fail") => Ok(OnUnsupported::Fail),
-        Ok("warn") => Ok(OnUnsupported::Warn),
+        Ok("fail") => Ok(Some(OnUnsupported::Fail)),
+        Ok("warn") => Ok(Some(OnUnsupported::Warn)),
         _ => Err(Error::invalid(header::ON_UNSUPPORTED, "the header must be fail or warn")),
     }
 }

@@ -4,14 +4,17 @@ use crate::{clock::SystemClock, ids::new_id};
 use axum::{
     body::Body,
     extract::{MatchedPath, Request},
-    http::{HeaderValue, Method, Response, StatusCode},
+    http::{HeaderMap, HeaderValue, Method, Response, StatusCode},
     middleware::Next,
 };
 use futures_util::FutureExt;
 use std::{future::Future, panic::AssertUnwindSafe, time::Instant};
 use tollgate_types::{
     Error, ErrorKind,
-    wire::{ErrorEnvelope, header::REQUEST_ID},
+    wire::{
+        ErrorEnvelope,
+        header::{REQUEST_ID, RETRY_COUNT},
+    },
 };
 
 /// Tollgate's id of a request: made here, on every answer, and the id of its usage row.
@@ -22,6 +25,7 @@ pub(super) struct RequestId(pub String);
 pub(super) struct Sight {
     id: String,
     method: Method,
+    retry: Option<u32>,
     started: Instant,
 }
 
@@ -37,7 +41,8 @@ impl Sight {
     /// From now on.
     pub(super) fn of(request: &Request) -> Self {
         let method = request.method().clone();
-        Self { id: new_id(&SystemClock), method, started: Instant::now() }
+        let retry = retry_of(request.headers());
+        Self { id: new_id(&SystemClock), method, retry, started: Instant::now() }
     }
 
     /// The request's id.
@@ -52,7 +57,7 @@ impl Sight {
         answering: impl Future<Output = Response<Body>>,
     ) -> Response<Body> {
         let answered = AssertUnwindSafe(answering).catch_unwind().await;
-        let Self { id, method, started } = self;
+        let Self { id, method, retry, started } = self;
         let mut response = answered.unwrap_or_else(|_| panicked(&id));
         // An answer to somebody who joined a run has the id of that run already.
         let told = response.headers().get(REQUEST_ID).cloned();
@@ -66,6 +71,7 @@ impl Sight {
             method = %method,
             route = route.unwrap_or("none"),
             status = response.status().as_u16(),
+            retry,
             head_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "request answered"
         );
@@ -78,4 +84,27 @@ fn panicked(id: &str) -> Response<Body> {
     let error = Error::new(ErrorKind::Internal, "the server has a defect here; it is logged")
         .with(|body| body.request_id = Some(id.to_owned()));
     super::reply::json(StatusCode::INTERNAL_SERVER_ERROR, &ErrorEnvelope { error })
+}
+
+/// How often the caller tried the call before, where it says so and it did.
+pub(super) fn retry_of(headers: &HeaderMap) -> Option<u32> {
+    let said = headers.get(RETRY_COUNT)?.to_str().ok()?;
+    said.parse().ok().filter(|count| *count > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_retry_is_told_by_its_number() {
+        for (said, retry) in
+            [("0", None), ("3", Some(3)), ("-1", None), ("many", None), ("99999999999", None)]
+        {
+            let headers =
+                HeaderMap::from_iter([(RETRY_COUNT.parse().unwrap(), said.parse().unwrap())]);
+            assert_eq!(retry_of(&headers), retry, "{said}");
+        }
+        assert_eq!(retry_of(&HeaderMap::new()), None);
+    }
 }
