@@ -7,7 +7,7 @@ use crate::{
 };
 use tollgate::{
     clock::{Clock, SystemClock},
-    store::{NodeRow, RunRow},
+    store::{NodeRow, RunChange, RunRow},
 };
 use tollgate_bench::{
     Mock, on_both_engines,
@@ -66,6 +66,11 @@ fn left_behind(key_id: &str, user_id: &str, body: &[u8]) -> RunRow {
     }
 }
 
+async fn claim(gate: &Gate, run: RunRow) {
+    let claimed = gate.store.write_runs(&[RunChange::Claim(Box::new(run))]).await.unwrap();
+    assert_eq!(claimed, [true]);
+}
+
 async fn a_call_whose_server_died_is_not_made_again(kind: Kind) {
     let (mock, home) = (Mock::start().await.unwrap(), Home::fresh(kind).await.unwrap());
     let gate = Gate::start(&mock, &home.url(), "").await;
@@ -73,9 +78,7 @@ async fn a_call_whose_server_died_is_not_made_again(kind: Kind) {
     let (key, key_id) = gate.key(&user).await;
     let request = gate.stream(&key, "a", "tokens=6").build().unwrap();
     let body = request.body().unwrap().as_bytes().unwrap();
-    let mut changes = gate.store.change_runs().await.unwrap();
-    assert!(changes.claim(&left_behind(&key_id, &user.id, body)).await.unwrap());
-    changes.commit().await.unwrap();
+    claim(&gate, left_behind(&key_id, &user.id, body)).await;
 
     for _ in 0..2 {
         let reply = Reply::to(gate.stream(&key, "a", "tokens=6")).await;
@@ -99,10 +102,8 @@ async fn a_key_is_free_when_its_time_is_over(kind: Kind) {
     let gate = Gate::start(&mock, &home.url(), "").await;
     let user = gate.user("alice").await;
     let (key, key_id) = gate.key(&user).await;
-    let mut changes = gate.store.change_runs().await.unwrap();
     let old = RunRow { started_ms: 1, expires_ms: 2, ..left_behind(&key_id, &user.id, b"x") };
-    assert!(changes.claim(&old).await.unwrap());
-    changes.commit().await.unwrap();
+    claim(&gate, old).await;
     assert_eq!(gate.get(&key, "/api/v1/runs/01left").await.status, 404);
     assert_eq!(Reply::to(gate.stream(&key, "a", "tokens=6")).await.status, 200);
     assert_eq!(mock.served(), 1);
