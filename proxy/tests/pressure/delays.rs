@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 const SHORT: Duration = Duration::from_millis(20);
 const ROUNDS: usize = 60;
 
-/// The middle of the later half: a new connection acknowledges at once for a while.
+/// The shortest but a few of the later half: a new connection acknowledges at once for a while, and a
+/// busy machine makes some waits long, where Nagle's algorithm makes all of them so.
 fn usual(mut waits: Vec<Duration>) -> Duration {
     let mut later = waits.split_off(ROUNDS / 2);
     later.sort_unstable();
-    later[later.len() / 2]
+    later[later.len() / 10]
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a connection is kept without a call.
+/// How long a connection is kept without a call: looked at when the next call begins or ends.
 const IDLE: Duration = Duration::from_secs(90);
 /// How many are kept.
 const MOST_IDLE: usize = 1024;
@@ -189,3 +189,6 @@ impl Drop for Answering {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
