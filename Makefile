@@ -25,10 +25,8 @@ test: ## set up and run every test, beside a private PostgreSQL and a private Re
 lint: ## formatting, clippy, and the thin client
 	@scripts/lint.sh
 
-bench: ## set up and run the benchmarks; they start a PostgreSQL of their own
-	@scripts/setup.sh test
-	@. scripts/env.sh && cargo bench --locked -p tollgate-bench
-	@. scripts/env.sh && cargo bench --locked -p tollgate --bench transports
+bench: ## measure Tollgate beside nginx, HAProxy and itself without a ledger, then its parts; about an hour
+	@scripts/bench.sh
 
 fuzz: ## feed the codecs bytes that nobody chose, a minute per target; needs nightly Rust and cargo-fuzz
 	@scripts/fuzz.sh

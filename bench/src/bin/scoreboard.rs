@@ -27,7 +27,7 @@ Examples:
 struct Arguments {
     #[command(subcommand)]
     role: Option<Role>,
-    /// Systems, all but tollgate-other if none is named.
+    /// Systems; if none is named, all that these arguments allow.
     #[arg(long, value_delimiter = ',', value_name = "SYSTEM")]
     only: Vec<String>,
     /// Scenarios, by what their names begin with; all of them if none is named.
@@ -45,6 +45,9 @@ struct Arguments {
     /// Another build of the server, to compare with: the system tollgate-other.
     #[arg(long, value_name = "PROGRAM")]
     other: Option<PathBuf>,
+    /// Where scripts/peers.sh has installed LiteLLM and Portkey: they are measured too.
+    #[arg(long, value_name = "FOLDER")]
+    peers: Option<PathBuf>,
     /// Write scoreboard.md and scoreboard.svg into this folder too.
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
@@ -129,12 +132,16 @@ fn programs(arguments: &Arguments) -> io::Result<Programs> {
     let scoreboard = std::env::current_exe()?;
     let beside = scoreboard.with_file_name("tollgate");
     let tollgate = arguments.tollgate.clone().unwrap_or(beside);
-    Ok(Programs { scoreboard, tollgate, other: arguments.other.clone() })
+    let (other, peers) = (arguments.other.clone(), arguments.peers.clone());
+    Ok(Programs { scoreboard, tollgate, other, peers })
 }
 
 fn kinds(arguments: &Arguments) -> io::Result<Vec<Kind>> {
     if arguments.only.is_empty() {
-        let measured = |kind: &Kind| *kind != Kind::Other || arguments.other.is_some();
+        let measured = |kind: &Kind| match kind {
+            Kind::Other => arguments.other.is_some(),
+            kind => !kind.is_peer() || arguments.peers.is_some(),
+        };
         return Ok(Kind::ALL.into_iter().filter(measured).collect());
     }
     let known = |name: &String| Kind::ALL.into_iter().find(|kind| kind.name() == name);

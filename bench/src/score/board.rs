@@ -87,11 +87,15 @@ impl Outcome {
 pub async fn play(plan: Plan, mut told: impl FnMut(&Outcome)) -> io::Result<Board> {
     let descriptors = raise_descriptors()?;
     let ground = Ground::prepare(&plan.kinds, plan.programs.clone()).await?;
-    let mut systems = Vec::new();
+    let (mut systems, mut absent) = (Vec::new(), Vec::new());
     for kind in &plan.kinds {
-        systems.push(ground.start(*kind).await?);
+        match ground.start(*kind).await {
+            Err(error) if kind.is_peer() => absent.push(error.to_string()),
+            started => systems.push(started?),
+        }
     }
     let mut board = Board { conditions: conditions(&plan, &systems), results: Vec::new() };
+    board.conditions.extend(absent);
     for scenario in &plan.scenarios {
         let scenario = scenario.within(descriptors);
         let outcome = measure(scenario, &plan, &ground, &systems).await?;

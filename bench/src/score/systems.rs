@@ -4,6 +4,7 @@
 mod direct;
 mod haproxy;
 mod nginx;
+mod peers;
 mod tollgate;
 
 use super::{
@@ -44,11 +45,15 @@ pub enum Kind {
     Postgres,
     /// Another build of Tollgate, on SQLite.
     Other,
+    /// LiteLLM's proxy.
+    Litellm,
+    /// Portkey's gateway.
+    Portkey,
 }
 
 impl Kind {
     /// All of them, in the order of the tables.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Direct,
         Self::Nginx,
         Self::Haproxy,
@@ -56,6 +61,8 @@ impl Kind {
         Self::Sqlite,
         Self::Postgres,
         Self::Other,
+        Self::Litellm,
+        Self::Portkey,
     ];
 
     /// What it is called on the command line and in tables.
@@ -68,7 +75,14 @@ impl Kind {
             Self::Sqlite => "tollgate",
             Self::Postgres => "tollgate-postgres",
             Self::Other => "tollgate-other",
+            Self::Litellm => "litellm",
+            Self::Portkey => "portkey",
         }
+    }
+
+    /// Whether it is another gateway for AI, which only some machines have.
+    pub fn is_peer(self) -> bool {
+        matches!(self, Self::Litellm | Self::Portkey)
     }
 
     fn is_tollgate(self) -> bool {
@@ -77,7 +91,11 @@ impl Kind {
 
     /// Whether this kind of system can do what a scenario asks for.
     pub(super) fn can(self, scenario: &Scenario) -> bool {
-        if self == Self::Direct && scenario.fresh {
+        let unfit = match self {
+            Self::Direct => scenario.fresh,
+            _ => self.is_peer() && !scenario.is_for_peers(),
+        };
+        if unfit {
             return false;
         }
         match scenario.key {
@@ -96,6 +114,8 @@ pub struct Programs {
     pub tollgate: PathBuf,
     /// Another build of it.
     pub other: Option<PathBuf>,
+    /// Where `scripts/peers.sh` has installed other gateways.
+    pub peers: Option<PathBuf>,
 }
 
 /// What all systems stand on.
@@ -152,6 +172,8 @@ impl Ground {
             Kind::Direct => direct::again(&self.upstream),
             Kind::Nginx => nginx::start_before(self.upstream.address).await,
             Kind::Haproxy => haproxy::start_before(self.upstream.address).await,
+            Kind::Litellm => peers::start_litellm(self).await,
+            Kind::Portkey => peers::start_portkey(self).await,
             Kind::Off | Kind::Sqlite | Kind::Postgres | Kind::Other => {
                 tollgate::start_before(kind, self).await
             }
