@@ -1,6 +1,6 @@
 # Each target is one short script; what they share, the cache folder above all, is in scripts/env.sh.
 .DEFAULT_GOAL := help
-.PHONY: help setup run build model test lint bench fuzz docs clean distclean
+.PHONY: help setup run build model test lint bench soak fuzz docs clean distclean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ lint: ## formatting, clippy, and the thin client
 
 bench: ## measure Tollgate beside nginx, HAProxy and itself without a ledger, then its parts; about an hour
 	@scripts/bench.sh
+
+soak: ## half an hour of load on a server: memory must not grow, no call may fail
+	@scripts/soak.sh
 
 fuzz: ## feed the codecs bytes that nobody chose, a minute per target; needs nightly Rust and cargo-fuzz
 	@scripts/fuzz.sh

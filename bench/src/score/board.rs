@@ -136,7 +136,7 @@ async fn measure(
 }
 
 /// As many descriptors as this process may have; what it starts inherits them.
-fn raise_descriptors() -> io::Result<u64> {
+pub(super) fn raise_descriptors() -> io::Result<u64> {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?;
     Ok(limit.maximum.unwrap_or(u64::MAX))

@@ -102,7 +102,8 @@ impl Scenario {
     }
 }
 
-const PLAIN: Scenario = Scenario {
+/// Whole answers of one dialect, for somebody who may.
+pub(super) const PLAIN: Scenario = Scenario {
     name: "",
     load: Load::Calls { connections: 1, prompt: 0 },
     from: Dialect::OpenAi,
