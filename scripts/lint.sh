@@ -15,6 +15,12 @@ cargo clippy --locked --workspace --all-targets -- -D warnings
 step "clippy, without llama.cpp"
 cargo clippy --locked -p tollgate -p tollgate-engine --no-default-features --all-targets -- -D warnings
 
+step "each feature of the client alone"
+for features in "" websocket grpc blocking; do
+    cargo clippy --locked -p tollgate-client --no-default-features --features "$features" \
+        --all-targets -- -D warnings
+done
+
 step "the client stays thin"
 most=110
 crates="$(cargo tree --locked -p tollgate-client -e normal --prefix none | sed 's/ (\*)$//' | sort -u)"

@@ -43,6 +43,10 @@ fn with(headers: &HeaderMap, bearer: &Bearer) -> HeaderMap {
 }
 
 impl Transport for Authorized {
+    fn notices_silence(&self) -> bool {
+        self.transport.notices_silence()
+    }
+
     fn ask<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Reply>> {
         Box::pin(self.attempt(&ask.headers, move |headers| async move {
             self.transport.ask(&Ask { headers, ..ask.clone() }).await

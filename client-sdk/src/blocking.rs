@@ -28,9 +28,9 @@ use std::{
 };
 use tokio::runtime::{Handle, Runtime};
 use tollgate_types::{
-    BudgetStatus, EmbedRequest, EmbedResponse, Error, ErrorKind, Estimate, EventStream,
-    GenerateRequest, GenerateResponse, ModelInfo, Provider, Result, StreamEvent, Usage,
-    UsageReport,
+    BudgetStatus, DelegateRequest, DelegatedKey, EmbedRequest, EmbedResponse, Error, ErrorKind,
+    Estimate, EventStream, GenerateRequest, GenerateResponse, ModelInfo, Provider, Result,
+    StreamEvent, Usage, UsageReport,
 };
 
 /// A Tollgate server, asked by calls that wait. Cheap to clone; clones share their connections.
@@ -138,6 +138,38 @@ impl RemoteProvider {
     /// Whatever went wrong.
     pub fn budgets(&self) -> Result<Vec<BudgetStatus>> {
         self.wait(self.remote.budgets())
+    }
+
+    /// As [`crate::RemoteProvider::delegate`].
+    ///
+    /// # Errors
+    /// Whatever went wrong.
+    pub fn delegate(&self, request: &DelegateRequest) -> Result<DelegatedKey> {
+        self.wait(self.remote.delegate(request))
+    }
+
+    /// The keys in force that this provider's key delegated to, without their text.
+    ///
+    /// # Errors
+    /// Whatever went wrong.
+    pub fn delegated(&self) -> Result<Vec<DelegatedKey>> {
+        self.wait(self.remote.delegated())
+    }
+
+    /// As [`crate::RemoteProvider::revoke_delegated`].
+    ///
+    /// # Errors
+    /// Whatever went wrong.
+    pub fn revoke_delegated(&self, id: &str) -> Result<()> {
+        self.wait(self.remote.revoke_delegated(id))
+    }
+
+    /// The same provider with another key: the same server, settings and connections.
+    ///
+    /// # Errors
+    /// `invalid_request` when it is no text that a header can hold.
+    pub fn with_api_key(&self, key: impl Into<String>) -> Result<Self> {
+        Ok(Self { remote: self.remote.with_api_key(key)?, runtime: self.runtime })
     }
 
     fn wait<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {

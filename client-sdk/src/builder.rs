@@ -244,8 +244,9 @@ impl Builder {
     }
 
     /// Sends through this client, with its own connect timeout, TLS, proxies, redirects and user
-    /// agent. It should have no total timeout: that would cut long streams. Over gRPC it has to
-    /// speak HTTP/2, with `http2_prior_knowledge` where the address begins with `http://`.
+    /// agent. It should have no total timeout: that would cut long streams. Over WebSocket it has to
+    /// be built with `http1_only`; over gRPC, which needs a client for each of two listeners, it is
+    /// refused.
     #[must_use]
     pub fn http_client(mut self, client: Client) -> Self {
         self.network.http_client = Some(client);

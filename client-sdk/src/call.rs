@@ -8,10 +8,9 @@ use crate::{
 };
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use serde::de::DeserializeOwned;
-use std::error::Error as _;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout};
-use tollgate_types::{Error, ErrorKind, EventStream, Result, wire::header::RETRY_COUNT};
+use tollgate_types::{EventStream, Result, wire::header::RETRY_COUNT};
 
 /// How long calls may take.
 #[derive(Clone, Copy, Debug)]
@@ -34,8 +33,6 @@ pub(crate) struct Call {
     pub(crate) timeouts: Timeouts,
     /// The idempotency key of a call that outlives its connections.
     pub(crate) resumable: Option<String>,
-    /// The server makes it once, however often it is asked under one idempotency key.
-    pub(crate) is_once: bool,
 }
 
 impl Call {
@@ -43,7 +40,8 @@ impl Call {
     /// that never came: the idempotency key keeps the call from running twice.
     pub(crate) async fn answer<T: DeserializeOwned>(self) -> Result<T> {
         let lease = self.lease();
-        let answer = self.retry.run(self.begin_by(), |tried| self.whole(tried)).await;
+        let ask = async |tried| self.heard(|| self.whole(tried)).await;
+        let answer = self.retry.run(self.begin_by(), ask).await;
         if let Some(lease) = lease {
             answer.as_ref().map_or_else(|error| lease.failed(error), |_| lease.end());
         }
@@ -54,7 +52,8 @@ impl Call {
     pub(crate) async fn stream(self) -> Result<EventStream> {
         let deadline = self.timeouts.call.and_then(from_now);
         let lease = self.lease().map(Arc::new);
-        let opened = self.retry.run(self.begin_by(), |tried| self.open(tried)).await;
+        let ask = async |tried| self.heard(|| self.open(tried)).await;
+        let opened = self.retry.run(self.begin_by(), ask).await;
         if let (Err(error), Some(lease)) = (&opened, &lease) {
             lease.failed(error);
         }
@@ -85,10 +84,26 @@ impl Call {
         from_now(self.timeouts.call.unwrap_or(self.timeouts.total))
     }
 
+    /// Makes an attempt; where the call outlives its connections, again whenever one says nothing
+    /// for long: it may be dead, and its idempotency key finds the run that goes on at the server.
+    /// The patience doubles, because it may as well be a model that thinks. None of this counts as a
+    /// retry: the deadline ends it.
+    async fn heard<T, F: Future<Output = Result<T>>>(&self, attempt: impl Fn() -> F) -> Result<T> {
+        if self.resumable.is_none() || self.transport.notices_silence() {
+            return attempt().await;
+        }
+        let mut patience = self.timeouts.idle;
+        loop {
+            if let Ok(answered) = timeout(patience, attempt()).await {
+                return answered;
+            }
+            tracing::debug!(?patience, "nothing was heard: asking for the same call again");
+            patience = patience.saturating_mul(2);
+        }
+    }
+
     async fn whole<T: DeserializeOwned>(&self, tried: u32) -> Result<T> {
-        let reply = self.transport.ask(&self.attempt(tried)).await;
-        let reply =
-            reply.map_err(|error| if self.is_once { error } else { final_if_sent(error) })?;
+        let reply = self.transport.ask(&self.attempt(tried)).await?;
         serde_json::from_slice(&reply.body)
             .map_err(|error| reply.head.unreadable("the answer", &error))
     }
@@ -110,18 +125,6 @@ impl Call {
         headers.insert(RETRY_COUNT, tried.into());
         headers
     }
-}
-
-/// A call that was sent and whose answer was lost may have been made and charged: it is not tried
-/// again where the server would make another one of that.
-fn final_if_sent(error: Error) -> Error {
-    let source = error.source().and_then(|source| source.downcast_ref::<reqwest::Error>());
-    let was_sent = !source.is_some_and(reqwest::Error::is_connect);
-    let lost = [ErrorKind::Connection, ErrorKind::Timeout, ErrorKind::Upstream];
-    if was_sent && lost.contains(&error.kind()) {
-        return error.with(|body| body.retryable = false);
-    }
-    error
 }
 
 /// A limit too far away to be a point in time is none.

@@ -1,7 +1,7 @@
 //! The environment variables that describe a server. The only place here that reads the environment,
 //! and the files that it names.
 
-use crate::{Builder, RemoteProvider};
+use crate::{Builder, RemoteProvider, TransportKind};
 use std::time::Duration;
 use tollgate_types::{Error, Result};
 
@@ -34,6 +34,8 @@ impl Builder {
     /// |---|---|
     /// | `TOLLGATE_URL` | [`server`](Self::server) |
     /// | `TOLLGATE_API_KEY` | [`api_key`](Self::api_key) |
+    /// | `TOLLGATE_TRANSPORT` | [`transport`](Self::transport): `http`, `websocket` or `grpc` |
+    /// | `TOLLGATE_GRPC_URL` | address of the server's gRPC listener, where that is another one |
     /// | `TOLLGATE_EXCHANGE_TOKEN` | [`exchange_token`](Self::exchange_token): `true` or `false` |
     /// | `TOLLGATE_MODEL` | [`model`](Self::model) |
     /// | `TOLLGATE_CONNECT_TIMEOUT` | [`connect_timeout`](Self::connect_timeout), like `5s` or `500ms` |
@@ -77,6 +79,13 @@ impl<R: Fn(&str) -> Result<Option<String>>> Variables<R> {
         }
         if let Some(key) = self.optional("TOLLGATE_API_KEY")? {
             builder = builder.api_key(key);
+        }
+        if let Some(kind) = self.parsed("TOLLGATE_TRANSPORT", transport)? {
+            builder = builder.transport(kind);
+        }
+        #[cfg(feature = "grpc")]
+        if let Some(server) = self.optional("TOLLGATE_GRPC_URL")? {
+            builder = builder.grpc_server(server);
         }
         if let Some(exchange) = self.parsed("TOLLGATE_EXCHANGE_TOKEN", yes_or_no)? {
             builder = builder.exchange_token(exchange);
@@ -159,6 +168,28 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn transport(text: &str) -> Result<TransportKind, String> {
+    match text {
+        "http" => Ok(TransportKind::Http),
+        #[cfg(feature = "websocket")]
+        "websocket" => Ok(TransportKind::WebSocket),
+        #[cfg(not(feature = "websocket"))]
+        "websocket" => Err(left_out(text)),
+        #[cfg(feature = "grpc")]
+        "grpc" => Ok(TransportKind::Grpc),
+        #[cfg(not(feature = "grpc"))]
+        "grpc" => Err(left_out(text)),
+        _ => Err("it must be http, websocket or grpc".to_owned()),
+    }
+}
+
+#[cfg(not(all(feature = "grpc", feature = "websocket")))]
+fn left_out(feature: &str) -> String {
+    format!(
+        "and this program was built without it: switch on the feature {feature} of tollgate-client"
+    )
+}
+
 fn yes_or_no(text: &str) -> Result<bool, String> {
     text.parse().map_err(|_| "it must be true or false".to_owned())
 }
@@ -214,6 +245,7 @@ mod tests {
             ("TOLLGATE_TIMEOUT", "45"),
             ("TOLLGATE_MAX_RETRIES", "0"),
             ("TOLLGATE_EXCHANGE_TOKEN", "true"),
+            ("TOLLGATE_TRANSPORT", "http"),
             ("TOLLGATE_TAGS", " team=red, app=a=b,,"),
             ("TOLLGATE_PROXY", "http://me:pw@proxy.example:3128"),
         ])
@@ -239,6 +271,8 @@ mod tests {
             ("TOLLGATE_TIMEOUT", "1 fortnight"),
             ("TOLLGATE_MAX_RETRIES", "1.5"),
             ("TOLLGATE_EXCHANGE_TOKEN", "maybe"),
+            ("TOLLGATE_TRANSPORT", "HTTP"),
+            ("TOLLGATE_TRANSPORT", "pigeon"),
             ("TOLLGATE_TAGS", "team"),
             ("TOLLGATE_TAGS", "=red"),
             ("TOLLGATE_CA_BUNDLE", "/nowhere/ca.pem"),
@@ -253,6 +287,30 @@ mod tests {
             let error = built(&[("TOLLGATE_PROXY", proxy)]).unwrap_err();
             assert_eq!(error.body().param.as_deref(), Some("proxy"), "{error:?}");
             assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_transport_is_there_or_its_feature_is_named() {
+        for (name, is_there) in
+            [("websocket", cfg!(feature = "websocket")), ("grpc", cfg!(feature = "grpc"))]
+        {
+            match built(&[("TOLLGATE_TRANSPORT", name)]) {
+                Ok(provider) => {
+                    assert!(is_there, "{name}");
+                    assert!(provider.inner().transport.notices_silence(), "it is HTTP: {name}");
+                }
+                Err(error) => {
+                    assert!(!is_there, "{name}: {error}");
+                    assert!(error.message().contains(&format!("feature {name}")), "{error}");
+                }
+            }
+        }
+        #[cfg(feature = "grpc")]
+        {
+            let address = [("TOLLGATE_TRANSPORT", "grpc"), ("TOLLGATE_GRPC_URL", "nowhere")];
+            let error = built(&address).unwrap_err();
+            assert_eq!(error.body().param.as_deref(), Some("grpc_server"), "{error}");
         }
     }
 

@@ -77,6 +77,10 @@ impl fmt::Debug for GrpcTransport {
 }
 
 impl Transport for GrpcTransport {
+    fn notices_silence(&self) -> bool {
+        true
+    }
+
     fn ask<'a>(&'a self, ask: &'a Ask) -> BoxFuture<'a, Result<Reply>> {
         Box::pin(async move {
             match ask.path.as_str() {

@@ -100,7 +100,6 @@ impl RemoteProvider {
             retry: *retry,
             timeouts: *timeouts,
             resumable: None,
-            is_once: true,
         }
     }
 
@@ -193,8 +192,6 @@ impl Provider for RemoteProvider {
             let call = async {
                 let mut call = self.post(path::EMBED, &request, &request.options)?;
                 call.resumable = None;
-                // The server keeps no vectors: who asks for retries takes what they cost.
-                call.is_once = request.options.max_retries.is_some();
                 call.answer().await
             };
             span.run(call).await

@@ -116,6 +116,12 @@ impl RunName {
 
 /// One way to reach a server: makes single attempts. Dropping a future gives its attempt up.
 pub(crate) trait Transport: Send + Sync + fmt::Debug + 'static {
+    /// Whether it finds out by itself that a connection died while a call waits for its answer to
+    /// begin. A request of HTTP waits in silence, for as long as the model thinks.
+    fn notices_silence(&self) -> bool {
+        false
+    }
+
     /// Asks for a whole answer.
     ///
     /// # Errors

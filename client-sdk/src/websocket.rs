@@ -93,6 +93,10 @@ impl fmt::Debug for SocketTransport {
 }
 
 impl Transport for SocketTransport {
+    fn notices_silence(&self) -> bool {
+        true
+    }
+
     fn ask<'a>(&'a self, ask: &'a transport::Ask) -> BoxFuture<'a, Result<Reply>> {
         let kind = match (&ask.method, ask.path.as_str()) {
             (&Method::POST, path::GENERATE) => AskType::Generate,
@@ -145,13 +149,14 @@ fn without_body(headers: &HeaderMap) -> transport::Ask {
 fn of_headers(kind: AskType, headers: &HeaderMap) -> Result<Ask<'static>> {
     let mut ask = Ask::new(0, kind);
     let answers = matches!(kind, AskType::Generate | AskType::Stream);
+    let once = answers || kind == AskType::Embed;
     for (name, value) in headers {
         let text = || {
             let message = format!("the header {name} holds what no JSON text can");
             value.to_str().map(str::to_owned).map_err(|_| Error::invalid(name.as_str(), message))
         };
         match name.as_str() {
-            header::IDEMPOTENCY_KEY if answers => ask.idempotency_key = Some(text()?),
+            header::IDEMPOTENCY_KEY if once => ask.idempotency_key = Some(text()?),
             header::RESUMABLE if answers => ask.resumable = value == "true",
             name => {
                 if let Some(tag) = name.strip_prefix(header::TAG_PREFIX) {

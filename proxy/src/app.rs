@@ -7,7 +7,7 @@ use crate::{
     clock::{Clock, SystemClock},
     config::{Config, Environment},
     gateway::Gateway,
-    ingress::{Front, Readiness},
+    ingress::{Front, Intake, Readiness},
     ledger::{Ledger, upkeep},
     limits::Limits,
     prices::{PriceList, Prices},
@@ -51,6 +51,8 @@ pub struct App {
     pub drain: Duration,
     /// How long a request's head may take to arrive.
     pub read_patience: Duration,
+    /// Connections at once.
+    pub max_connections: usize,
     _lock: Option<ServerLock>,
 }
 
@@ -145,6 +147,7 @@ impl App {
             store,
             clock,
             max_body_bytes: config.server.max_body_bytes,
+            intake: Intake::new(config.server.max_intake_bytes),
             read_patience: Duration::from_secs(config.server.read_seconds),
             max_delegation_depth: config.access.max_delegation_depth,
             readiness: Readiness::default(),
@@ -154,6 +157,7 @@ impl App {
         });
         let drain = Duration::from_secs(config.server.drain_seconds);
         let read_patience = front.read_patience;
-        Ok(Self { front, tasks, drain, read_patience, _lock: lock })
+        let max_connections = config.server.max_connections;
+        Ok(Self { front, tasks, drain, read_patience, max_connections, _lock: lock })
     }
 }

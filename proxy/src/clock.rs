@@ -1,5 +1,9 @@
 //! The only reader of wall-clock time.
 
+mod patience;
+
+pub use patience::{Elapsed, Patience};
+
 use std::{
     sync::atomic::{AtomicI64, Ordering},
     time::{Duration, SystemTime, UNIX_EPOCH},

@@ -159,7 +159,7 @@ pub async fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
     let config = Config::load(cli.config.as_deref(), environment)?;
     match cli.command {
         Command::Serve => {
-            telemetry::start(environment);
+            let _log = telemetry::start(environment);
             serve::run(&config, environment).await
         }
         Command::Organisations(command) => {

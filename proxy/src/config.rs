@@ -91,6 +91,7 @@ impl Config {
         self.tokens.validate()?;
         self.alerts.validate()?;
         self.retention.validate()?;
+        self.limits.validate()?;
         self.runs.validate()?;
         self.websocket.validate()?;
         providers::validate(&self.providers)?;

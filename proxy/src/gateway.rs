@@ -9,7 +9,7 @@ mod estimate;
 mod metered;
 mod refusal;
 
-pub use call::{Answer, Call};
+pub use call::{Answer, Call, Embedded};
 pub use refusal::Refusal;
 
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
 use call::Imposed;
 use metered::Running;
 use std::sync::Arc;
-use tollgate_types::{EmbedRequest, EmbedResponse, Error, Feature, GenerateRequest};
+use tollgate_types::{EmbedRequest, Error, Feature, GenerateRequest};
 
 /// Everything between the ways in and the upstreams.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl Gateway {
         let (request, imposed) = Imposed::by(&hold, call.request);
         let mut meter = hold.sent();
         let opened = tokio::select! {
-            opened = routing::open(&plan, &targets, &mut meter, &request) => opened,
+            opened = routing::open(&plan, &targets, &mut meter, request) => opened,
             () = self.tasks.stopping() => return Err(HoldError::Closed.into()),
         };
         match opened {
@@ -76,13 +76,33 @@ impl Gateway {
     /// # Errors
     /// Why not.
     pub async fn permits(&self, caller: &Arc<Caller>, call: &Call) -> Result<Rates, Refusal> {
-        let plan = self.catalog.plan(&call.request.model)?;
-        let permit = access::authorize(caller, plan.targets(), &call.features())?;
+        self.permits_to(caller, &call.request.model, &call.features()).await
+    }
+
+    /// The same, for texts that were turned into vectors before.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn permits_vectors(
+        &self,
+        caller: &Arc<Caller>,
+        request: &EmbedRequest,
+    ) -> Result<Rates, Refusal> {
+        self.permits_to(caller, &request.model, &[Feature::Embeddings]).await
+    }
+
+    async fn permits_to(
+        &self,
+        caller: &Arc<Caller>,
+        model: &str,
+        features: &[Feature],
+    ) -> Result<Rates, Refusal> {
+        let plan = self.catalog.plan(model)?;
+        let permit = access::authorize(caller, plan.targets(), features)?;
         Ok(self.limits.admit(&permit, 0).await?.rates())
     }
 
-    /// Turns texts into vectors on behalf of a caller: the same path without a stream. Says too how
-    /// the caller stands to its rates.
+    /// Turns texts into vectors on behalf of a caller: the same path without a stream.
     ///
     /// # Errors
     /// Why the call was not made, or how the upstream failed.
@@ -91,7 +111,7 @@ impl Gateway {
         caller: &Arc<Caller>,
         order: Order,
         request: EmbedRequest,
-    ) -> Result<(EmbedResponse, Rates), Refusal> {
+    ) -> Result<Embedded, Refusal> {
         let plan = self.catalog.plan(&request.model)?;
         let permit = access::authorize(caller, plan.targets(), &[Feature::Embeddings])?;
         let bound = bound::of_texts(&request);
@@ -111,12 +131,12 @@ impl Gateway {
         match embedded {
             Ok(mut response) => {
                 let used = if response.usage.is_empty() { meter.used() } else { response.usage };
-                response.usage = meter.believed(&used);
+                response.usage = meter.told(&used);
                 let settled = Outcome::new(Disposition::Settled, used);
                 let (limits, rates) = (slot.rates().told(None), slot.rates());
                 let receipt = metered::settle(meter, (slot.tab(), limits), settled).await?;
                 response.receipt = Some(receipt);
-                Ok((response, rates))
+                Ok(Embedded { target: candidate.target.clone(), rates, response })
             }
             Err(error) => Err(unanswered(meter, slot.tab(), error)),
         }

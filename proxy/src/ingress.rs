@@ -3,6 +3,7 @@
 mod admin;
 mod anthropic;
 mod body;
+mod direct;
 mod front;
 mod google;
 #[cfg(feature = "grpc")]
@@ -19,6 +20,8 @@ mod reply;
 mod stream;
 mod ws;
 
+pub use body::Intake;
+pub use direct::Entry;
 pub use front::{Front, Readiness};
 
 use axum::{

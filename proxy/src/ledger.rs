@@ -37,12 +37,12 @@ use crate::{
     clock::Clock,
     ids::new_id,
     prices::Quote,
-    store::{NodeRow, Store, StoreError, promptly},
+    store::{NodeRow, RunChange, Store, StoreError, promptly},
     tasks::Tasks,
 };
 use pulse::Pulse;
 use std::{sync::Arc, time::Duration};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tollgate_types::BudgetStatus;
 
 /// Messages that may wait for the writer. Every running call has one of them reserved for its
@@ -54,6 +54,8 @@ const QUEUE: usize = 16_384;
 pub struct Ledger {
     /// Absent when the ledger is off.
     queue: Option<mpsc::Sender<writer::Message>>,
+    /// Absent also where runs are written beside the books.
+    runs: Option<mpsc::Sender<writer::WriteRuns>>,
     store: Store,
     clock: Arc<dyn Clock>,
     node: Arc<String>,
@@ -83,15 +85,19 @@ impl Ledger {
             None
         };
         let (queue, messages) = mpsc::channel(QUEUE);
+        // One writes runs, a batch at a time.
+        let (runs, run_changes) = mpsc::channel(1);
+        let runs = books.has_journal().then_some(runs);
         let (clock_of_writer, stop) = (Arc::clone(&clock), tasks.clone());
-        tasks.spawn(writer::run((books, pulse), messages, clock_of_writer, stop));
-        Ok(Self { queue: Some(queue), store, clock, node })
+        let asked = (messages, run_changes);
+        tasks.spawn(writer::run((books, pulse), asked, clock_of_writer, stop));
+        Ok(Self { queue: Some(queue), runs, store, clock, node })
     }
 
     /// Books in which nothing is written: no call is held, counted or recorded.
     pub fn off(store: Store, clock: Arc<dyn Clock>) -> Self {
         let node = Arc::new(new_id(clock.as_ref()));
-        Self { queue: None, store, clock, node }
+        Self { queue: None, runs: None, store, clock, node }
     }
 
     /// This server, as others that share the books know it; new at every start.
@@ -111,6 +117,18 @@ impl Ledger {
     /// When a budget cannot pay for the shortest answer, or the database does not answer.
     pub async fn hold(&self, quote: Quote, order: Order) -> Result<Hold, HoldError> {
         hold::place(self, quote, order).await
+    }
+
+    /// Changes runs in one transaction on the ledger's own connection: what another connection
+    /// writes makes the ledger read its books anew. Returns which of the claims got their key, or
+    /// nothing where it has no such connection and the [store](Store::write_runs) is to do it.
+    pub async fn write_runs(
+        &self,
+        changes: Arc<[RunChange]>,
+    ) -> Option<Result<Vec<bool>, StoreError>> {
+        let (reply, written) = oneshot::channel();
+        self.runs.as_ref()?.send(writer::WriteRuns { changes, reply }).await.ok()?;
+        Some(written.await.unwrap_or_else(|_| Err(StoreError::silent())))
     }
 
     /// What [`Ledger::hold`] would come to now. Nothing is set aside.

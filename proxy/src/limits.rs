@@ -92,9 +92,20 @@ impl Limits {
                 Err(busy) => {
                     // Who waits runs no model.
                     drop(place);
-                    turn = Some(self.wait(busy, turn, began).await?);
+                    turn = Some(Box::pin(self.wait(busy, turn, began)).await?);
                 }
             }
+        }
+    }
+
+    /// Whether a call would find a place now: for those who would have to read a body first.
+    ///
+    /// # Errors
+    /// When the server is full.
+    pub fn check_room(&self) -> Result<(), Limited> {
+        match self.places.available_permits() {
+            0 => Err(Limited::Full { running: self.max_concurrent }),
+            _ => Ok(()),
         }
     }
 
@@ -116,7 +127,7 @@ impl Limits {
         if let Err(busy) = self.book.gate(call, turn) {
             return Ok(Err(busy));
         }
-        let admitted = match (shared.take(call, lease).await, shared.on_failure()) {
+        let admitted = match (Box::pin(shared.take(call, lease)).await, shared.on_failure()) {
             (Ok(rates), _) => {
                 // So that this process knows what it did when Redis is gone.
                 rates.map(|rates| {

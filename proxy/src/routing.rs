@@ -16,12 +16,16 @@ pub async fn open(
     plan: &Plan,
     targets: &[Target],
     meter: &mut Meter,
-    request: &GenerateRequest,
+    request: GenerateRequest,
 ) -> Result<(EventStream, Target)> {
     let mut last = Error::new(ErrorKind::Internal, "no upstream is left to ask");
-    for (attempt, candidate) in (1..).zip(candidates(plan, targets)) {
+    let mut request = Some(request);
+    let mut candidates = (1..).zip(candidates(plan, targets)).peekable();
+    while let Some((attempt, candidate)) = candidates.next() {
         meter.reaches(&candidate.target, attempt);
-        let mut sent = request.clone();
+        // Prompts can be large, and most models have one target.
+        let sent = if candidates.peek().is_some() { request.clone() } else { request.take() };
+        let Some(mut sent) = sent else { break };
         sent.model.clone_from(&candidate.target.model);
         sent.options.model_max_output = candidate.max_output;
         match candidate.provider.stream(sent).await {

@@ -15,6 +15,7 @@ mod log;
 mod relay;
 mod roll;
 mod status;
+mod work;
 
 pub use error::RunError;
 pub use events::{Numbered, RunEvents};
@@ -23,8 +24,8 @@ use crate::{
     access::{self, Caller, Target},
     clock::Clock,
     config::{Redis, RunSettings},
-    gateway::{Answer, Call, Gateway, Refusal},
-    ledger::HoldError,
+    gateway::{Answer, Call, Embedded, Gateway, Refusal},
+    ledger::{HoldError, Order},
     limits::Rates,
     store::Store,
 };
@@ -35,7 +36,8 @@ use relay::Relay;
 use roll::{Roll, Turn};
 use std::sync::Arc;
 use tokio::sync::oneshot;
-use tollgate_types::{Error, ErrorKind, Feature};
+use tollgate_types::{EmbedRequest, Error, ErrorKind, Feature};
+use work::Work;
 
 /// How a call is made, apart from what it asks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -109,7 +111,8 @@ impl Runs {
         }
         let claims = settings.durable.then(|| {
             let (store, clock, roll) = (store.clone(), Arc::clone(&clock), Arc::clone(&roll));
-            Claims::start(Writer { store, clock, node, roll }, &gateway.tasks)
+            let ledger = gateway.ledger.clone();
+            Claims::start(Writer { ledger, store, clock, node, roll }, &gateway.tasks)
         });
         Self(Arc::new(Shared { gateway, store, clock, settings, roll, claims, relay }))
     }
@@ -128,14 +131,44 @@ impl Runs {
             let id = call.request_id.clone();
             return Ok(Run::passing(id, self.0.gateway.run(caller, call).await?));
         }
-        let terms = self.terms(caller, &call, options);
+        self.make(caller, Work::Answer(Box::new(call)), options).await
+    }
+
+    /// Turns texts into vectors, or gives those that were made under the same idempotency key.
+    /// Returns the id of the request that made them, too.
+    ///
+    /// # Errors
+    /// Why the call was not made, or how the upstream failed.
+    pub async fn embed(
+        &self,
+        caller: &Arc<Caller>,
+        order: Order,
+        (request, key): (EmbedRequest, Option<(String, [u8; 32])>),
+    ) -> Result<(Embedded, String), RunError> {
+        if key.is_none() {
+            let id = order.request_id.clone();
+            return Ok((self.0.gateway.embed(caller, order, request).await?, id));
+        }
+        let work = Work::Embed(Box::new((order, request)));
+        let run = self.make(caller, work, RunOptions { key, resumable: false }).await?;
+        let Run { id, target, rates, events, .. } = run;
+        Ok((Embedded { target, rates, response: work::vectors(events).await? }, id))
+    }
+
+    async fn make(
+        &self,
+        caller: &Arc<Caller>,
+        work: Work,
+        options: RunOptions,
+    ) -> Result<Run, RunError> {
+        let terms = self.terms(caller, &work, options);
         loop {
             match self.0.roll.enter(terms.clone())? {
                 Turn::First(live, reader) => {
-                    return self.lead(caller, call, (live, reader)).await;
+                    return self.lead(caller, work, (live, reader)).await;
                 }
                 Turn::Again(live, reader) => {
-                    let rates = self.0.gateway.permits(caller, &call).await?;
+                    let rates = work.permitted(&self.0.gateway, caller).await?;
                     if let Some(run) = follow(&live, (reader, 0), Some(rates)).await {
                         return Ok(run);
                     }
@@ -145,11 +178,12 @@ impl Runs {
         }
     }
 
-    fn terms(&self, caller: &Caller, call: &Call, options: RunOptions) -> Terms {
+    fn terms(&self, caller: &Caller, work: &Work, options: RunOptions) -> Terms {
         let (key, fingerprint) = options.key.unzip();
         Terms {
-            id: call.request_id.clone(),
+            id: work.request_id().to_owned(),
             user_id: caller.user_id().to_owned(),
+            keys: caller.keys().map(str::to_owned).collect(),
             key: key.map(|key| call_key(caller, key)),
             fingerprint: fingerprint.unwrap_or_default(),
             resumable: options.resumable,
@@ -161,7 +195,7 @@ impl Runs {
     async fn lead(
         &self,
         caller: &Arc<Caller>,
-        call: Call,
+        work: Work,
         (live, reader): (Arc<Live>, Reader),
     ) -> Result<Run, RunError> {
         let (tell, told) = oneshot::channel();
@@ -171,8 +205,8 @@ impl Runs {
             caller: Arc::clone(caller),
         };
         let tasks = &self.0.gateway.tasks;
-        let again = call.clone();
-        let driving = drive.run_to_its_end(call, tell);
+        let again = work.clone();
+        let driving = drive.run_to_its_end(work, tell);
         match &self.0.claims {
             Some(claims) => tasks.spawn(claims.runs.track_future(driving)),
             None => tasks.spawn(driving),

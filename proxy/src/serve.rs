@@ -1,18 +1,12 @@
 //! Listening, and stopping without breaking what runs.
 
+mod away;
 #[cfg(feature = "grpc")]
 mod http2;
 
-use crate::{
-    app::App,
-    ingress::{self, Front},
-};
-use axum::Router;
+use crate::{app::App, ingress::Entry};
 use hyper::server::conn::http1::Builder;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_io_timeout::TimeoutStream;
@@ -21,6 +15,8 @@ use tokio_io_timeout::TimeoutStream;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a client may leave bytes unread before its connection is closed.
 const WRITE_PATIENCE: Duration = Duration::from_secs(60);
+/// How much of a connection is read, or written, ahead of its peer, bytes.
+const MAX_AHEAD: usize = 128 * 1024;
 /// How long answers that are cut off may take to be settled.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(15);
 
@@ -47,7 +43,7 @@ pub async fn run(
     stop: impl Future<Output = ()>,
 ) -> bool {
     let Listeners { http, grpc } = listeners.into();
-    let router = ingress::router(app.front.clone());
+    let entry = Entry::new(Arc::clone(&app.front));
     let server = builder(app.read_patience);
     #[cfg(feature = "grpc")]
     let http2 = http2::Server::new(&app);
@@ -59,6 +55,15 @@ pub async fn run(
             () = &mut stop => break,
         };
         without_delay(&socket);
+        let open = app.front.readiness.connections();
+        if open >= app.max_connections {
+            // So many are told. Whoever comes then is not heard at all.
+            if open < app.max_connections.saturating_add(away::MOST) {
+                let token = app.front.readiness.connection();
+                app.tasks.spawn(away::turn(socket, token));
+            }
+            continue;
+        }
         #[cfg(feature = "grpc")]
         if is_grpc {
             http2.serve(socket);
@@ -69,8 +74,7 @@ pub async fn run(
         if is_grpc {
             continue;
         }
-        let front = Arc::clone(&app.front);
-        app.tasks.spawn(converse(front, server.clone(), guarded(socket), router.clone()));
+        app.tasks.spawn(converse(entry.clone(), server.clone(), guarded(socket)));
     }
     drop((http, grpc));
     app.front.readiness.close();
@@ -101,10 +105,10 @@ async fn accept(listener: Option<&TcpListener>) -> TcpStream {
 
 /// Serves one connection until it ends or becomes a WebSocket. Once the server stops, the request
 /// that runs is its last.
-async fn converse(front: Arc<Front>, server: Builder, socket: Guarded, router: Router) {
+async fn converse(entry: Entry, server: Builder, socket: Guarded) {
+    let front = Arc::clone(entry.front());
     let _open = front.readiness.connection();
-    let service = TowerToHyperService::new(router);
-    let connection = server.serve_connection(socket, service).with_upgrades();
+    let connection = server.serve_connection(socket, entry).with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -121,7 +125,7 @@ async fn converse(front: Arc<Front>, server: Builder, socket: Guarded, router: R
 /// HTTP/1.1 alone: a peer that sends nothing, or half a head, is timed from its first moment.
 fn builder(read_patience: Duration) -> Builder {
     let mut builder = Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(read_patience);
+    builder.timer(TokioTimer::new()).header_read_timeout(read_patience).max_buf_size(MAX_AHEAD);
     builder
 }
 

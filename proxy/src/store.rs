@@ -40,8 +40,8 @@ pub use accounts::{Account, KeyRow, UserRow};
 pub use alerts::{AlertRow, NewAlert};
 pub use audit::{AuditFilter, AuditRow, Deed, Head as AuditHead};
 pub use books::{
-    Booking, Books, Changes, Charge, ChargedBudget, Found, NewHold, OpenHold, Owner, Pending,
-    RollupKey, RollupRow, Share, WindowChange, WindowKey,
+    Booking, Books, Changes, Charge, ChargedBudget, Found, HOUR_MS, NewHold, OpenHold, Owner,
+    Pending, RollupKey, RollupRow, Share, Sums, WindowChange, WindowKey, add_entry, hour_of,
 };
 pub use budgets::{BudgetRow, Counters};
 pub use change::Change;
@@ -60,7 +60,7 @@ pub use prices::{CostPlace, CostRow, PriceMark, PriceRow};
 pub use reports::{
     Dimension, EntryCursor, GroupRow, Grouping, NamedEntry, Span, TagFilter, UsageFilter,
 };
-pub use runs::{RunChanges, RunEnd, RunRow};
+pub use runs::{RunChange, RunEnd, RunRow};
 pub use snapshot::{Snapshot, WindowRow};
 pub use suspects::{FutureEntries, Overdrawn, Ownerless};
 pub use teams::{ListedOrganisation, ListedTeam, OrganisationRow, TeamRow};

@@ -1,7 +1,10 @@
 //! The only caller of `tokio::spawn`: every background task is counted and awaited at shutdown.
 
 use std::{future::Future, time::Duration};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::{CancellationToken, WaitForCancellationFutureOwned},
+    task::TaskTracker,
+};
 
 /// Tracks background tasks and tells them when to stop.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +30,11 @@ impl Tasks {
     /// Resolves when shutdown begins.
     pub async fn stopping(&self) {
         self.stop.cancelled().await;
+    }
+
+    /// As [`Tasks::stopping`], for whoever looks again and again.
+    pub fn stopped(&self) -> WaitForCancellationFutureOwned {
+        self.stop.clone().cancelled_owned()
     }
 
     /// How many tasks run now.

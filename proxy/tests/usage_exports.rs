@@ -135,7 +135,7 @@ async fn fill(store: &Store, user: &str, calls: i64) {
         .map(|entry| Booking { entry: entry.clone().into(), charges: Vec::new() })
         .collect();
     books.insert_entries(&bookings).await.unwrap();
-    books.add_rollups(&[(key, row)]).await.unwrap();
+    books.add_rollups(&[(key, row)].into()).await.unwrap();
     books.commit().await.unwrap();
 }
 

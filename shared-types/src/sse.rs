@@ -42,30 +42,43 @@ impl SseDecoder {
     /// # Errors
     /// When an event grows beyond 64 MiB.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), EventTooLarge> {
-        for piece in bytes.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
-            let (text, end) = match piece.split_last() {
-                Some((end @ (b'\n' | b'\r'), text)) => (text, Some(*end)),
-                _ => (piece, None),
-            };
+        let mut rest = bytes;
+        while let Some(at) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+            let (text, tail) = rest.split_at(at);
+            let Some((end, tail)) = tail.split_first() else { break };
+            rest = tail;
             // CR LF is one line end, also when it is cut in two.
-            let second_half = self.after_cr && end == Some(b'\n') && text.is_empty();
-            self.after_cr = end == Some(b'\r');
-            self.line.extend_from_slice(text);
-            if end.is_some() && !second_half {
-                self.end_line();
+            let second_half = self.after_cr && *end == b'\n' && text.is_empty();
+            self.after_cr = *end == b'\r';
+            if self.line.is_empty() {
+                if !second_half {
+                    self.end_line(text);
+                }
+            } else {
+                let mut line = std::mem::take(&mut self.line);
+                line.extend_from_slice(text);
+                self.end_line(&line);
             }
-            if self.line.len() + self.payload.as_ref().map_or(0, Vec::len) > MAX_EVENT_BYTES {
-                return Err(EventTooLarge);
-            }
+            self.check()?;
         }
-        Ok(())
+        if !rest.is_empty() {
+            self.after_cr = false;
+            self.line.extend_from_slice(rest);
+        }
+        self.check()
+    }
+
+    fn check(&self) -> Result<(), EventTooLarge> {
+        let held = self.line.len() + self.payload.as_ref().map_or(0, Vec::len);
+        if held > MAX_EVENT_BYTES { Err(EventTooLarge) } else { Ok(()) }
     }
 
     /// The bytes have ended: what is left counts as an event, because some hosts leave out the
     /// last blank line. Not for a peer that may have been cut off.
     pub fn end(&mut self) {
-        if !self.line.is_empty() {
-            self.end_line();
+        let line = std::mem::take(&mut self.line);
+        if !line.is_empty() {
+            self.end_line(&line);
         }
         self.dispatch();
     }
@@ -86,11 +99,9 @@ impl SseDecoder {
         std::mem::take(&mut self.stray)
     }
 
-    fn end_line(&mut self) {
-        let mut line = std::mem::take(&mut self.line);
-        if !std::mem::replace(&mut self.any_line, true) && line.starts_with(b"\xEF\xBB\xBF") {
-            line.drain(..3);
-        }
+    fn end_line(&mut self, line: &[u8]) {
+        let marked = !std::mem::replace(&mut self.any_line, true);
+        let line = line.strip_prefix(b"\xEF\xBB\xBF").filter(|_| marked).unwrap_or(line);
         if line.is_empty() {
             return self.dispatch();
         }
@@ -101,7 +112,7 @@ impl SseDecoder {
             b"id" => self.id = number(value.strip_prefix(b" ").unwrap_or(value)),
             b"" | b"event" | b"retry" => {}
             _ if self.stray.len() + line.len() < MAX_STRAY_BYTES => {
-                self.stray.extend_from_slice(&line);
+                self.stray.extend_from_slice(line);
                 self.stray.push(b'\n');
             }
             _ => {}

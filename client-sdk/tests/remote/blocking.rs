@@ -6,7 +6,7 @@ use crate::{
 };
 use tokio::runtime::Runtime;
 use tollgate_client::{UsageQuery, blocking::RemoteProvider};
-use tollgate_types::{EmbedRequest, ErrorKind, Provider, StreamEvent};
+use tollgate_types::{DelegateRequest, EmbedRequest, ErrorKind, Provider, StreamEvent};
 
 const EVENTS: &str = concat!(
     "data: {\"type\":\"start\",\"origin\":{\"api\":\"a\",\"provider\":\"p\",\"model\":\"m\"}}\n\n",
@@ -38,8 +38,14 @@ fn every_call_can_be_made_without_a_runtime() {
         estimate,
         report,
         r#"{"budgets": []}"#,
+        r#"{"id": "01K", "name": "agent", "key": "tg_01K_secret", "depth": 1, "created_ms": 4,
+            "expires_ms": 5, "permissions": {}, "budgets": []}"#,
+        r#"{"keys": [{"id": "01K", "name": "agent", "depth": 1, "created_ms": 4,
+            "expires_ms": 5, "permissions": {}, "budgets": []}]}"#,
+        r#"{"revoked": "01K"}"#,
+        r#"{"models": []}"#,
     ];
-    let (_runtime, _server, provider) =
+    let (runtime, mut server, provider) =
         play(bodies.iter().map(|body| Reply::body(200, body)).collect());
     assert_eq!(provider.generate(request()).unwrap().text(), "hi");
     assert_eq!(provider.embed(EmbedRequest::new("m", ["a"])).unwrap().vectors, [[0.5]]);
@@ -48,6 +54,18 @@ fn every_call_can_be_made_without_a_runtime() {
     assert_eq!(provider.estimate(request()).unwrap().max_input_tokens, 9);
     assert_eq!(provider.usage(UsageQuery::default()).unwrap().total.requests, 2);
     assert!(provider.budgets().unwrap().is_empty());
+    let below = provider.delegate(&DelegateRequest::default()).unwrap();
+    assert_eq!(provider.delegated().unwrap()[0].id, below.id);
+    provider.revoke_delegated(&below.id).unwrap();
+    let agent = provider.with_api_key("tg_01K_secret").unwrap();
+    assert!(agent.models().unwrap().is_empty());
+    let asked: Vec<_> = (0..bodies.len()).map(|_| runtime.block_on(server.request())).collect();
+    let credential = |n: usize| asked[n].header("authorization").unwrap();
+    assert_eq!(
+        (credential(9), credential(10)),
+        (&*format!("Bearer {KEY}"), "Bearer tg_01K_secret")
+    );
+    assert!(asked[9].line.starts_with("DELETE /api/v1/auth/delegate/01K "), "{}", asked[9].line);
     assert_eq!(provider.models().unwrap_err().kind(), ErrorKind::Connection, "nobody listens");
     assert!(!format!("{provider:?}").contains(KEY));
 }

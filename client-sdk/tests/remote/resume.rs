@@ -39,6 +39,31 @@ async fn failure(provider: &RemoteProvider) -> (usize, Error) {
     (events.len(), error)
 }
 
+/// A request of HTTP cannot tell a model that thinks from a connection that is dead.
+#[tokio::test]
+async fn a_resumable_call_that_hears_nothing_is_asked_for_again_and_no_other() {
+    let whole = Reply::events(&[START, PART, DELTA, FINISH]);
+    let mut server = Server::play(vec![Reply::silence(), whole]).await;
+    let patience = Duration::from_millis(50);
+    let hasty = |server: &Server| builder(&server.url).idle_timeout(patience).max_retries(0);
+    let provider = hasty(&server).resumable(true).build().unwrap();
+    let events = all(provider.stream(request()).await.unwrap()).await;
+    assert_eq!(names(&events), ["start", "part_start", "part_delta", "finish"]);
+    let (first, second) = (server.request().await, server.request().await);
+    assert_eq!((&second.line, &second.body), (&first.line, &first.body));
+    let key = first.header(header::IDEMPOTENCY_KEY);
+    assert!(key.is_some() && second.header(header::IDEMPOTENCY_KEY) == key);
+
+    let server = Server::play(vec![Reply::silence(), Reply::body(200, ANSWER)]).await;
+    let provider = hasty(&server).resumable(true).build().unwrap();
+    assert_eq!(provider.generate(request()).await.unwrap().text(), "hi");
+
+    let server = Server::play(vec![Reply::silence(), Reply::body(200, ANSWER)]).await;
+    let provider = hasty(&server).total_timeout(patience * 6).build().unwrap();
+    let error = provider.generate(request()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "it would be another call: {error}");
+}
+
 #[tokio::test]
 async fn a_stream_is_joined_again_behind_its_last_event_however_it_broke() {
     for broken in [

@@ -27,28 +27,22 @@ async fn a_busy_server_is_asked_again_when_it_says_under_the_same_idempotency_ke
     assert_eq!(second.header(header::RETRY_COUNT), Some("1"));
 }
 
-/// The server keeps no vectors for a retry: it would make them, and charge for them, twice.
+/// The server makes vectors once for each idempotency key, as it does answers.
 #[tokio::test]
-async fn vectors_whose_answer_was_lost_are_not_asked_for_again_unless_the_caller_says_so() {
-    let vectors = r#"{"embeddings": [[0.5]], "usage": {}, "origin": {}}"#;
-    let lost = || Reply::error(502, "upstream", true);
-    let request = || EmbedRequest::new("m", vec!["a".to_owned()]);
-    let server = Server::play(vec![lost(), Reply::body(200, vectors)]).await;
-    let error = provider(&server).embed(request()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Upstream);
-
-    let busy = Reply::error(503, "overloaded", true).header("retry-after-ms", "1");
-    let mut server = Server::play(vec![busy, lost()]).await;
-    assert!(provider(&server).embed(request()).await.is_err());
-    server.request().await;
-    server.request().await;
-
-    let mut server = Server::play(vec![lost(), lost()]).await;
-    let mut asked = request();
-    asked.options = CallOptions::default().max_retries(1);
-    assert!(provider(&server).embed(asked).await.is_err());
-    server.request().await;
-    server.request().await;
+async fn vectors_whose_answer_was_lost_are_asked_for_again_under_the_same_key() {
+    let vectors = r#"{"vectors": [[0.5]], "usage": {}, "model": "small"}"#;
+    let lost = Reply::error(502, "upstream", true);
+    let cut = Reply::body(200, vectors).short_by(3);
+    let mut server = Server::play(vec![lost, cut, Reply::body(200, vectors)]).await;
+    let request = EmbedRequest::new("m", vec!["a".to_owned()]);
+    let answer = provider(&server).embed(request).await.unwrap();
+    assert_eq!(answer.vectors, [[0.5]]);
+    let mut keys = Vec::new();
+    for _ in 0..3 {
+        let request = server.request().await;
+        keys.push(request.header(header::IDEMPOTENCY_KEY).unwrap().to_owned());
+    }
+    assert!(keys.iter().all(|key| *key == keys[0]), "{keys:?}");
 }
 
 #[tokio::test]

@@ -152,6 +152,16 @@ impl Caller {
         &self.owners
     }
 
+    /// Ids of the keys of its line, from the one that an operator made down to its own.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.owners.iter().filter(|owner| owner.kind == "key").map(|owner| owner.id.as_str())
+    }
+
+    /// Whether another key made this one, for an agent or a task.
+    pub fn is_delegated(&self) -> bool {
+        self.keys().nth(1).is_some()
+    }
+
     /// Whether an answer that a budget cannot pay for in full is refused rather than shortened.
     pub fn refuses_overrun(&self) -> bool {
         self.refuses_overrun

@@ -156,9 +156,13 @@ impl Access {
             Some(Recalled::Old(proof)) => {
                 self.token_in_force(&proof).await?;
                 let id = proof.token.as_ref().map(|token| token.claims.key_id.clone());
-                self.load(name, &id.unwrap_or_default(), proof).await
+                // Boxed, as all that asks the database: what is remembered needs no room for it.
+                Box::pin(self.load(name, &id.unwrap_or_default(), proof)).await
             }
-            None => self.verify_token(name, self.tokens.verify(text).await?).await,
+            None => {
+                Box::pin(async { self.verify_token(name, self.tokens.verify(text).await?).await })
+                    .await
+            }
         }
     }
 
@@ -189,7 +193,7 @@ impl Access {
         let name = self.name_of(text);
         match self.remembered(name, parts.id).await {
             Some(known) => known,
-            None => self.verify(name, &parts).await,
+            None => Box::pin(self.verify(name, &parts)).await,
         }
     }
 
@@ -198,7 +202,7 @@ impl Access {
         Some(match self.keys_seen.recall(&name)? {
             Recalled::Wrong => Err(AuthError::Invalid),
             Recalled::Known(known, _) => Ok(known),
-            Recalled::Old(proof) => self.load(name, key_id, proof).await,
+            Recalled::Old(proof) => Box::pin(self.load(name, key_id, proof)).await,
         })
     }
 

@@ -88,7 +88,7 @@ fn view(row: &HoldRow, now_ms: i64) -> HoldView {
     // A draft that cannot be read still is a hold.
     let draft: EntryRow = serde_json::from_str(&row.draft).unwrap_or_default();
     let amounts = row.shares().into_iter().map(|share| HeldAmount {
-        budget: share.window.budget_id,
+        budget: share.window.budget_id.as_ref().into(),
         window_start_ms: share.window.start_ms,
         amount: share.amount,
     });

@@ -3,13 +3,11 @@
 //! A request that stays in its own wire format is passed on like this: field order, number formats
 //! and unknown fields survive, and a provider's prompt cache still recognises the beginning.
 
-mod unambiguous;
+mod scan;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::{Value, value::RawValue};
+use serde_json::Value;
 use std::{fmt, ops::Range};
 use tollgate_types::{Error, Result};
-use unambiguous::Unambiguous;
 
 /// An object and what shall be different in it.
 #[derive(Debug)]
@@ -40,20 +38,7 @@ impl<'a> Patch<'a> {
             Error::invalid("body", format!("the body is not a plain JSON object: {cause}"))
         };
         let text = std::str::from_utf8(body).map_err(|cause| invalid(&cause))?;
-        let entries: Entries<'a> = serde_json::from_str(text).map_err(|cause| invalid(&cause))?;
-        serde_json::from_str::<Unambiguous>(text).map_err(|cause| invalid(&cause))?;
-        let mut fields = Vec::<Field>::with_capacity(entries.0.len());
-        let mut end = 0;
-        for (key, raw) in entries.0 {
-            let start = raw.get().as_ptr().addr().saturating_sub(text.as_ptr().addr());
-            let before = text.get(end..start).unwrap_or_default();
-            let name = match (before.find('"'), before.rfind('"')) {
-                (Some(first), Some(last)) => end + first..end + last + 1,
-                _ => start..start,
-            };
-            end = start + raw.get().len();
-            fields.push(Field { key, name, value: start..end });
-        }
+        let fields = scan::fields_of(text).map_err(|cause| invalid(&cause))?;
         Ok(Self { text, fields, edits: Vec::new(), added: Vec::new() })
     }
 
@@ -112,31 +97,6 @@ impl<'a> Patch<'a> {
         patched.push_str(blank);
         patched.push_str(tail);
         patched.into_bytes()
-    }
-}
-
-/// The fields of an object in their order, their values untouched.
-struct Entries<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Entries<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Entries<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
-                }
-                Ok(Entries(entries))
-            }
-        }
-        deserializer.deserialize_map(Object)
     }
 }
 

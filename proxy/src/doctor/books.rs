@@ -141,7 +141,7 @@ fn detail(difference: &Difference, what: &str, pair: Option<Pair>) -> Detail {
         None => place,
     };
     let fields = json!({
-        "budget": window.budget_id, "start_ms": window.start_ms, "is_there": is_there,
+        "budget": &*window.budget_id, "start_ms": window.start_ms, "is_there": is_there,
         "is_readable": is_readable, "counted": pair.map(|pair| pair.counted),
         "proven": pair.map(|pair| pair.proven),
     });

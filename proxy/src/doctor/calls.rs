@@ -134,7 +134,7 @@ fn open_call(call: HoldRow, keeper: Keeper, now_ms: i64) -> OpenCall {
 }
 
 fn amount(Share { window, amount }: Share) -> Amount {
-    Amount { budget: window.budget_id, start_ms: window.start_ms, amount }
+    Amount { budget: window.budget_id.as_ref().into(), start_ms: window.start_ms, amount }
 }
 
 impl OpenCall {

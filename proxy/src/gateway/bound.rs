@@ -2,6 +2,7 @@
 
 pub(super) mod fees;
 pub(super) mod unseen;
+mod written;
 
 use crate::{
     access::Target,
@@ -49,8 +50,9 @@ pub(super) async fn of_request(
         likely_input: 0,
         in_process: true,
     };
+    let mut written = None;
     for candidate in routing::candidates(plan, targets) {
-        let (most, likely) = input(candidate, request).await?;
+        let (most, likely) = input(candidate, request, &mut written).await?;
         bound.input_tokens = bound.input_tokens.max(most);
         bound.likely_input = bound.likely_input.max(likely);
         let output = output(candidate, request, likely).saturating_mul(choices);
@@ -60,20 +62,22 @@ pub(super) async fn of_request(
     Ok(bound)
 }
 
-/// Most and likely prompt tokens.
-async fn input(candidate: &Candidate, request: &GenerateRequest) -> Result<(u64, u64)> {
+/// Most and likely prompt tokens. `written` is how long the request is, once that is known.
+async fn input(
+    candidate: &Candidate,
+    request: &GenerateRequest,
+    written: &mut Option<u64>,
+) -> Result<(u64, u64)> {
     if candidate.in_process {
         let mut counted = request.clone();
         counted.model.clone_from(&candidate.target.model);
         let tokens = candidate.provider.count_tokens(counted).await?;
         return Ok((tokens, tokens));
     }
-    let unreadable =
-        |error| Error::new(ErrorKind::Internal, "the request cannot be written").with_source(error);
-    // Every token covers at least one byte of what is sent: these words, or the caller's own.
-    let own = request.options.original.as_ref().map_or(0, |original| original.body.len());
-    let bytes = serde_json::to_vec(request).map_err(unreadable)?.len().max(own);
-    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+    let bytes = match *written {
+        Some(bytes) => bytes,
+        None => *written.insert(bytes_of(request)?),
+    };
     let media = request.messages.iter().map(media_of_message).fold(0, u64::saturating_add);
     let media = media.saturating_mul(MEDIA_TOKENS);
     let mut most = bytes.saturating_add(PREAMBLE_TOKENS).saturating_add(media);
@@ -83,6 +87,15 @@ async fn input(candidate: &Candidate, request: &GenerateRequest) -> Result<(u64,
     // Without a turn there is no prompt: Ollama's clients load a model like that.
     let read = if request.messages.is_empty() { 0 } else { bytes };
     Ok((most, read.div_ceil(BYTES_PER_TOKEN_USUALLY)))
+}
+
+/// Every token covers at least one byte of what is sent: these words, or the caller's own.
+fn bytes_of(request: &GenerateRequest) -> Result<u64> {
+    let unreadable =
+        |error| Error::new(ErrorKind::Internal, "the request cannot be written").with_source(error);
+    let own = request.options.original.as_ref().map_or(0, |original| original.body.len());
+    let bytes = written::length_of(request).map_err(unreadable)?.max(own);
+    Ok(u64::try_from(bytes).unwrap_or(u64::MAX))
 }
 
 /// How many images a turn may hold.
@@ -210,7 +223,7 @@ mod tests {
         let most = |window, continues: Option<&str>| {
             let request = json!({"model": "p/m", "messages": [], "continues": continues});
             let request = serde_json::from_value(request).unwrap();
-            let bound = async { input(&candidate(window), &request).await.unwrap().0 };
+            let bound = async { input(&candidate(window), &request, &mut None).await.unwrap().0 };
             futures_util::FutureExt::now_or_never(bound).unwrap()
         };
         assert!(most(Some(400_000), None) < 2000);

@@ -7,7 +7,7 @@ use crate::{
     limits::Rates,
 };
 use futures_util::StreamExt;
-use tollgate_types::{EventStream, Feature, GenerateRequest, StreamEvent, Warning};
+use tollgate_types::{EmbedResponse, EventStream, Feature, GenerateRequest, StreamEvent, Warning};
 
 /// What a way in hands over.
 #[derive(Clone, Debug)]
@@ -106,6 +106,17 @@ pub struct Answer {
     pub rates: Rates,
     /// The events. Dropping them stops the upstream and settles the call.
     pub events: EventStream,
+}
+
+/// Texts that were turned into vectors.
+#[derive(Debug)]
+pub struct Embedded {
+    /// Who did it.
+    pub target: Target,
+    /// How the caller stands to its rates.
+    pub rates: Rates,
+    /// The vectors, and what was charged.
+    pub response: EmbedResponse,
 }
 
 impl Answer {

@@ -6,7 +6,8 @@ use crate::{
     limits::{Rates, Slot, Tab},
     tasks::Tasks,
 };
-use std::time::Duration;
+use std::{pin::Pin, time::Duration};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 use tollgate_types::{
     CallLimits, Error, ErrorKind, EventStream, Extras, Finish, FinishReason, Receipt, Result,
     StreamEvent, Usage, Warning,
@@ -28,6 +29,8 @@ pub(super) struct Running {
     /// The hold is used up by what was told already.
     over: bool,
     tasks: Tasks,
+    /// Resolves when the server stops.
+    stopped: Pin<Box<WaitForCancellationFutureOwned>>,
     tab: Tab,
     slot: Slot,
 }
@@ -41,6 +44,7 @@ impl Running {
             warning: None,
             told: false,
             over: false,
+            stopped: Box::pin(tasks.stopped()),
             tasks,
             tab: slot.tab(),
             slot,
@@ -58,10 +62,12 @@ impl Running {
     }
 
     pub(super) fn into_events(self) -> EventStream {
-        EventStream::new(futures_util::stream::unfold(self, |mut running| async move {
+        // Boxed: the state moves with every event.
+        let events = futures_util::stream::unfold(Box::new(self), |mut running| async move {
             let item = running.next().await?;
             Some((item, running))
-        }))
+        });
+        EventStream::new(events)
     }
 
     async fn next(&mut self) -> Option<Result<StreamEvent>> {
@@ -74,7 +80,7 @@ impl Running {
             biased;
             item = events.next() => item?,
             () = until(deadline) => return Some(self.cut().await),
-            () = self.tasks.stopping() => return Some(self.shut_down().await),
+            () = self.stopped.as_mut() => return Some(self.shut_down().await),
         };
         let event = match item {
             Ok(event) => event,
@@ -154,7 +160,7 @@ impl Running {
 
     async fn end(&mut self, outcome: Outcome, extras: Extras) -> Result<StreamEvent> {
         let reported = outcome.usage.clone();
-        let usage = self.meter.as_ref().map_or(reported, |meter| meter.believed(&outcome.usage));
+        let usage = self.meter.as_ref().map_or(reported, |meter| meter.told(&outcome.usage));
         let finish = outcome.finish.clone().unwrap_or_else(|| FinishReason::Other.into());
         let receipt = Some(self.settle(outcome).await?);
         Ok(StreamEvent::Finish { finish, usage, extras, receipt })

@@ -4,6 +4,8 @@ mod count_tokens;
 mod messages;
 pub(super) mod models;
 
+pub(super) use messages::messages;
+
 use super::{front::Front, problem};
 use crate::dialects::anthropic::encode_error;
 use axum::{
@@ -37,7 +39,7 @@ impl problem::Shape for Shape {
 /// Below `/v1`, but for the models.
 pub(super) fn routes() -> Router<Arc<Front>> {
     Router::new()
-        .route("/messages", post(messages::messages))
+        .route("/messages", post(messages))
         .route("/messages/count_tokens", post(count_tokens::count_tokens))
 }
 

@@ -1,20 +1,28 @@
 //! Request bodies: bounded in size and time, and read to the end even when refused, because a
 //! client that is still sending does not read an answer.
 
-use super::front::Front;
+use super::{front::Front, problem};
 use axum::{
     body::Body,
     http::{HeaderMap, Request, header::CONTENT_LENGTH},
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 use tollgate_types::{
     Blame, CallOptions, Error, ErrorKind, OnUnsupported, Original, Result, wire::header,
 };
 
 /// How much of a body that is too large is read and thrown away before the connection is given up.
 const DISCARD_AT_MOST: usize = 128 * 1024 * 1024;
+/// As much room is made for a body that was only announced.
+const RESERVED: usize = 256 * 1024;
 /// Labels that a call can carry, and the longest name and value of one: what is summed by them has to
 /// fit into an index of the database.
 const MAX_TAGS: usize = 16;
@@ -23,25 +31,74 @@ const MAX_TAG_BYTES: usize = 256;
 /// The longest idempotency key.
 const MAX_KEY_BYTES: usize = 255;
 
+/// How much of all bodies is received and not whole yet.
+#[derive(Debug)]
+pub struct Intake {
+    held: AtomicUsize,
+    most: usize,
+}
+
+impl Intake {
+    /// At most so many bytes at once.
+    pub fn new(most: usize) -> Self {
+        Self { held: AtomicUsize::new(0), most }
+    }
+}
+
+/// What one body takes of it. Dropping this gives it back.
+struct Share<'i> {
+    intake: &'i Intake,
+    bytes: usize,
+}
+
+impl Share<'_> {
+    fn grow(&mut self, bytes: usize) -> Result<()> {
+        self.bytes = self.bytes.saturating_add(bytes);
+        let before = self.intake.held.fetch_add(bytes, Ordering::Relaxed);
+        if before.saturating_add(bytes) <= self.intake.most {
+            return Ok(());
+        }
+        Err(problem::busy("the server receives too many bytes at once, try again"))
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        self.intake.held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Reads the body of a model call. A server that is full says so before it reads anything.
+///
+/// # Errors
+/// As [`read`]; `overloaded` when the server is full.
+pub(super) async fn read_call(front: &Front, request: Request<Body>) -> Result<Bytes> {
+    front.gateway.limits.check_room().map_err(problem::of_full)?;
+    read(front, request).await
+}
+
 /// Reads a whole body.
 ///
 /// # Errors
-/// `too_large` over the limit, `timeout` when it takes too long, `invalid_request` when it breaks.
+/// `too_large` over the limit, `timeout` when it takes too long, `invalid_request` when it breaks,
+/// `overloaded` when too much is received at once.
 pub(super) async fn read(front: &Front, request: Request<Body>) -> Result<Bytes> {
     let patience = front.read_patience;
-    let reading = read_bounded(front.max_body_bytes, request);
+    let share = Share { intake: &front.intake, bytes: 0 };
+    let reading = read_bounded(front.max_body_bytes, request, share);
     tokio::time::timeout(patience, reading).await.unwrap_or_else(|_| {
         let message = format!("the body did not arrive within {} s", patience.as_secs());
         Err(Error::new(ErrorKind::Timeout, message).with(|body| body.blame = Blame::Caller))
     })
 }
 
-async fn read_bounded(limit: usize, request: Request<Body>) -> Result<Bytes> {
+async fn read_bounded(limit: usize, request: Request<Body>, mut share: Share<'_>) -> Result<Bytes> {
     let announced = request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok());
     let announced = announced.and_then(|length| length.parse::<usize>().ok());
     let mut too_large = announced.is_some_and(|length| length > limit);
     let mut chunks = request.into_body().into_data_stream();
-    let mut whole = BytesMut::new();
+    let expected = announced.filter(|length| *length <= limit).unwrap_or_default();
+    let mut whole = BytesMut::with_capacity(expected.min(RESERVED));
     let mut seen = 0usize;
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|error| {
@@ -50,6 +107,7 @@ async fn read_bounded(limit: usize, request: Request<Body>) -> Result<Bytes> {
         seen = seen.saturating_add(chunk.len());
         too_large |= seen > limit;
         if !too_large {
+            share.grow(chunk.len())?;
             whole.extend_from_slice(&chunk);
         } else if seen > DISCARD_AT_MOST {
             break;
@@ -95,10 +153,19 @@ pub(super) fn options(headers: &HeaderMap) -> Result<CallOptions> {
 /// # Errors
 /// `invalid_request` for a word that is not known.
 pub(super) fn on_unsupported(headers: &HeaderMap) -> Result<OnUnsupported> {
-    let Some(value) = headers.get(header::ON_UNSUPPORTED) else { return Ok(OnUnsupported::Fail) };
+    Ok(on_unsupported_said(headers)?.unwrap_or(OnUnsupported::Fail))
+}
+
+/// The same, where the headers say something of it: the native request has a field for it, which
+/// counts otherwise.
+///
+/// # Errors
+/// `invalid_request` for a word that is not known.
+pub(super) fn on_unsupported_said(headers: &HeaderMap) -> Result<Option<OnUnsupported>> {
+    let Some(value) = headers.get(header::ON_UNSUPPORTED) else { return Ok(None) };
     match value.to_str() {
-        Ok("fail") => Ok(OnUnsupported::Fail),
-        Ok("warn") => Ok(OnUnsupported::Warn),
+        Ok("fail") => Ok(Some(OnUnsupported::Fail)),
+        Ok("warn") => Ok(Some(OnUnsupported::Warn)),
         _ => Err(Error::invalid(header::ON_UNSUPPORTED, "the header must be fail or warn")),
     }
 }

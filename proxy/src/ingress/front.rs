@@ -1,6 +1,6 @@
 //! What the ways in need from the floors below.
 
-use super::problem;
+use super::{body::Intake, problem};
 use crate::{
     access::{Access, Caller},
     clock::Clock,
@@ -47,6 +47,11 @@ impl Readiness {
         self.connections.token()
     }
 
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
     /// Resolves when new work is not welcome and no connection is open any more.
     pub async fn all_left(&self) {
         self.connections.wait().await;
@@ -68,6 +73,8 @@ pub struct Front {
     pub clock: Arc<dyn Clock>,
     /// Largest request body, bytes.
     pub max_body_bytes: usize,
+    /// How much of all bodies is received.
+    pub intake: Intake,
     /// How long a body may take.
     pub read_patience: Duration,
     /// How many keys can stand in a line below a key that an operator made.

@@ -12,6 +12,7 @@ use futures_util::{
     stream::{self, Fuse},
 };
 use std::{
+    future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -25,14 +26,22 @@ const PATIENCE: Duration = Duration::from_millis(500);
 type Shared = Arc<Mutex<Fuse<BodyDataStream>>>;
 
 pub(super) async fn discard(request: Request, next: Next) -> Response<Body> {
+    discard_after(request, |request| next.run(request)).await
+}
+
+/// As [`discard`], around any answer.
+pub(super) async fn discard_after<A: Future<Output = Response<Body>>>(
+    request: Request,
+    answer: impl FnOnce(Request) -> A,
+) -> Response<Body> {
     let (parts, body) = request.into_parts();
     if !is_small(&parts.headers) {
-        return next.run(Request::from_parts(parts, body)).await;
+        return answer(Request::from_parts(parts, body)).await;
     }
     let body: Shared = Arc::new(Mutex::new(body.into_data_stream().fuse()));
     let reader = Arc::clone(&body);
     let read = stream::poll_fn(move |context| open(&reader).poll_next_unpin(context));
-    let response = next.run(Request::from_parts(parts, Body::from_stream(read))).await;
+    let response = answer(Request::from_parts(parts, Body::from_stream(read))).await;
     let refused = response.status().is_client_error() || response.status().is_server_error();
     if refused {
         // Whatever comes of it, the answer stands.

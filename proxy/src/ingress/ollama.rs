@@ -4,6 +4,8 @@ mod chat;
 mod embed;
 mod models;
 
+pub(super) use chat::chat;
+
 use super::{front::Front, native, problem};
 use crate::dialects::ollama::encode_error;
 use axum::{
@@ -33,7 +35,7 @@ impl problem::Shape for Shape {
 /// Below `/api`.
 pub(super) fn routes() -> Router<Arc<Front>> {
     Router::new()
-        .route("/chat", post(chat::chat))
+        .route("/chat", post(chat))
         .route("/generate", post(chat::generate))
         .route("/embed", post(embed::embed))
         .route("/embeddings", post(embed::embeddings))

@@ -5,6 +5,9 @@ mod embeddings;
 pub(super) mod models;
 mod responses;
 
+pub(super) use chat::chat;
+pub(super) use responses::responses;
+
 use super::{front::Front, problem};
 use crate::dialects::openai::encode_error;
 use axum::{
@@ -31,8 +34,8 @@ impl problem::Shape for Shape {
 /// Below `/v1`, but for the models: clients of two dialects ask for them there.
 pub(super) fn routes() -> Router<Arc<Front>> {
     Router::new()
-        .route("/chat/completions", post(chat::chat))
-        .route("/responses", post(responses::responses))
+        .route("/chat/completions", post(chat))
+        .route("/responses", post(responses))
         .route("/responses/{*id}", any(responses::kept))
         .route("/embeddings", post(embeddings::embeddings))
 }

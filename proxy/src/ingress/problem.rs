@@ -261,6 +261,16 @@ fn of_refusal(refusal: Refusal) -> Error {
     }
 }
 
+/// A server that is full.
+pub(super) fn of_full(full: Limited) -> Error {
+    of_refusal(full.into())
+}
+
+/// A server that has too much to do, for now.
+pub(super) fn busy(message: &str) -> Error {
+    later(Error::new(ErrorKind::Overloaded, message), BUSY)
+}
+
 /// A run that cannot be read.
 fn of_run(error: RunError) -> Error {
     let text = error.to_string();

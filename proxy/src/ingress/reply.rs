@@ -100,11 +100,11 @@ pub(super) fn whole<T: Serialize>(
     answer: Whole,
     encode: impl FnOnce(&GenerateResponse) -> T,
 ) -> Response<Body> {
-    let mut response = match answer.verbatim {
-        Some(body) => json_text(StatusCode::OK, body.into_bytes()),
-        None => json(StatusCode::OK, &encode(&answer.response)),
+    let (mut response, receipt) = match answer {
+        Whole::Told(body, receipt) => (json_text(StatusCode::OK, body.into_bytes()), receipt),
+        Whole::Folded(answer) => (json(StatusCode::OK, &encode(&answer)), answer.receipt),
     };
-    charge(response.headers_mut(), answer.response.receipt.as_ref());
+    charge(response.headers_mut(), receipt.as_ref());
     response
 }
 

@@ -4,6 +4,7 @@
 //! they came; the events beside them keep the framing informed, so that it can end the stream when
 //! the upstream does not.
 
+use crate::clock::Patience;
 use axum::{
     body::Body,
     http::{
@@ -13,8 +14,10 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use std::{convert::Infallible, time::Duration};
+use tokio::time::Instant;
 use tollgate_types::{
-    Error, ErrorKind, EventStream, FinishReason, Fold, GenerateResponse, Result, StreamEvent, Usage,
+    Error, ErrorKind, EventStream, FinishReason, Fold, GenerateResponse, Receipt, Result,
+    StreamEvent, Usage,
 };
 
 /// Silence after which a heartbeat is sent: below every idle timeout that is common.
@@ -33,6 +36,12 @@ pub(super) trait Framing: Send + 'static {
 
     /// The bytes of one event; nothing where the dialect has no words for it.
     fn frame(&mut self, event: &StreamEvent) -> Bytes;
+
+    /// Takes note of an event that the upstream's own payload has told. A framing whose end depends
+    /// on what went before has to follow the events all the same.
+    fn note(&mut self, event: &StreamEvent) {
+        self.frame(event);
+    }
 
     /// The bytes of the error that ends the stream.
     fn error(&mut self, error: &Error) -> Bytes;
@@ -59,8 +68,10 @@ pub(super) trait Framing: Send + 'static {
 pub(super) fn response<F: Framing>(events: EventStream, framing: F) -> Response<Body> {
     let held = BytesMut::new();
     let events = Some(events);
-    let relay = Relay { events, framing, begun: false, verbatim: false, held };
-    let frames = futures_util::stream::unfold(relay, |mut relay| async {
+    let patience = Patience::new();
+    let relay = Relay { events, framing, patience, begun: false, verbatim: false, held };
+    // Boxed: the state moves with every frame.
+    let frames = futures_util::stream::unfold(Box::new(relay), |mut relay| async {
         let bytes = relay.next().await?;
         Some((Ok::<_, Infallible>(bytes), relay))
     });
@@ -77,6 +88,7 @@ struct Relay<F> {
     /// Absent once the answer was given up.
     events: Option<EventStream>,
     framing: F,
+    patience: Patience,
     /// The answer has begun.
     begun: bool,
     /// The upstream's own payloads are passed on.
@@ -89,7 +101,9 @@ impl<F: Framing> Relay<F> {
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             let events = self.events.as_mut()?;
-            let bytes = match tokio::time::timeout(HEARTBEAT, events.next()).await {
+            let now = Instant::now();
+            let heartbeat = now.checked_add(HEARTBEAT).unwrap_or(now);
+            let bytes = match self.patience.until(heartbeat, events.next()).await {
                 Ok(item) => self.take(item?),
                 Err(_) => self.framing.heartbeat(),
             };
@@ -123,16 +137,19 @@ impl<F: Framing> Relay<F> {
         {
             return self.give_up();
         }
-        let bytes = self.framing.frame(&event);
         match event {
             // Without the upstream's own ending it was Tollgate that ended the answer.
             StreamEvent::Finish { .. } => {
+                let bytes = self.framing.frame(&event);
                 let last = if self.held.is_empty() { bytes } else { self.upstreams_end() };
                 let end = self.framing.end();
                 if end.is_empty() { last } else { [last, end].concat().into() }
             }
-            _ if self.verbatim => Bytes::new(),
-            _ => bytes,
+            _ if self.verbatim => {
+                self.framing.note(&event);
+                Bytes::new()
+            }
+            _ => self.framing.frame(&event),
         }
     }
 
@@ -154,27 +171,46 @@ impl<F: Framing> Relay<F> {
 
 /// A whole answer.
 #[derive(Debug)]
-pub(super) struct Whole {
-    /// The answer.
-    pub(super) response: GenerateResponse,
-    /// Its body as the upstream wrote it, where the caller speaks the upstream's wire format.
-    pub(super) verbatim: Option<String>,
+pub(super) enum Whole {
+    /// Its body as the upstream wrote it, where the caller speaks the upstream's wire format, and what
+    /// was charged.
+    Told(String, Option<Receipt>),
+    /// In common words.
+    Folded(Box<GenerateResponse>),
 }
 
 /// Waits for the end of an answer that is not streamed to the caller.
 ///
 /// # Errors
 /// Whatever broke the answer.
-pub(super) async fn whole(mut events: EventStream) -> Result<Whole> {
+pub(super) async fn whole(events: EventStream) -> Result<Whole> {
+    whole_if(events, |_| true).await
+}
+
+/// As [`whole`], for callers who cannot read every body that an upstream may have written.
+///
+/// # Errors
+/// Whatever broke the answer.
+pub(super) async fn whole_if(
+    mut events: EventStream,
+    is_readable: impl Fn(&str) -> bool,
+) -> Result<Whole> {
     let mut fold = Fold::new();
-    let mut verbatim = None;
+    let mut told = None;
     while let Some(item) = events.next().await {
-        match item? {
-            StreamEvent::Verbatim { data, .. } => verbatim = Some(data),
-            event => fold.push(stated(event))?,
+        match (item?, &mut told) {
+            (StreamEvent::Verbatim { data, .. }, _) => {
+                told = Some(data).filter(|data| is_readable(data));
+            }
+            // What the events say stands in the body.
+            (StreamEvent::Finish { receipt, .. }, Some(body)) => {
+                return Ok(Whole::Told(std::mem::take(body), receipt));
+            }
+            (_, Some(_)) => {}
+            (event, None) => fold.push(stated(event))?,
         }
     }
-    Ok(Whole { response: fold.finish()?, verbatim })
+    Ok(Whole::Folded(Box::new(fold.finish()?)))
 }
 
 /// Leaves out what the provider did not say. Most dialects cannot mark a count as estimated, and an

@@ -19,7 +19,7 @@ pub(super) fn note(alerts: &mut Alerts, window: &WindowKey, charged: &Charged, n
         return;
     }
     let alert = NewAlert {
-        budget_id: window.budget_id.clone(),
+        budget_id: window.budget_id.as_ref().into(),
         start_ms: window.start_ms,
         percent,
         spent,

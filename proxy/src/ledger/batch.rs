@@ -3,10 +3,10 @@
 use super::{
     alert,
     known::{Known, Windows, payers, reason},
-    page::{Answer, Page},
+    page::{Answer, Lines, Page},
     writer::Message,
 };
-use crate::store::{Books, StoreError, WindowKey};
+use crate::store::{Books, Changes, StoreError, WindowKey};
 
 /// Writes the messages, in their order; returns an answer to each once they are durable.
 ///
@@ -84,12 +84,12 @@ async fn attempt(
     messages: &[Message],
     now_ms: i64,
 ) -> Result<Vec<Answer>, StoreError> {
+    if let Some(answers) = journal(books, known, messages, now_ms).await? {
+        return Ok(answers);
+    }
     let mut opened = false;
     loop {
         begin(books, known).await?;
-        if let Some(page) = known.page(messages, now_ms) {
-            return commit(books, known, page, messages, Way::Journal).await;
-        }
         if catch_up(books, known).await? {
             begin(books, known).await?;
         }
@@ -103,7 +103,7 @@ async fn attempt(
         }
         let new = fill(books, known, &mut page, &current).await?;
         if new.is_empty() || opened {
-            return commit(books, known, page, messages, Way::Tables).await;
+            return commit(books, known, page, messages).await;
         }
         books.rollback().await?;
         books.open_windows(&new).await?;
@@ -111,42 +111,54 @@ async fn attempt(
     }
 }
 
-/// Where a batch is written.
-#[derive(Clone, Copy)]
-enum Way {
-    Journal,
-    Tables,
-}
-
-async fn commit<'m>(
+/// Decides a batch from memory and writes it into the journal; nothing where not everything about
+/// it is remembered, or where that may not be true any more.
+async fn journal(
     books: &mut Books,
     known: &mut Known,
+    messages: &[Message],
+    now_ms: i64,
+) -> Result<Option<Vec<Answer>>, StoreError> {
+    let Some(version) = known.version(books) else { return Ok(None) };
+    let Some(page) = known.page(messages, now_ms) else { return Ok(None) };
+    let (answers, changes, lines) = decide(page, messages, known);
+    let is_true = match changes.is_empty() {
+        true => books.version().await? == Some(version),
+        false => books.journal(&changes, version).await?,
+    };
+    if !is_true {
+        return Ok(None);
+    }
+    known.keep(&changes, lines, books.commits());
+    known.keep_journaled(changes);
+    Ok(Some(answers))
+}
+
+/// Applies the messages to the page.
+fn decide<'m>(
     mut page: Page<'m>,
     messages: &'m [Message],
-    way: Way,
-) -> Result<Vec<Answer>, StoreError> {
-    let now_ms = page.now_ms();
+    known: &Known,
+) -> (Vec<Answer>, Changes, Lines) {
     let answers = messages.iter().map(|message| page.apply(message)).collect();
     let (mut changes, lines, alerts) = page.into_changes();
     changes.alerts = alert::unheard(alerts, known);
-    let new = match way {
-        Way::Journal if changes.is_empty() => Vec::new(),
-        Way::Journal => {
-            books.append(&changes).await?;
-            Vec::new()
-        }
-        Way::Tables => {
-            books.write(&changes, now_ms).await?;
-            books.insert_alerts(&changes.alerts).await?
-        }
-    };
+    (answers, changes, lines)
+}
+
+async fn commit(
+    books: &mut Books,
+    known: &mut Known,
+    page: Page<'_>,
+    messages: &[Message],
+) -> Result<Vec<Answer>, StoreError> {
+    let now_ms = page.now_ms();
+    let (answers, changes, lines) = decide(page, messages, known);
+    books.write(&changes, now_ms).await?;
+    let new = books.insert_alerts(&changes.alerts).await?;
     books.commit().await?;
     known.keep(&changes, lines, books.commits());
-    known.keep_alerts(&changes.alerts);
     alert::log(&changes.alerts, &new);
-    if let Way::Journal = way {
-        known.keep_journaled(changes);
-    }
     Ok(answers)
 }
 

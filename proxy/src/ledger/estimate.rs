@@ -63,7 +63,7 @@ async fn counted(ledger: &Ledger, quote: &Quote, now_ms: i64) -> Result<Vec<Char
     for row in &rows {
         let (_, window) = status::terms(row)?;
         let Bounds { start_ms, end_ms } = bounds(window, now_ms, &row.time_zone);
-        windows.push(WindowKey { budget_id: row.id.clone(), start_ms });
+        windows.push(WindowKey { budget_id: row.id.as_str().into(), start_ms });
         ends.push(end_ms);
     }
     let counters = ledger.store.counters_of(&windows).await?;

@@ -47,6 +47,7 @@ impl From<ChargedBudget> for Charged {
 #[derive(Debug)]
 struct Term {
     budget: BudgetRow,
+    budget_id: Arc<str>,
     bounds: Bounds,
 }
 
@@ -77,6 +78,11 @@ impl Known {
         }
         (self.version, self.commits) = (version, books.commits());
         Ok(())
+    }
+
+    /// What the books' version was when all of this was true.
+    pub(super) fn version(&self, books: &Books) -> Option<i64> {
+        self.version.filter(|_| self.commits == books.commits())
     }
 
     /// A transaction of this connection was made durable that changed nothing of this.
@@ -145,18 +151,19 @@ impl Known {
     }
 
     /// Remembers alerts, once they are durable.
-    pub(super) fn keep_alerts(&mut self, alerts: &[NewAlert]) {
+    fn keep_alerts(&mut self, alerts: &[NewAlert]) {
         if self.alerted.len() > ROOM {
             self.alerted.clear();
         }
         self.alerted.extend(alerts.iter().map(|alert| {
             let NewAlert { budget_id, start_ms, percent, .. } = alert;
-            (WindowKey { budget_id: budget_id.clone(), start_ms: *start_ms }, *percent)
+            (WindowKey { budget_id: budget_id.as_str().into(), start_ms: *start_ms }, *percent)
         }));
     }
 
-    /// Remembers windows and holds as a batch leaves them, once it is durable.
+    /// Remembers windows, holds and alerts as a batch leaves them, once it is durable.
     pub(super) fn keep(&mut self, changes: &Changes, lines: Lines, commits: u64) {
+        self.keep_alerts(&changes.alerts);
         if self.version.is_none() {
             return;
         }
@@ -252,7 +259,8 @@ impl Term {
     fn of(budget: BudgetRow, now_ms: i64) -> Result<Self, StoreError> {
         let (_, window) = status::terms(&budget)?;
         let bounds = bounds(window, now_ms, &budget.time_zone);
-        Ok(Self { budget, bounds })
+        let budget_id = budget.id.as_str().into();
+        Ok(Self { budget, budget_id, bounds })
     }
 
     /// The window that a moment is in; computed only when it is another than last time.
@@ -263,7 +271,7 @@ impl Term {
             self.bounds = bounds(window, now_ms, &self.budget.time_zone);
         }
         let Bounds { start_ms, end_ms } = self.bounds;
-        Ok((WindowKey { budget_id: self.budget.id.clone(), start_ms }, end_ms))
+        Ok((WindowKey { budget_id: Arc::clone(&self.budget_id), start_ms }, end_ms))
     }
 }
 

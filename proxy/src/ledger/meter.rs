@@ -179,7 +179,13 @@ impl Meter {
         delivered.saturating_mul(answers).min(self.held.output_limit().unwrap_or(u64::MAX))
     }
 
-    /// As much of a provider's report as is booked: what the caller is told too.
+    /// What the caller is told was used: what the provider said, as if it had been asked directly.
+    /// What is booked may be less.
+    pub fn told(&self, reported: &Usage) -> Usage {
+        self.timed(reported)
+    }
+
+    /// As much of a provider's report as is booked.
     pub fn believed(&self, reported: &Usage) -> Usage {
         within(&self.timed(reported), self.held.ceiling()).0
     }

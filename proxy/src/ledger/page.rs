@@ -8,7 +8,6 @@ use super::{
     alert::{self, Alerts},
     hold::{HoldError, Placed},
     known::Charged,
-    rollup::{self, Sums},
     scope, status,
     writer::{Close, Message, PlaceHold},
 };
@@ -54,7 +53,6 @@ pub(super) struct Page<'m> {
     ended: Vec<String>,
     notes: BTreeMap<&'m str, i64>,
     bookings: Vec<Booking>,
-    sums: Sums,
     alerts: Alerts,
 }
 
@@ -177,7 +175,6 @@ impl<'m> Page<'m> {
                 .map(|(id, delivered)| (id.to_owned(), delivered))
                 .collect(),
             bookings: self.bookings,
-            sums: self.sums.into_iter().collect(),
             alerts: Vec::new(),
         };
         (changes, lines, self.alerts)
@@ -274,7 +271,6 @@ impl<'m> Page<'m> {
             }
         }
         if let Some(entry) = &close.entry {
-            rollup::add(&mut self.sums, entry);
             self.bookings.push(Booking { entry: Arc::clone(entry), charges });
         }
         budgets

@@ -71,7 +71,7 @@ pub async fn of_rows(
     for row in &rows {
         let (_, window) = terms(row)?;
         let Bounds { start_ms, end_ms } = bounds(window, now_ms, &row.time_zone);
-        windows.push(WindowKey { budget_id: row.id.clone(), start_ms });
+        windows.push(WindowKey { budget_id: row.id.as_str().into(), start_ms });
         ends.push(end_ms);
     }
     let counters = store.counters_of(&windows).await?;

@@ -3,11 +3,10 @@
 //! It has a connection of its own, works in small transactions, and of several servers one does it
 //! at a time. Nothing here is in the way of a request.
 
-use super::rollup::hour_of;
 use crate::{
     clock::Clock,
     config::Retention,
-    store::{Books, Made, Partition, Store, StoreError},
+    store::{Books, Made, Partition, Store, StoreError, hour_of},
     tasks::Tasks,
 };
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     clock::Clock,
     prices::Quote,
-    store::{Books, Charge, EntryRow, StoreError},
+    store::{Books, Charge, EntryRow, RunChange, StoreError},
     tasks::Tasks,
 };
 use std::{collections::VecDeque, sync::Arc, time::Duration};
@@ -24,9 +24,9 @@ use tokio::{
 use tollgate_types::BudgetStatus;
 
 /// Messages in one transaction.
-pub(super) const BATCH: usize = 256;
+pub(super) const BATCH: usize = 512;
 /// Entries that may wait in the journal: applying them keeps the messages behind waiting.
-const JOURNALED: usize = 256;
+const JOURNALED: usize = 512;
 /// How long anything waits there.
 const LAG: Duration = Duration::from_millis(100);
 /// Pause before ends that could not be written are tried again.
@@ -75,6 +75,13 @@ impl Close {
     }
 }
 
+/// Runs to be written on the way; see [`Ledger::write_runs`](super::Ledger::write_runs).
+#[derive(Debug)]
+pub(super) struct WriteRuns {
+    pub changes: Arc<[RunChange]>,
+    pub reply: oneshot::Sender<Result<Vec<bool>, StoreError>>,
+}
+
 struct Writer {
     books: Books,
     known: Known,
@@ -93,7 +100,7 @@ struct Writer {
 /// Runs until the tasks are told to stop and every open call has ended.
 pub(super) async fn run(
     (books, pulse): (Books, Option<Pulse>),
-    mut messages: mpsc::Receiver<Message>,
+    (mut messages, mut runs): (mpsc::Receiver<Message>, mpsc::Receiver<WriteRuns>),
     clock: Arc<dyn Clock>,
     tasks: Tasks,
 ) {
@@ -117,6 +124,7 @@ pub(super) async fn run(
             () = tasks.stopping(), if !messages.is_closed() => messages.close(),
             () = tokio::time::sleep(RETRY), if !writer.unwritten.is_empty() => {}
             () = writer.rest() => {}
+            Some(asked) = runs.recv() => writer.write_runs(asked).await,
             () = writer.until_due() => {}
             () = wanted.notified() => writer.due = Some(Instant::now()),
         }
@@ -128,10 +136,13 @@ pub(super) async fn run(
             batch.push(message);
         }
         writer.write(std::mem::take(&mut batch)).await;
+        // However much there is to write.
+        if let Ok(asked) = runs.try_recv() {
+            writer.write_runs(asked).await;
+        }
         if writer.is_due() {
             writer.apply_journal().await;
         }
-        // However much there is to write.
         if writer.pulse.as_ref().is_some_and(|pulse| pulse.rest().is_zero()) {
             writer.keep_alive().await;
         }
@@ -199,6 +210,22 @@ impl Writer {
             }
             Err(_) => self.books.abandon(),
         }
+    }
+
+    /// Writes runs, of which the books know nothing.
+    async fn write_runs(&mut self, asked: WriteRuns) {
+        // Who does not wait any more asks again, or takes it back.
+        if asked.reply.is_closed() {
+            return;
+        }
+        let is_true = self.known.version(&self.books).is_some();
+        let written = self.books.write_runs(&asked.changes).await;
+        match &written {
+            Ok(_) if is_true => self.known.committed(self.books.commits()),
+            Ok(_) => {}
+            Err(_) => self.books.recover().await,
+        }
+        drop(asked.reply.send(written));
     }
 
     /// Writes ends that are still to be written, then the batch.

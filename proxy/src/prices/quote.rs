@@ -5,7 +5,7 @@ use super::{
     rates::{round_up, to_i64},
 };
 use crate::access::{Permit, Target};
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 use tollgate_types::{GPU_MS, Resource};
 
 /// How large a call can get.
@@ -85,8 +85,7 @@ impl Quote {
     /// What tools and time can cost at most, in millionths of nano-dollars.
     fn dearest_fees(&self) -> i128 {
         let of = |rates: &Arc<Rates>| {
-            let time = rates.max_ms().map(|most| (GPU_MS, most));
-            let time = rates.fees(&BTreeMap::from_iter(time));
+            let time = rates.max_ms().map_or(0, |most| rates.fee(GPU_MS, most));
             rates.fees(self.fees.calls()).saturating_add(time)
         };
         self.rates.iter().flatten().map(of).max().unwrap_or_default()
@@ -120,11 +119,15 @@ impl Quote {
     /// The longest answer that fits an amount; `None` when not even the shortest does.
     pub fn affordable_output(&self, resource: Resource, available: i64) -> Option<u64> {
         let fits = |output: u64| self.amount(resource, output) <= available;
-        if !fits(self.bound.min_output) {
+        let (mut low, mut high) = (self.bound.min_output, self.bound.max_output);
+        // As almost always.
+        if low <= high && fits(high) {
+            return Some(high);
+        }
+        if !fits(low) {
             return None;
         }
         // The amount grows with the answer, so the longest is found by halving.
-        let (mut low, mut high) = (self.bound.min_output, self.bound.max_output);
         while low < high {
             let middle = low + (high - low).div_ceil(2);
             if fits(middle) { low = middle } else { high = middle - 1 }

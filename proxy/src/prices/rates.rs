@@ -175,15 +175,18 @@ impl Rates {
     /// What counted fees cost, in millionths of nano-dollars. A tool without a price is free here:
     /// where a cost budget counts, such a call is not made.
     pub(super) fn fees<T: AsRef<str>>(&self, counts: &BTreeMap<T, u64>) -> i128 {
-        let cost = |(fee, count): (&T, &u64)| {
-            let rate = match (fee.as_ref(), &self.time) {
-                (GPU_MS, Some(time)) => time.second,
-                (GPU_MS, None) => 0,
-                (tool, _) => self.tools.get(tool).copied().unwrap_or_default(),
-            };
-            i128::from(*count).saturating_mul(i128::from(rate)).saturating_mul(PER_THOUSAND)
-        };
+        let cost = |(fee, count): (&T, &u64)| self.fee(fee.as_ref(), *count);
         counts.iter().map(cost).fold(0, i128::saturating_add)
+    }
+
+    /// One counted fee, in millionths of nano-dollars.
+    pub(super) fn fee(&self, fee: &str, count: u64) -> i128 {
+        let rate = match (fee, &self.time) {
+            (GPU_MS, Some(time)) => time.second,
+            (GPU_MS, None) => 0,
+            (tool, _) => self.tools.get(tool).copied().unwrap_or_default(),
+        };
+        i128::from(count).saturating_mul(i128::from(rate)).saturating_mul(PER_THOUSAND)
     }
 
     /// The most milliseconds that a model may work on a request, where they cost something.

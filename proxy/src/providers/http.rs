@@ -5,8 +5,10 @@
 //! closes the connection, which stops the upstream.
 
 mod answer;
+mod client;
 mod lines;
 pub mod payloads;
+mod pool;
 mod tls;
 mod transport;
 

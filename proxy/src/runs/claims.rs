@@ -4,7 +4,8 @@
 use super::roll::Roll;
 use crate::{
     clock::Clock,
-    store::{RunChanges, RunEnd, RunRow, Store, StoreError, promptly},
+    ledger::Ledger,
+    store::{RunChange, RunEnd, RunRow, Store, StoreError, promptly},
     tasks::Tasks,
 };
 use std::{sync::Arc, time::Duration};
@@ -31,21 +32,26 @@ const STATEMENTS: u32 = 100;
 /// How long the database may take: a connection that is lost in silence is given up.
 const ANSWER: Duration = Duration::from_millis(1500);
 
+/// What is to be written, and who waits for it.
 #[derive(Debug)]
-enum Order {
-    Claim(Box<RunRow>, oneshot::Sender<Result<bool, StoreError>>),
-    End(RunEnd),
-    Release(String),
+struct Order {
+    change: RunChange,
+    /// Of a claim.
+    reply: Option<oneshot::Sender<Result<bool, StoreError>>>,
 }
 
 impl Order {
+    fn new(change: RunChange) -> Self {
+        Self { change, reply: None }
+    }
+
     /// What frees keys comes before what wants them; then in the order of the keys, as on every
     /// server.
     fn rank(&self) -> (u8, &str, &str) {
-        match self {
-            Self::End(end) => (0, &end.request_id, ""),
-            Self::Release(id) => (0, id, ""),
-            Self::Claim(run, _) => (1, &run.key_id, &run.key_hash),
+        match &self.change {
+            RunChange::End(end) => (0, &end.request_id, ""),
+            RunChange::Release(id) => (0, id, ""),
+            RunChange::Claim(run) => (1, &run.key_id, &run.key_hash),
         }
     }
 }
@@ -74,7 +80,7 @@ impl Claims {
     pub(super) async fn claim(&self, run: RunRow) -> Result<bool, StoreError> {
         let (reply, claimed) = oneshot::channel();
         let asked = async {
-            let order = Order::Claim(Box::new(run), reply);
+            let order = Order { change: RunChange::Claim(Box::new(run)), reply: Some(reply) };
             self.queue.send(order).await.map_err(|_| StoreError::silent())?;
             claimed.await.unwrap_or_else(|_| Err(StoreError::silent()))
         };
@@ -83,18 +89,19 @@ impl Claims {
 
     /// A run has ended.
     pub(super) async fn end(&self, end: RunEnd) {
-        drop(self.queue.send(Order::End(end)).await);
+        drop(self.queue.send(Order::new(RunChange::End(end))).await);
     }
 
     /// A call was not made, or failed: its key is free.
     pub(super) async fn release(&self, id: &str) {
-        drop(self.queue.send(Order::Release(id.to_owned())).await);
+        drop(self.queue.send(Order::new(RunChange::Release(id.to_owned()))).await);
     }
 }
 
 /// The one task that writes.
 #[derive(Debug)]
 pub(super) struct Writer {
+    pub(super) ledger: Ledger,
     pub(super) store: Store,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) node: String,
@@ -133,7 +140,7 @@ impl Writer {
     /// Writes orders together, or one by one when that fails. Returns those to try again.
     async fn write_batch(&self, mut batch: Vec<Order>) -> Vec<Order> {
         // Who does not wait any more has released already, or will.
-        batch.retain(|order| !matches!(order, Order::Claim(_, reply) if reply.is_closed()));
+        batch.retain(|order| !order.reply.as_ref().is_some_and(oneshot::Sender::is_closed));
         if batch.is_empty() {
             return batch;
         }
@@ -161,26 +168,24 @@ impl Writer {
     /// Returns which claims got their key, in the order of the claims. What frees keys is over
     /// before they are claimed: each of the two takes its rows in one order, both together do not.
     async fn commit(&self, batch: &[Order]) -> Result<Vec<bool>, StoreError> {
-        let freeing = batch.partition_point(|order| !matches!(order, Order::Claim(..)));
+        let freeing = batch.partition_point(|order| order.reply.is_none());
         let (freeing, claiming) = batch.split_at_checked(freeing).unwrap_or((batch, &[]));
         self.commit_some(freeing).await?;
         self.commit_some(claiming).await
     }
 
     async fn commit_some(&self, batch: &[Order]) -> Result<Vec<bool>, StoreError> {
-        let mut claimed = Vec::new();
         if batch.is_empty() {
-            return Ok(claimed);
+            return Ok(Vec::new());
         }
+        let changes: Arc<[RunChange]> = batch.iter().map(|order| order.change.clone()).collect();
         let writing = async {
-            let mut changes = self.store.change_runs().await?;
-            for order in batch {
-                write_one(&mut changes, order, &mut claimed).await?;
+            match self.ledger.write_runs(Arc::clone(&changes)).await {
+                Some(written) => written,
+                None => self.store.write_runs(&changes).await,
             }
-            changes.commit().await
         };
-        timeout(ANSWER, writing).await.unwrap_or_else(|_| Err(StoreError::silent()))?;
-        Ok(claimed)
+        timeout(ANSWER, writing).await.unwrap_or_else(|_| Err(StoreError::silent()))
     }
 
     async fn look(&self, looked: u32, runs: bool) {
@@ -208,19 +213,6 @@ impl Writer {
     }
 }
 
-async fn write_one(
-    changes: &mut RunChanges,
-    order: &Order,
-    claimed: &mut Vec<bool>,
-) -> Result<(), StoreError> {
-    match order {
-        Order::Claim(run, _) => claimed.push(changes.claim(run).await?),
-        Order::End(end) => changes.end(end).await?,
-        Order::Release(id) => changes.release(id).await?,
-    }
-    Ok(())
-}
-
 /// Resolves when the server stops and every run has ended.
 async fn ended(tasks: &Tasks, runs: &TaskTracker) {
     tasks.stopping().await;
@@ -229,10 +221,7 @@ async fn ended(tasks: &Tasks, runs: &TaskTracker) {
 }
 
 fn reply(batch: Vec<Order>, claimed: Vec<bool>) {
-    let replies = batch.into_iter().filter_map(|order| match order {
-        Order::Claim(_, reply) => Some(reply),
-        _ => None,
-    });
+    let replies = batch.into_iter().filter_map(|order| order.reply);
     for (reply, claimed) in replies.zip(claimed) {
         drop(reply.send(Ok(claimed)));
     }
@@ -242,14 +231,12 @@ fn reply(batch: Vec<Order>, claimed: Vec<bool>) {
 fn refuse(batch: Vec<Order>, error: &StoreError) -> Vec<Order> {
     let mut owed = Vec::new();
     for order in batch {
-        match order {
-            Order::Claim(_, reply) => {
-                drop(reply.send(Err(StoreError::Unreachable(error.to_string()))));
-            }
-            _ if error.blames_a_row() => {
+        match order.reply {
+            Some(reply) => drop(reply.send(Err(StoreError::Unreachable(error.to_string())))),
+            None if error.blames_a_row() => {
                 tracing::error!(%error, "the end of a run cannot be written");
             }
-            order => owed.push(order),
+            None => owed.push(order),
         }
     }
     owed.truncate(QUEUE);

@@ -3,10 +3,11 @@
 use super::{
     Shared,
     live::{End, Live, Opening, Stage},
+    work::Work,
 };
 use crate::{
     access::Caller,
-    gateway::{Answer, Call, Refusal},
+    gateway::{Answer, Refusal},
     store::{RunEnd, RunRow, StoreError},
 };
 use futures_util::FutureExt;
@@ -43,11 +44,11 @@ pub(super) struct Drive {
 impl Drive {
     /// Makes the call and keeps its events; returns when it has ended. A defect on the way ends the
     /// run for everybody who reads it.
-    pub(super) async fn run_to_its_end(self, call: Call, started: oneshot::Sender<Started>) {
+    pub(super) async fn run_to_its_end(self, work: Work, started: oneshot::Sender<Started>) {
         let Self { shared, live, caller } = &self;
         let (shared, live, caller) = (Arc::clone(shared), Arc::clone(live), Arc::clone(caller));
         let rest = Self { shared, live, caller };
-        if AssertUnwindSafe(self.run(call, started)).catch_unwind().await.is_ok() {
+        if AssertUnwindSafe(self.run(work, started)).catch_unwind().await.is_ok() {
             return;
         }
         tracing::error!(request_id = %rest.live.terms.id, "a call panicked");
@@ -59,11 +60,11 @@ impl Drive {
         }
     }
 
-    async fn run(self, call: Call, started: oneshot::Sender<Started>) {
+    async fn run(self, work: Work, started: oneshot::Sender<Started>) {
         let opened = tokio::select! {
             biased;
             end = self.stopped() => Err((Started::Cancelled, Some(end))),
-            opened = self.open(call) => opened.map_err(|started| (started, None)),
+            opened = self.open(work) => opened.map_err(|started| (started, None)),
         };
         let answer = match opened {
             Ok(answer) => answer,
@@ -91,7 +92,7 @@ impl Drive {
         }
     }
 
-    async fn open(&self, call: Call) -> Result<Answer, Started> {
+    async fn open(&self, work: Work) -> Result<Answer, Started> {
         if let (Some(claims), Some(run)) = (&self.shared.claims, self.row()) {
             match claims.claim(run).await {
                 Ok(true) => {}
@@ -99,7 +100,7 @@ impl Drive {
                 Err(error) => return Err(Started::Unwritten(error)),
             }
         }
-        self.shared.gateway.run(&self.caller, call).await.map_err(Started::Refused)
+        work.run(&self.shared.gateway, &self.caller).await.map_err(Started::Refused)
     }
 
     /// The run as other servers see it; only what has a key is seen.

@@ -1,9 +1,8 @@
 //! Runs that this server did not make, or has forgotten: as they stand in the database.
 
-use super::{KEY, Run, RunError, RunEvents, Runs, live::Terms, log, roll::EARLY};
+use super::{KEY, Run, RunError, RunEvents, Runs, live::Terms, log, roll::EARLY, work::Work};
 use crate::{
     access::{Caller, Target},
-    gateway::Call,
     ids::new_id,
     limits::Rates,
     store::{RunRow, StoreError, promptly},
@@ -29,14 +28,25 @@ impl Runs {
         });
         let now_ms = self.0.clock.now_ms();
         let known = |run: &RunRow| run.user_id == caller.user_id() && run.expires_ms >= now_ms;
-        Ok(run.await?.filter(known))
+        let Some(run) = run.await?.filter(known) else { return Ok(None) };
+        Ok(self.may_know(caller, &run).await?.then_some(run))
+    }
+
+    /// Whether a run of the caller's user is one that its key may know of.
+    async fn may_know(&self, caller: &Caller, run: &RunRow) -> Result<bool, StoreError> {
+        if !caller.is_delegated() || run.key_id == caller.key_id() {
+            return Ok(true);
+        }
+        let account = promptly(self.0.store.account(&run.key_id)).await?;
+        let keys = account.iter().flat_map(|account| account.ancestors.iter());
+        Ok(keys.map(|key| key.id.as_str()).any(|id| id == caller.key_id()))
     }
 
     /// Another call has the key: its answer, if it is the same call.
     pub(super) async fn begun_elsewhere(
         &self,
         caller: &Arc<Caller>,
-        call: &Call,
+        work: &Work,
         terms: &Terms,
     ) -> Result<Run, RunError> {
         let Some(key) = &terms.key else { return Err(RunError::Elsewhere) };
@@ -48,7 +58,7 @@ impl Runs {
         if run.state != "cancelled" && run.fingerprint != super::hex(&terms.fingerprint) {
             return Err(RunError::OtherRequest);
         }
-        let rates = self.0.gateway.permits(caller, call).await?;
+        let rates = work.permitted(&self.0.gateway, caller).await?;
         Ok(Run { rates, ..self.read_elsewhere(&run, 0).await? })
     }
 

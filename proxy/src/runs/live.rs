@@ -29,6 +29,8 @@ pub(super) struct Terms {
     /// Id of the request that begins it.
     pub(super) id: String,
     pub(super) user_id: String,
+    /// Ids of the API key that makes the call, and of those that it was delegated from.
+    pub(super) keys: Vec<String>,
     pub(super) key: Option<CallKey>,
     /// Hash of what is asked; only compared where there is a key.
     pub(super) fingerprint: [u8; 32],
@@ -109,9 +111,11 @@ impl Live {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a caller may know of the run.
+    /// Whether a caller may know of the run: a key of an operator's of all runs of its user, a
+    /// delegated key of its own and of those of the keys below it.
     pub(super) fn is_of(&self, caller: &Caller) -> bool {
-        self.terms.user_id == caller.user_id()
+        let own = || self.terms.keys.iter().any(|key| key == caller.key_id());
+        self.terms.user_id == caller.user_id() && (!caller.is_delegated() || own())
     }
 
     /// How the run ended, and when, by the server's clock; `None` while it runs.

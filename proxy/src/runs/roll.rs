@@ -188,6 +188,7 @@ mod tests {
         Terms {
             id: id.into(),
             user_id: "u".into(),
+            keys: vec!["k".into()],
             key: Some(key),
             fingerprint: [0; 32],
             resumable: false,

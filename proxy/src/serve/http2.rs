@@ -6,14 +6,25 @@ use crate::{
     ingress::{Front, grpc},
     tasks::Tasks,
 };
-use axum::Router;
-use hyper::{rt::Executor, server::conn::http2::Builder};
+use axum::{Router, body::Body, response::Response};
+use http_body_util::BodyExt;
+use hyper::{
+    Request,
+    body::Incoming,
+    rt::Executor,
+    server::conn::http2::Builder,
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use std::{sync::Arc, time::Duration};
-use tokio::{net::TcpStream, time::sleep};
+use std::{convert::Infallible, sync::Arc, time::Duration};
+use tokio::{
+    net::TcpStream,
+    sync::watch,
+    time::{sleep, timeout},
+};
 use tokio_io_timeout::TimeoutStream;
 
 /// How often a peer is asked whether it lives, and how long it may take to say so.
@@ -27,6 +38,8 @@ const MAX_METADATA: u32 = 16 * 1024;
 const MAX_UNREAD: usize = 64 * 1024;
 /// How long answers that are cut off may take to be told.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How long a peer without calls may take to answer the goodbye. One that is gone never does.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Spawns where everything else is spawned.
 #[derive(Clone)]
@@ -68,7 +81,8 @@ impl Server {
         guarded.set_write_timeout(Some(WRITE_PATIENCE));
         // A peer that lives answers pings. One that never begins to speak HTTP/2 gets none.
         guarded.set_read_timeout(Some(PING_EVERY + PING_PATIENCE + self.front.read_patience));
-        let service = TowerToHyperService::new(self.router.clone());
+        let calls = Calls::default();
+        let service = calls.counted(self.router.clone());
         let socket = TokioIo::new(Box::pin(guarded));
         let connection = self.builder.serve_connection(socket, service);
         let (front, tasks) = (Arc::clone(&self.front), self.tasks.clone());
@@ -81,6 +95,7 @@ impl Server {
                     connection.as_mut().graceful_shutdown();
                     tokio::select! {
                         ended = connection => ended,
+                        () = calls.are_over() => Ok(()),
                         () = async { tasks.stopping().await; sleep(LAST_WORDS).await } => Ok(()),
                     }
                 }
@@ -89,5 +104,62 @@ impl Server {
                 tracing::debug!(%error, "a gRPC connection ended badly");
             }
         });
+    }
+}
+
+/// How many calls run on a connection. HTTP/2 says goodbye in two steps, the second of which waits
+/// for the peer: only who has calls is waited for that long.
+#[derive(Clone, Default)]
+struct Calls(Arc<watch::Sender<usize>>);
+
+/// One of them, until its answer was handed over.
+struct Running(Calls);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.0.send_modify(|count| *count -= 1);
+    }
+}
+
+impl Calls {
+    fn begin(&self) -> Running {
+        self.0.send_modify(|count| *count += 1);
+        Running(self.clone())
+    }
+
+    /// Counts what a router answers.
+    fn counted(
+        &self,
+        router: Router,
+    ) -> impl Service<
+        Request<Incoming>,
+        Response = Response,
+        Error = Infallible,
+        Future: Send + 'static,
+    > + use<> {
+        let (calls, service) = (self.clone(), TowerToHyperService::new(router));
+        service_fn(move |request| {
+            let (running, answering) = (calls.begin(), service.call(request));
+            async move {
+                let held = move |frame| {
+                    let _until_the_body_is_dropped = &running;
+                    frame
+                };
+                Ok(answering.await?.map(|body| Body::new(body.map_frame(held))))
+            }
+        })
+    }
+
+    /// Resolves when no call has run for a moment.
+    async fn are_over(&self) {
+        let mut running = self.0.subscribe();
+        loop {
+            // Cannot fail: the sender is here.
+            drop(running.wait_for(|count| *count == 0).await);
+            let again = running.wait_for(|count| *count > 0);
+            if timeout(GOODBYE, again).await.is_err() {
+                return;
+            }
+        }
     }
 }

@@ -8,12 +8,14 @@ mod holds;
 mod journal;
 pub(super) mod json;
 mod rollups;
+mod sums;
 mod windows;
 
 pub use holds::{NewHold, OpenHold, Share};
 pub(super) use holds::{read_shares, shares_of, shares_text};
 pub use journal::{Changes, Pending};
 pub use rollups::{RollupKey, RollupRow};
+pub use sums::{HOUR_MS, Sums, add_entry, hour_of};
 pub use windows::{ChargedBudget, Found, Owner, WindowChange, WindowKey};
 
 use super::{
@@ -23,7 +25,6 @@ use super::{
     turns::{Turn, Turns},
 };
 use fence::Backend;
-use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::Notify;
 
@@ -57,10 +58,9 @@ pub struct Charge {
 }
 
 /// An entry together with what it charged to which window.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Booking {
     /// The entry.
-    #[serde(with = "shared")]
     pub entry: Arc<EntryRow>,
     /// What it charged.
     pub charges: Vec<Share>,
@@ -197,25 +197,6 @@ impl Books {
             return Ok(());
         }
         EntryRow::insert_all(bookings, &mut self.link).await
-    }
-}
-
-/// What several own, written as what it is.
-mod shared {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-    use std::sync::Arc;
-
-    pub(super) fn serialize<T: Serialize, S: Serializer>(
-        value: &Arc<T>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        (**value).serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Arc<T>, D::Error> {
-        T::deserialize(deserializer).map(Arc::new)
     }
 }
 

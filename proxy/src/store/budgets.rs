@@ -193,7 +193,7 @@ impl Store {
     /// # Errors
     /// Any database failure.
     pub async fn counters(&self, budget_id: &str, start_ms: i64) -> Result<Counters, StoreError> {
-        let window = WindowKey { budget_id: budget_id.to_owned(), start_ms };
+        let window = WindowKey { budget_id: budget_id.into(), start_ms };
         Ok(self.counters_of(&[window]).await?.into_values().next().unwrap_or_default())
     }
 
@@ -216,7 +216,7 @@ impl Store {
         let rows: Vec<(String, i64, i64, i64)> =
             on!(&self.pool, db => sqlx::query_as(text).bind(asked).fetch_all(db).await)?;
         let counted = rows.into_iter().map(|(budget_id, start_ms, spent, held)| {
-            (WindowKey { budget_id, start_ms }, Counters { spent, held })
+            (WindowKey { budget_id: budget_id.into(), start_ms }, Counters { spent, held })
         });
         Ok(counted.collect())
     }

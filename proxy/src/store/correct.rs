@@ -63,7 +63,7 @@ impl Change {
     ) -> Result<Option<Counters>, StoreError> {
         let text = self.link.text(LOCKED);
         Ok(on!(&mut self.link, db => sqlx::query_as(text)
-            .bind(&window.budget_id)
+            .bind(&*window.budget_id)
             .bind(window.start_ms)
             .fetch_optional(&mut **db)
             .await)?)
@@ -76,7 +76,7 @@ impl Change {
     pub async fn held_in(&mut self, window: &WindowKey) -> Result<i128, StoreError> {
         let text = "select shares from holds where shares like '%' || $1 || '%'";
         let holds: Vec<String> = on!(&mut self.link, db => sqlx::query_scalar(text)
-            .bind(&window.budget_id)
+            .bind(&*window.budget_id)
             .fetch_all(&mut **db)
             .await)?;
         let shares = holds.iter().flat_map(|shares| shares_of(shares));
@@ -97,7 +97,7 @@ impl Change {
                     set spent = $3, held = $4, archived = cast(archived as bigint)
                     where budget_id = $1 and start_ms = $2";
         let changed = on!(&mut self.link, db => sqlx::query(text)
-            .bind(&window.budget_id)
+            .bind(&*window.budget_id)
             .bind(window.start_ms)
             .bind(counters.spent)
             .bind(counters.held)

@@ -3,10 +3,10 @@
 use super::{
     StoreError, Tokens,
     books::{Booking, json, shares_text},
-    engine::{Link, on, with_rows},
+    engine::{Engine, Link},
 };
-use serde::{Deserialize, Serialize, Serializer, ser::SerializeSeq};
-use sqlx::FromRow;
+use serde::{Deserialize, Serialize, Serializer};
+use sqlx::{AssertSqlSafe, FromRow, SqliteConnection};
 
 /// One request that reached a provider. Also the draft that an open hold carries, so that a
 /// request whose server died still has its row.
@@ -97,8 +97,45 @@ fn is_nothing(json: &str) -> bool {
     json == "{}"
 }
 
+/// The columns, in the order of [`EntryRow::cells`].
+macro_rules! columns {
+    () => {
+        "(request_id, attempt, user_id, key_id, team_id, provider, model, asked_model, dialect,
+          features, streamed, disposition, finish, error, estimated, clamped, input, cache_read,
+          cache_write_5m, cache_write_1h, audio_in, image_in, output, reasoning, audio_out,
+          tool_fees, cost_nano_usd, price, price_version, started_ms, first_token_ms, latency_ms,
+          upstream_request_id, tags, charges)"
+    };
+}
+
+/// How many columns there are.
+const COLUMNS: usize = 35;
+
+/// Bare `on conflict`: partitioned entries have their time in the key too.
+const INSERT: &str = concat!(
+    "insert into usage_entries ",
+    columns!(),
+    "select e.value ->> 0, cast(e.value ->> 1 as bigint), e.value ->> 2, e.value ->> 3,
+            e.value ->> 4, e.value ->> 5, e.value ->> 6, e.value ->> 7, e.value ->> 8,
+            e.value ->> 9, cast(e.value ->> 10 as bigint), e.value ->> 11, e.value ->> 12,
+            e.value ->> 13, cast(e.value ->> 14 as bigint), cast(e.value ->> 15 as bigint),
+            cast(e.value ->> 16 as bigint), cast(e.value ->> 17 as bigint),
+            cast(e.value ->> 18 as bigint), cast(e.value ->> 19 as bigint),
+            cast(e.value ->> 20 as bigint), cast(e.value ->> 21 as bigint),
+            cast(e.value ->> 22 as bigint), cast(e.value ->> 23 as bigint),
+            cast(e.value ->> 24 as bigint), e.value ->> 25, cast(e.value ->> 26 as bigint),
+            e.value ->> 27, e.value ->> 28, cast(e.value ->> 29 as bigint),
+            cast(e.value ->> 30 as bigint), cast(e.value ->> 31 as bigint), e.value ->> 32,
+            e.value ->> 33, e.value ->> 34
+     from jsonb_array_elements(cast($1 as jsonb)) e on conflict do nothing"
+);
+
+/// Rows of one statement in SQLite, the largest that there are enough rows for: a few sizes, so
+/// that a few statements are compiled.
+const SIZES: [usize; 4] = [64, 16, 4, 1];
+
 impl EntryRow {
-    /// Inserts entries. Bare `on conflict`: partitioned entries have their time in the key too.
+    /// Inserts entries. SQLite reads cells that are bound much faster than those of JSON.
     pub(super) async fn insert_all(
         bookings: &[Booking],
         link: &mut Link,
@@ -107,32 +144,121 @@ impl EntryRow {
         for booking in bookings {
             lines.push(Line { entry: &booking.entry, charges: shares_text(&booking.charges)? });
         }
-        let rows = json::text(lines)?;
-        let text = link.text(with_rows!(
-            "insert into usage_entries
-                (request_id, attempt, user_id, key_id, team_id, provider, model, asked_model,
-                 dialect, features, streamed, disposition, finish, error, estimated, clamped,
-                 input, cache_read, cache_write_5m, cache_write_1h, audio_in, image_in, output,
-                 reasoning, audio_out, tool_fees, cost_nano_usd, price, price_version, started_ms,
-                 first_token_ms, latency_ms, upstream_request_id, tags, charges)
-             select e.value ->> 0, cast(e.value ->> 1 as bigint), e.value ->> 2, e.value ->> 3,
-                    e.value ->> 4, e.value ->> 5, e.value ->> 6, e.value ->> 7, e.value ->> 8,
-                    e.value ->> 9, cast(e.value ->> 10 as bigint), e.value ->> 11, e.value ->> 12,
-                    e.value ->> 13, cast(e.value ->> 14 as bigint),
-                    cast(e.value ->> 15 as bigint), cast(e.value ->> 16 as bigint),
-                    cast(e.value ->> 17 as bigint), cast(e.value ->> 18 as bigint),
-                    cast(e.value ->> 19 as bigint), cast(e.value ->> 20 as bigint),
-                    cast(e.value ->> 21 as bigint), cast(e.value ->> 22 as bigint),
-                    cast(e.value ->> 23 as bigint), cast(e.value ->> 24 as bigint),
-                    e.value ->> 25, cast(e.value ->> 26 as bigint), e.value ->> 27,
-                    e.value ->> 28, cast(e.value ->> 29 as bigint),
-                    cast(e.value ->> 30 as bigint), cast(e.value ->> 31 as bigint),
-                    e.value ->> 32, e.value ->> 33, e.value ->> 34
-             from",
-            "e where true on conflict do nothing"
-        ));
-        on!(link, db => sqlx::query(text).bind(rows).execute(&mut *db).await.map(drop))?;
-        Ok(())
+        match link {
+            Engine::Sqlite(link) => insert_bound(&lines, link).await,
+            Engine::Postgres(link) => {
+                sqlx::query(INSERT).bind(json::text(lines)?).execute(link).await?;
+                Ok(())
+            }
+        }
+    }
+
+    fn cells<'e>(&'e self, charges: &'e str) -> [Cell<'e>; COLUMNS] {
+        let [
+            input,
+            cache_read,
+            cache_write_5m,
+            cache_write_1h,
+            audio_in,
+            image_in,
+            output,
+            reasoning,
+            audio_out,
+        ] = self.tokens.in_order().map(Cell::Number);
+        [
+            self.request_id.as_str().into(),
+            self.attempt.into(),
+            self.user_id.as_str().into(),
+            self.key_id.as_str().into(),
+            self.team_id.as_deref().into(),
+            self.provider.as_str().into(),
+            self.model.as_str().into(),
+            self.asked_model.as_str().into(),
+            self.dialect.as_str().into(),
+            self.features.as_str().into(),
+            self.streamed.into(),
+            self.disposition.as_str().into(),
+            self.finish.as_deref().into(),
+            self.error.as_deref().into(),
+            self.estimated.into(),
+            self.clamped.into(),
+            input,
+            cache_read,
+            cache_write_5m,
+            cache_write_1h,
+            audio_in,
+            image_in,
+            output,
+            reasoning,
+            audio_out,
+            self.tool_fees.as_str().into(),
+            self.cost_nano_usd.into(),
+            self.price.as_deref().into(),
+            self.price_version.as_deref().into(),
+            self.started_ms.into(),
+            self.first_token_ms.into(),
+            self.latency_ms.into(),
+            self.upstream_request_id.as_deref().into(),
+            self.tags.as_str().into(),
+            charges.into(),
+        ]
+    }
+}
+
+async fn insert_bound(
+    mut lines: &[Line<'_>],
+    link: &mut SqliteConnection,
+) -> Result<(), StoreError> {
+    while !lines.is_empty() {
+        let size = SIZES.into_iter().find(|size| *size <= lines.len()).unwrap_or(1);
+        let (these, later) = lines.split_at(size);
+        let mut query = sqlx::query(AssertSqlSafe(insert_text(size)));
+        for line in these {
+            for cell in line.entry.cells(&line.charges) {
+                query = match cell {
+                    Cell::Number(number) => query.bind(number),
+                    Cell::Text(text) => query.bind(json::without_nul(text)),
+                    Cell::Null => query.bind(None::<i64>),
+                };
+            }
+        }
+        query.execute(&mut *link).await?;
+        lines = later;
+    }
+    Ok(())
+}
+
+fn insert_text(rows: usize) -> String {
+    let row = format!("({}?)", "?, ".repeat(COLUMNS - 1));
+    let before = concat!("insert into usage_entries ", columns!(), " values ");
+    let others = format!(", {row}").repeat(rows.saturating_sub(1));
+    format!("{before}{row}{others} on conflict do nothing")
+}
+
+/// One cell of a row.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(untagged)]
+enum Cell<'e> {
+    Number(i64),
+    Text(&'e str),
+    Null,
+}
+
+impl From<i64> for Cell<'_> {
+    fn from(number: i64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl<'e> From<&'e str> for Cell<'e> {
+    fn from(text: &'e str) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<'e, T: Into<Cell<'e>>> From<Option<T>> for Cell<'e> {
+    fn from(cell: Option<T>) -> Self {
+        cell.map_or(Self::Null, Into::into)
     }
 }
 
@@ -144,37 +270,6 @@ struct Line<'e> {
 
 impl Serialize for Line<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { entry, charges } = self;
-        let mut cells = serializer.serialize_seq(Some(35))?;
-        cells.serialize_element(&entry.request_id)?;
-        cells.serialize_element(&entry.attempt)?;
-        cells.serialize_element(&entry.user_id)?;
-        cells.serialize_element(&entry.key_id)?;
-        cells.serialize_element(&entry.team_id)?;
-        cells.serialize_element(&entry.provider)?;
-        cells.serialize_element(&entry.model)?;
-        cells.serialize_element(&entry.asked_model)?;
-        cells.serialize_element(&entry.dialect)?;
-        cells.serialize_element(&entry.features)?;
-        cells.serialize_element(&entry.streamed)?;
-        cells.serialize_element(&entry.disposition)?;
-        cells.serialize_element(&entry.finish)?;
-        cells.serialize_element(&entry.error)?;
-        cells.serialize_element(&entry.estimated)?;
-        cells.serialize_element(&entry.clamped)?;
-        for count in entry.tokens.in_order() {
-            cells.serialize_element(&count)?;
-        }
-        cells.serialize_element(&entry.tool_fees)?;
-        cells.serialize_element(&entry.cost_nano_usd)?;
-        cells.serialize_element(&entry.price)?;
-        cells.serialize_element(&entry.price_version)?;
-        cells.serialize_element(&entry.started_ms)?;
-        cells.serialize_element(&entry.first_token_ms)?;
-        cells.serialize_element(&entry.latency_ms)?;
-        cells.serialize_element(&entry.upstream_request_id)?;
-        cells.serialize_element(&entry.tags)?;
-        cells.serialize_element(charges)?;
-        cells.end()
+        serializer.collect_seq(self.entry.cells(&self.charges))
     }
 }

@@ -1,10 +1,10 @@
 //! Calls under an idempotency key: who runs them, and what became of them.
 
 use super::{
-    Store, StoreError, Turn,
-    engine::{Text, Transaction, on},
+    Books, Store, StoreError,
+    engine::{Engine, Text, on},
 };
-use sqlx::FromRow;
+use sqlx::{FromRow, PgConnection, SqliteConnection};
 
 /// A call under an idempotency key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, FromRow)]
@@ -63,19 +63,36 @@ const LIVES: Text = Text {
                  and expires_ms >= cast(extract(epoch from clock_timestamp()) * 1000 as bigint)",
 };
 
-/// Claims and ends that become durable together.
-#[derive(Debug)]
-pub struct RunChanges {
-    link: Transaction,
-    _turn: Option<Turn>,
+/// What happens to a run.
+#[derive(Clone, Debug)]
+pub enum RunChange {
+    /// Claims a key for a call, unless another call has it.
+    Claim(Box<RunRow>),
+    /// It has ended.
+    End(RunEnd),
+    /// The call of this request was not made, or failed: its key is free.
+    Release(String),
 }
 
-impl RunChanges {
+/// An open transaction.
+struct Writing<'c>(Engine<&'c mut SqliteConnection, &'c mut PgConnection>);
+
+impl Writing<'_> {
+    /// Returns which of the claims got their key.
+    async fn write(&mut self, changes: &[RunChange]) -> Result<Vec<bool>, StoreError> {
+        let mut claimed = Vec::new();
+        for change in changes {
+            match change {
+                RunChange::Claim(run) => claimed.push(self.claim(run).await?),
+                RunChange::End(end) => self.end(end).await?,
+                RunChange::Release(request_id) => self.release(request_id).await?,
+            }
+        }
+        Ok(claimed)
+    }
+
     /// Claims a key for a call, unless another call has it. Returns whether it is claimed.
-    ///
-    /// # Errors
-    /// Any database failure.
-    pub async fn claim(&mut self, run: &RunRow) -> Result<bool, StoreError> {
+    async fn claim(&mut self, run: &RunRow) -> Result<bool, StoreError> {
         let text = "insert into runs (key_id, key_hash, user_id, fingerprint, request_id, node,
                                       state, started_ms, expires_ms)
                     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
@@ -86,7 +103,7 @@ impl RunChanges {
                         finished_ms = null, expires_ms = excluded.expires_ms, cancel_ms = null,
                         provider = null, model = null, events = null
                     where runs.expires_ms < excluded.started_ms";
-        let claimed = on!(&mut self.link, db => sqlx::query(text)
+        let claimed = on!(&mut self.0, db => sqlx::query(text)
             .bind(&run.key_id)
             .bind(&run.key_hash)
             .bind(&run.user_id)
@@ -102,16 +119,12 @@ impl RunChanges {
         Ok(claimed == 1)
     }
 
-    /// A run has ended.
-    ///
-    /// # Errors
-    /// Any database failure.
-    pub async fn end(&mut self, end: &RunEnd) -> Result<(), StoreError> {
+    async fn end(&mut self, end: &RunEnd) -> Result<(), StoreError> {
         let text = "update runs
                     set state = $2, finished_ms = $3, expires_ms = $4, events = $5,
                         provider = $6, model = $7
                     where request_id = $1 and state = 'running'";
-        on!(&mut self.link, db => sqlx::query(text)
+        on!(&mut self.0, db => sqlx::query(text)
             .bind(&end.request_id)
             .bind(end.state)
             .bind(end.finished_ms)
@@ -125,37 +138,51 @@ impl RunChanges {
         Ok(())
     }
 
-    /// A call was not made, or failed: its key is free.
-    ///
-    /// # Errors
-    /// Any database failure.
-    pub async fn release(&mut self, request_id: &str) -> Result<(), StoreError> {
+    async fn release(&mut self, request_id: &str) -> Result<(), StoreError> {
         let text = "delete from runs where request_id = $1 and state = 'running'";
-        on!(&mut self.link, db => sqlx::query(text)
+        on!(&mut self.0, db => sqlx::query(text)
             .bind(request_id)
             .execute(&mut **db)
             .await
             .map(drop))?;
         Ok(())
     }
+}
 
-    /// Makes everything durable.
+impl Books {
+    /// As [`Store::write_runs`], on the connection that moves money: SQLite has one that writes at a
+    /// time, and what another one writes makes this one forget what it has read.
     ///
     /// # Errors
-    /// Any database failure; then nothing was changed, or nobody knows.
-    pub async fn commit(self) -> Result<(), StoreError> {
-        self.link.commit().await
+    /// As [`Store::write_runs`]; then the books must [recover](Books::recover).
+    pub async fn write_runs(&mut self, changes: &[RunChange]) -> Result<Vec<bool>, StoreError> {
+        self.begin().await?;
+        let mut writing = Writing(match &mut self.link {
+            Engine::Sqlite(link) => Engine::Sqlite(link),
+            Engine::Postgres(link) => Engine::Postgres(link),
+        });
+        let claimed = writing.write(changes).await?;
+        self.commit().await?;
+        Ok(claimed)
     }
 }
 
 impl Store {
-    /// Begins changes of runs.
+    /// Changes runs in one transaction, in this order. Returns which of the claims got their key.
     ///
     /// # Errors
-    /// Any database failure.
-    pub async fn change_runs(&self) -> Result<RunChanges, StoreError> {
-        let (link, turn) = self.begin().await?;
-        Ok(RunChanges { link, _turn: turn })
+    /// Any database failure; then nothing was changed, or nobody knows.
+    pub async fn write_runs(&self, changes: &[RunChange]) -> Result<Vec<bool>, StoreError> {
+        let (link, _turn) = self.begin().await?;
+        // Over before the turn is given back, however this ends.
+        let mut link = link;
+        let mut writing = Writing(match &mut link {
+            Engine::Sqlite(link) => Engine::Sqlite(&mut **link),
+            Engine::Postgres(link) => Engine::Postgres(&mut **link),
+        });
+        let claimed = writing.write(changes).await?;
+        link.commit().await?;
+        Ok(claimed)
     }
 
     /// The run of an idempotency key.

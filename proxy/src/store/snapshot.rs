@@ -37,7 +37,7 @@ pub struct WindowRow {
 impl WindowRow {
     /// The window's name.
     pub fn key(&self) -> WindowKey {
-        WindowKey { budget_id: self.budget_id.clone(), start_ms: self.start_ms }
+        WindowKey { budget_id: self.budget_id.as_str().into(), start_ms: self.start_ms }
     }
 }
 

@@ -106,7 +106,8 @@ impl Store {
             spent.iter().map(|row| (row, true)).chain(held.iter().map(|row| (row, false)))
         {
             for Share { window, amount } in shares_of(&shares.0) {
-                let counters = counted.entry((window.budget_id, window.start_ms)).or_default();
+                let counters =
+                    counted.entry((window.budget_id.to_string(), window.start_ms)).or_default();
                 *(if is_spent { &mut counters.0 } else { &mut counters.1 }) += amount;
             }
         }

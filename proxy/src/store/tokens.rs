@@ -57,6 +57,13 @@ impl Tokens {
         ]
     }
 
+    /// The counts in the order of the columns, as [`Tokens::in_order`] tells them.
+    pub(super) fn of(counts: [i64; 9]) -> Self {
+        let mut tokens = Self::default();
+        tokens.each().into_iter().zip(counts).for_each(|(mine, count)| *mine = count);
+        tokens
+    }
+
     /// Adds other counts, kind by kind.
     pub fn add(&mut self, other: &Self) {
         for (mine, theirs) in self.each().into_iter().zip(other.in_order()) {

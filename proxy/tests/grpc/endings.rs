@@ -6,6 +6,7 @@ use crate::{
 };
 use bytes::BytesMut;
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tollgate_client::UsageQuery;
 use tollgate_types::{
     ErrorKind, Provider, StreamEvent,
@@ -135,4 +136,23 @@ async fn a_stream_that_outlasts_the_drain_ends_with_a_status() {
     let status = rest.trailers().unwrap().get("grpc-status").unwrap().to_str().unwrap().to_owned();
     assert_eq!(Code::from_i32(status.parse().unwrap()), Code::Unavailable);
     assert!(gate.ended().await, "something was not settled");
+}
+
+/// A peer that vanished does not answer the goodbye of HTTP/2, and has no calls to wait for.
+#[tokio::test]
+async fn a_peer_that_is_gone_does_not_hold_up_a_server_that_stops() {
+    let mut gate = Gate::open().await;
+    let addr = gate.grpc.trim_start_matches("http://").to_owned();
+    let mut peer = tokio::net::TcpStream::connect(addr).await.unwrap();
+    // The preface of HTTP/2, and settings that say nothing.
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    peer.write_all(preface).await.unwrap();
+    // The server's own settings: the connection stands.
+    peer.read_exact(&mut [0; 9]).await.unwrap();
+    let began = Instant::now();
+    gate.stop();
+    assert!(gate.ended().await, "something was not settled");
+    // By default running calls may take 30 s.
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    drop(peer);
 }

@@ -10,5 +10,7 @@ mod place;
 mod replay;
 mod same;
 mod subject;
+mod told;
 mod transports;
 mod vendor;
+mod wishes;

@@ -1,6 +1,9 @@
 //! Strangers, and input that is no good.
 
-use crate::{alone, gate::Reply};
+use crate::{
+    alone,
+    gate::{Gate, Open, Reply},
+};
 use tollgate_bench::Mock;
 
 #[tokio::test]
@@ -20,6 +23,57 @@ async fn a_run_is_seen_by_its_user_alone() {
     }
     gate.cancel(&stranger, &id).await.assert_error(404, "run_not_found");
     gate.get(&sibling, "/api/v1/runs/key:a").await.assert_error(404, "run_not_found");
+}
+
+/// An agent's key is for its own work: what its user and other agents ask is not its business.
+#[tokio::test]
+async fn a_delegated_key_knows_its_own_runs_and_those_below_it_and_no_others() {
+    let mock = Mock::start().await.unwrap();
+    let (folder, gate) = alone(&mock, "").await;
+    let user = gate.user("alice").await;
+    let ((lead, _), (sibling, _)) = (gate.key(&user).await, gate.key(&user).await);
+    let (agent, other) = (gate.delegated(&lead).await, gate.delegated(&lead).await);
+    let below = gate.delegated(&agent).await;
+    let mut runs = Vec::new();
+    for key in [&lead, &agent, &below] {
+        let reply = Reply::to(gate.stream(key, "a", "tokens=3")).await;
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        runs.push(reply.header("x-request-id").to_owned());
+    }
+    // Of the lead, of the agent, of the one below it.
+    let known = [
+        (&lead, [true, true, true]),
+        (&sibling, [true, true, true]),
+        (&agent, [false, true, true]),
+        (&below, [false, false, true]),
+        (&other, [false, false, false]),
+    ];
+    let check = async |gate: &Gate| {
+        for (key, known) in known {
+            for (run, known) in runs.iter().zip(known) {
+                let events = format!("/api/v1/runs/{run}/events");
+                for path in [format!("/api/v1/runs/{run}"), events] {
+                    let reply = gate.get(key, &path).await;
+                    assert_eq!(reply.status, if known { 200 } else { 404 }, "{}", reply.body);
+                }
+                if !known {
+                    gate.cancel(key, run).await.assert_error(404, "run_not_found");
+                }
+            }
+        }
+    };
+    check(&gate).await;
+    let mut open = Open::to(gate.stream(&agent, "b", "stall=3")).await;
+    open.take(2).await;
+    gate.cancel(&other, &open.id).await.assert_error(404, "run_not_found");
+    assert_eq!(gate.status(&agent, &open.id).await["state"], "running");
+    assert_eq!(gate.cancel(&lead, &open.id).await.status, 204);
+    assert_eq!(gate.ended(&agent, &open.id).await, "cancelled");
+    drop(open);
+    gate.stop().await;
+    // As they stand in the database.
+    let store = format!("sqlite:{}", folder.path().join("t.db").display());
+    check(&Gate::start(&mock, &store, "").await).await;
 }
 
 #[tokio::test]

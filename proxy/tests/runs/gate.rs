@@ -203,6 +203,31 @@ impl Gate {
         self.ask(key, "/api/v1/stream", once, model)
     }
 
+    /// Has texts of the mock turned into vectors, under an idempotency key.
+    pub fn embed(&self, key: &str, once: &str, texts: &[&str]) -> reqwest::RequestBuilder {
+        self.embed_by("mock/mock-e", (key, once), texts)
+    }
+
+    /// The same, of another model.
+    pub fn embed_by(
+        &self,
+        model: &str,
+        (key, once): (&str, &str),
+        texts: &[&str],
+    ) -> reqwest::RequestBuilder {
+        let body = json!({"model": model, "input": texts});
+        let request = self.request(Method::POST, "/api/v1/embed", key);
+        request.header("idempotency-key", once).body(body.to_string())
+    }
+
+    /// A key that this key delegates to.
+    pub async fn delegated(&self, key: &str) -> String {
+        let request = self.request(Method::POST, "/api/v1/auth/delegate", key);
+        let made = Reply::to(request.body("{}")).await;
+        assert!(made.status < 300, "{}", made.body);
+        made.json()["key"].as_str().unwrap().to_owned()
+    }
+
     pub async fn get(&self, key: &str, path: &str) -> Reply {
         Reply::to(self.request(Method::GET, path, key)).await
     }

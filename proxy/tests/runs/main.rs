@@ -3,10 +3,12 @@
 
 mod bad;
 mod cancel;
+mod embed;
 mod gate;
 mod resume;
 mod retry;
 mod servers;
+mod silence;
 
 use gate::Gate;
 use tempfile::TempDir;

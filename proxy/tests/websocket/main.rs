@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod calls;
+mod encrypted;
 mod ends;
 mod frames;
 mod gate;

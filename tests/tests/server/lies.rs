@@ -38,7 +38,8 @@ async fn usage_that_is_missing_or_cannot_be_is_estimated_flagged_and_within_the_
         let told = [answer.usage.input, answer.usage.output];
         let booked =
             [entry.tokens.input, entry.tokens.output].map(|count| u64::try_from(count).unwrap());
-        assert_eq!(told, booked, "what the client is told: {case}");
+        // A lie is told on as it came; what counts is what is booked.
+        assert_eq!(told == booked, lie != "absurd", "what the client is told: {case}");
         let cost = entry.tokens.input * 1_000 + entry.tokens.output * 2_000;
         assert_eq!(entry.cost_nano_usd, Some(cost), "{case}");
         let standing = server.budgets().await;

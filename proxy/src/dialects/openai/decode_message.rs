@@ -70,8 +70,15 @@ fn parts(path: &str, content: Value) -> Result<Vec<Part>> {
     }
 }
 
+/// Kinds of parts that mean the same everywhere.
+const KINDS: [&str; 5] = ["text", "refusal", "image_url", "input_audio", "file"];
+
 fn part((path, value): (String, Value)) -> Result<Part> {
-    let mut fields = Fields::of(path, value.clone())?;
+    let is_known = |kind: &str| KINDS.contains(&kind);
+    // What nobody models is kept as it came, whatever else it holds.
+    let known = value.get("type").and_then(Value::as_str).is_some_and(is_known);
+    let native = if known { Value::Null } else { value.clone() };
+    let mut fields = Fields::of(path, value)?;
     let kind = fields.required_string("type")?;
     match kind.as_str() {
         "text" => {
@@ -89,7 +96,7 @@ fn part((path, value): (String, Value)) -> Result<Part> {
         },
         "input_audio" => media::decode_audio(fields.required_object("input_audio")?),
         "file" => media::decode_file(fields.required_object("file")?),
-        _ => Ok(Part::Native(NativeItem { api: CHAT_API.to_owned(), item: value })),
+        _ => Ok(Part::Native(NativeItem { api: CHAT_API.to_owned(), item: native })),
     }
 }
 

@@ -1,5 +1,7 @@
 //! A whole chat completion, read and written.
 
+mod plain;
+
 use serde_json::{Map, Value, json};
 use tollgate_types::{
     Error, ErrorKind, Fold, GenerateResponse, MediaSource, Part, Result, TokenLogprob,
@@ -21,6 +23,10 @@ use crate::dialects::{
 /// # Errors
 /// `protocol` when it is no chat completion; the provider's error when the body carries one.
 pub fn decode_reply(body: &[u8], provider: &str) -> Result<GenerateResponse> {
+    plain::decode(body, provider).map_or_else(|| decode_in_full(body, provider), Ok)
+}
+
+fn decode_in_full(body: &[u8], provider: &str) -> Result<GenerateResponse> {
     let protocol = |message: &str| {
         Error::new(ErrorKind::Protocol, message)
             .with(|body| body.provider = Some(provider.to_owned()))

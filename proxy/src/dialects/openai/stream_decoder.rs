@@ -5,6 +5,8 @@
 //! after the finish reason, on every chunk or in `x_groq`; a first chunk without choices (Azure);
 //! errors inside a good stream; no `[DONE]` (Hugging Face, Perplexity); a finish reason twice.
 
+mod plain;
+
 use serde_json::{Map, Value};
 use tollgate_types::{
     Error, ErrorKind, Extras, Origin, Part, Reasoning, Refusal, Result, StreamEvent, TokenLogprob,
@@ -365,6 +367,9 @@ impl Decoder for StreamDecoder {
             // A gateway whose host died says so too: half an answer is no answer.
             let whole = self.finish.is_some() || !self.calls.is_empty() || !self.started;
             return if whole { self.complete() } else { Err(self.cut_off()) };
+        }
+        if let Some(events) = self.take_plain(payload) {
+            return Ok(events);
         }
         match serde_json::from_str(payload) {
             Ok(Value::Object(chunk)) => self.take(chunk),

@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value, json, value::RawValue};
 use tollgate_types::Usage;
 
 use crate::dialects::counts::{Counts, Share};
@@ -64,12 +64,25 @@ pub(super) fn decode(raw: &Value) -> Option<(Usage, Map<String, Value>)> {
 /// holds.
 pub fn without_usage(payload: &str) -> Option<Cow<'_, str>> {
     let only_usage = payload.contains("\"usage\"")
-        && serde_json::from_str::<Value>(payload).is_ok_and(|chunk| {
-            let no_choices =
-                chunk.get("choices").and_then(Value::as_array).is_some_and(Vec::is_empty);
-            no_choices && chunk.get("usage").is_some_and(Value::is_object)
-        });
+        && serde_json::from_str::<Told>(payload).is_ok_and(|told| told.is_usage_alone());
     (!only_usage).then_some(Cow::Borrowed(payload))
+}
+
+/// What tells a chunk of usage from others; the rest of a chunk is not read.
+#[derive(serde::Deserialize)]
+struct Told<'a> {
+    #[serde(borrow)]
+    choices: Option<&'a RawValue>,
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
+}
+
+impl Told<'_> {
+    fn is_usage_alone(&self) -> bool {
+        let choices = self.choices.and_then(|raw| raw.get().strip_prefix('['));
+        let no_choices = choices.is_some_and(|rest| rest.trim_start() == "]");
+        no_choices && self.usage.is_some_and(|usage| usage.get().starts_with('{'))
+    }
 }
 
 /// Writes the usage object of an answer.

@@ -29,7 +29,7 @@ pub(crate) async fn messages(
     let options = body::options(request.headers())?;
     let on_unsupported = body::on_unsupported(request.headers())?;
     let headers = request.headers().clone();
-    let body = body::read(&front, request).await?;
+    let body = body::read_call(&front, request).await?;
     let mut asked = decode_messages_call(&body)?;
     asked.request.options = with_original(options, API, (&headers, body), asked.stream);
     asked.request.on_unsupported = on_unsupported;

@@ -3,6 +3,7 @@
 use super::{Asked, Problem};
 use crate::{
     dialects::google::{decode_embed, decode_embed_batch, encode_embed_reply},
+    gateway::Embedded,
     ingress::{body, reply},
     ledger::Order,
 };
@@ -27,7 +28,7 @@ pub(super) async fn embed(asked: Asked, shape: Shape) -> Result<Response<Body>, 
         Shape::Batch => decode_embed_batch(&body, &model)?,
     };
     let order = Order { request_id, asked_model: model, dialect: "google", streamed: false, tags };
-    let (response, rates) = front.gateway.embed(&caller, order, embed).await?;
+    let Embedded { response, rates, .. } = front.gateway.embed(&caller, order, embed).await?;
     let written = encode_embed_reply(&response, shape == Shape::Batch);
     let mut reply = reply::json(StatusCode::OK, &written);
     reply::put_rates(reply.headers_mut(), &rates);

@@ -17,9 +17,9 @@ use axum::{
 pub(super) async fn whole(asked: Asked) -> Result<Response<Body>, Problem> {
     let (answer, head) = run(asked, false).await?;
     let (answer, headers) = reply::description(answer).await;
-    let mut whole = stream::whole(answer.events).await?;
     // An upstream may have sent the array that a stream is; who asked for one answer gets one.
-    whole.verbatim = whole.verbatim.filter(|body| !body.trim_start().starts_with('['));
+    let is_one = |body: &str| !body.trim_start().starts_with('[');
+    let whole = stream::whole_if(answer.events, is_one).await?;
     let mut response = reply::whole(whole, |answer| encode_reply(answer, &head));
     response.headers_mut().extend(headers);
     Ok(response)
@@ -43,7 +43,7 @@ async fn run(asked: Asked, streamed: bool) -> Result<(Answer, ReplyHead), Proble
     let Asked { front, caller, request_id, model, request } = asked;
     let options = body::options(request.headers())?;
     let on_unsupported = body::on_unsupported(request.headers())?;
-    let body = body::read(&front, request).await?;
+    let body = body::read_call(&front, request).await?;
     let mut request = decode_generate(&body, &model)?;
     request.options = body::with_original(options, API, body, streamed);
     request.on_unsupported = on_unsupported;

@@ -54,6 +54,8 @@ async fn begin(mut asked: Asked, caller: Arc<Caller>, streamed: bool) -> Result<
 }
 
 async fn request(asked: &mut Asked) -> Result<GenerateRequest> {
-    let request = asked.message::<v1::GenerateRequest>().await?.try_into()?;
-    native::complete(request)
+    let on_unsupported = body::on_unsupported_said(&asked.headers)?;
+    let request: GenerateRequest = asked.message::<v1::GenerateRequest>().await?.try_into()?;
+    let on_unsupported = on_unsupported.unwrap_or(request.on_unsupported);
+    native::complete(GenerateRequest { on_unsupported, ..request })
 }

@@ -5,7 +5,10 @@ use super::status;
 use crate::{
     clock::SystemClock,
     ids::new_id,
-    ingress::{observe::RequestId, reply},
+    ingress::{
+        observe::{RequestId, retry_of},
+        reply,
+    },
 };
 use axum::{
     body::Body,
@@ -22,6 +25,7 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response<Body> 
     let started = Instant::now();
     let id = new_id(&SystemClock);
     request.extensions_mut().insert(RequestId(id.clone()));
+    let retry = retry_of(request.headers());
     // The route, not the path: a path may hold anything.
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
@@ -39,6 +43,7 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response<Body> 
         request_id = %id,
         route = route.as_deref().unwrap_or("none"),
         code = code.unwrap_or("begun"),
+        retry,
         head_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         "call answered"
     );

@@ -15,7 +15,9 @@ pub(crate) async fn count_tokens(
     request: Request,
 ) -> Result<Response<Body>, Problem> {
     let caller = front.caller(request.headers()).await?;
-    let asked = parse_request(&body::read(&front, request).await?)?;
+    let on_unsupported = body::on_unsupported_said(request.headers())?;
+    let mut asked = parse_request(&body::read(&front, request).await?)?;
+    asked.on_unsupported = on_unsupported.unwrap_or(asked.on_unsupported);
     let input_tokens = front.gateway.count_tokens(&caller, asked).await?;
     Ok(reply::json(StatusCode::OK, &TokenCount { input_tokens }))
 }

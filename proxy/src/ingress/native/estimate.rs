@@ -14,6 +14,8 @@ pub(crate) async fn estimate(
     request: Request,
 ) -> Result<Response<Body>, Problem> {
     let caller = front.caller(request.headers()).await?;
-    let asked = parse_request(&body::read(&front, request).await?)?;
+    let on_unsupported = body::on_unsupported_said(request.headers())?;
+    let mut asked = parse_request(&body::read(&front, request).await?)?;
+    asked.on_unsupported = on_unsupported.unwrap_or(asked.on_unsupported);
     Ok(reply::json(StatusCode::OK, &front.gateway.estimate(&caller, asked).await?))
 }

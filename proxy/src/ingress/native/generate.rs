@@ -41,8 +41,10 @@ pub(super) async fn begin(
     let options = body::options(request.headers())?;
     let key = body::idempotency_key(request.headers())?;
     let resumable = body::resumable(request.headers())?;
-    let bytes = body::read(front, request).await?;
+    let on_unsupported = body::on_unsupported_said(request.headers())?;
+    let bytes = body::read_call(front, request).await?;
     let mut asked = parse_request(&bytes)?;
+    asked.on_unsupported = on_unsupported.unwrap_or(asked.on_unsupported);
     asked.options = options;
     let call = Call { request: asked, request_id, dialect: "native", streamed };
     let key = key.map(|key| (key, *blake3::hash(&bytes).as_bytes()));

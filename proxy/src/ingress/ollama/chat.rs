@@ -44,7 +44,7 @@ async fn answer(
     let caller = front.caller(request.headers()).await?;
     let options = body::options(request.headers())?;
     let on_unsupported = body::on_unsupported(request.headers())?;
-    let body = body::read(&front, request).await?;
+    let body = body::read_call(&front, request).await?;
     let mut asked = match api {
         Api::Chat => decode_chat(&body)?,
         Api::Generate => decode_generate(&body)?,

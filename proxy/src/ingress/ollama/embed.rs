@@ -5,6 +5,7 @@ use crate::{
     dialects::ollama::{
         decode_embed, decode_embeddings, encode_embed_reply, encode_embeddings_reply,
     },
+    gateway::Embedded,
     ingress::{body, front::Front, observe::RequestId, reply},
     ledger::Order,
 };
@@ -55,7 +56,7 @@ async fn answer(
         streamed: false,
         tags,
     };
-    let (response, rates) = front.gateway.embed(&caller, order, asked).await?;
+    let Embedded { response, rates, .. } = front.gateway.embed(&caller, order, asked).await?;
     let mut reply = reply::json(StatusCode::OK, &write(&response, &asked_model));
     reply::put_rates(reply.headers_mut(), &rates);
     reply::charge(reply.headers_mut(), response.receipt.as_ref());

@@ -27,7 +27,7 @@ pub(crate) async fn chat(
     let caller = front.caller(request.headers()).await?;
     let options = body::options(request.headers())?;
     let on_unsupported = body::on_unsupported(request.headers())?;
-    let body = body::read(&front, request).await?;
+    let body = body::read_call(&front, request).await?;
     let mut chat = decode_chat(&body)?;
     chat.request.options = body::with_original(options, CHAT_API, body, chat.stream);
     chat.request.on_unsupported = on_unsupported;
@@ -76,6 +76,9 @@ impl stream::Framing for Chunks {
         Bytes::from(frames)
     }
 
+    /// The end that Tollgate writes says nothing of what went before.
+    fn note(&mut self, _: &StreamEvent) {}
+
     /// Without `[DONE]`: an official client raises on the error chunk.
     fn error(&mut self, error: &Error) -> Bytes {
         Bytes::from(framed(&self.encoder.error(error).to_string()))
@@ -100,5 +103,11 @@ impl stream::Framing for Chunks {
 
 /// A payload holds a line break only where its upstream wrote several `data` lines.
 fn framed(payload: &str) -> String {
-    format!("data: {}\n\n", payload.replace('\n', "\ndata: "))
+    let mut frame = String::with_capacity(payload.len() + "data: \n\n".len());
+    for (at, line) in payload.split('\n').enumerate() {
+        frame.push_str(if at == 0 { "data: " } else { "\ndata: " });
+        frame.push_str(line);
+    }
+    frame.push_str("\n\n");
+    frame
 }

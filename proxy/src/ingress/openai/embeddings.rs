@@ -3,6 +3,7 @@
 use super::Problem;
 use crate::{
     dialects::openai::{decode_embed, encode_embed_reply},
+    gateway::Embedded,
     ingress::{body, front::Front, observe::RequestId, reply},
     ledger::Order,
 };
@@ -30,7 +31,8 @@ pub(crate) async fn embeddings(
         streamed: false,
         tags,
     };
-    let (response, rates) = front.gateway.embed(&caller, order, embed.request).await?;
+    let Embedded { response, rates, .. } =
+        front.gateway.embed(&caller, order, embed.request).await?;
     let body = encode_embed_reply(&response, embed.encoding, &asked_model);
     let mut reply = reply::json(StatusCode::OK, &body);
     reply::put_rates(reply.headers_mut(), &rates);

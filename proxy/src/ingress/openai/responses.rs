@@ -30,7 +30,7 @@ pub(crate) async fn responses(
     let mut options = body::options(request.headers())?;
     let on_unsupported = body::on_unsupported(request.headers())?;
     let headers = headers_of_format(request.headers());
-    let body = body::read(&front, request).await?;
+    let body = body::read_call(&front, request).await?;
     let mut asked = decode_responses(&body)?;
     let streamed = asked.stream;
     let original = Original { api: API, body: body.into(), headers, streamed };

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     access::Caller,
-    gateway::Call,
+    gateway::{Call, Embedded},
     ids::new_id,
     ingress::{
         native::{self, models},
@@ -128,7 +128,7 @@ impl Telling<'_> {
                 let run = self.begin(&caller, question, order.options).await?;
                 if streamed { self.stream(run).await } else { self.whole(run).await }
             }
-            What::Embed(body) => self.embed(&caller, &body, order.options).await,
+            What::Embed(body, key) => self.embed(&caller, (&body, key), order.options).await,
             What::CountTokens(body) => {
                 let request = native::parse_request(&body)?;
                 let input_tokens = front.gateway.count_tokens(&caller, request).await?;
@@ -222,7 +222,7 @@ impl Telling<'_> {
     async fn embed(
         &self,
         caller: &Arc<Caller>,
-        body: &Bytes,
+        (body, key): (&Bytes, Option<String>),
         options: CallOptions,
     ) -> Result<Ending, Failure> {
         let request: EmbedRequest = native::parse(body)?;
@@ -233,8 +233,11 @@ impl Telling<'_> {
             streamed: false,
             tags: options.tags,
         };
-        let (response, rates) = self.link.front.gateway.embed(caller, order, request).await?;
+        let key = key.map(|key| (key, *blake3::hash(body).as_bytes()));
+        let (embedded, run_id) = self.link.front.runs.embed(caller, order, (request, key)).await?;
+        let Embedded { response, rates, .. } = embedded;
         let mut headers = HeaderMap::new();
+        reply::put(&mut headers, header::REQUEST_ID, &run_id);
         reply::put_rates(&mut headers, &rates);
         reply::charge(&mut headers, response.receipt.as_ref());
         Ok(self.response(headers, &response))

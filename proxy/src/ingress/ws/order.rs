@@ -42,8 +42,8 @@ pub(super) struct NewCall {
 pub(super) enum What {
     /// An answer, whole or as events.
     Answer(Question),
-    /// Vectors.
-    Embed(Bytes),
+    /// Vectors, and the key of the logical call.
+    Embed(Bytes, Option<String>),
     /// Prompt tokens.
     CountTokens(Bytes),
     /// Models.
@@ -72,7 +72,7 @@ impl What {
         let kind = match self {
             Self::Answer(question) if question.streamed => AskType::Stream,
             Self::Answer(_) => AskType::Generate,
-            Self::Embed(_) => AskType::Embed,
+            Self::Embed(..) => AskType::Embed,
             Self::CountTokens(_) => AskType::CountTokens,
             Self::Models => AskType::Models,
             Self::Resume(..) => AskType::Resume,
@@ -157,7 +157,7 @@ fn order(frame: &Bytes, ask: Ask<'_>, max_body_bytes: usize) -> Result<Order> {
             key: body::idempotency_key(&headers)?,
             resumable: ask.resumable,
         }),
-        AskType::Embed => What::Embed(body()?),
+        AskType::Embed => What::Embed(body()?, body::idempotency_key(&headers)?),
         AskType::CountTokens => What::CountTokens(body()?),
         AskType::Models => What::Models,
         AskType::Resume => What::Resume(run()?, ask.after),
@@ -195,7 +195,7 @@ fn stray(ask: &Ask<'_>) -> Option<&'static str> {
     let begins: &[AskType] = &[Generate, Stream, Embed, CountTokens, Models, Resume];
     let fields: [(&'static str, bool, &[AskType]); 9] = [
         ("request", ask.request.is_some(), &[Generate, Stream, Embed, CountTokens]),
-        ("idempotency_key", ask.idempotency_key.is_some(), answers),
+        ("idempotency_key", ask.idempotency_key.is_some(), &[Generate, Stream, Embed]),
         ("resumable", ask.resumable, answers),
         ("tags", !ask.tags.is_empty(), begins),
         ("timeout_ms", ask.timeout_ms.is_some(), begins),

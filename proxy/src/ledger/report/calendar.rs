@@ -1,9 +1,6 @@
 //! Hours in somebody's calendar: where its distance from UTC changes, and what its days are called.
 
-use crate::{
-    ledger::rollup::HOUR_MS,
-    store::{Dimension, Span, UsageFilter},
-};
+use crate::store::{Dimension, HOUR_MS, Span, UsageFilter};
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 
 const DAY_MS: i64 = 86_400_000;

@@ -1,10 +1,7 @@
 //! What somebody asks for, read and checked.
 
 use super::{ReportError, row};
-use crate::{
-    ledger::rollup::{HOUR_MS, hour_of},
-    store::{Dimension, EntryCursor, TagFilter, UsageFilter},
-};
+use crate::store::{Dimension, EntryCursor, HOUR_MS, TagFilter, UsageFilter, hour_of};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde::Deserialize;
 use tollgate_types::Feature;

@@ -2,8 +2,9 @@
 //!
 //! Hours whose entries may be deleted are left alone: nothing says any more what they should be.
 
-use super::{HOUR_MS, Sums, add, hour_of};
-use crate::store::{Books, EntryCursor, RollupKey, RollupRow, Store, StoreError};
+use crate::store::{
+    Books, EntryCursor, HOUR_MS, RollupKey, RollupRow, Store, StoreError, Sums, add_entry, hour_of,
+};
 use std::collections::BTreeSet;
 
 /// Entries that are in memory at once.
@@ -83,7 +84,7 @@ async fn rebuild(books: &mut Books, hour_ms: i64) -> Result<bool, StoreError> {
         return Ok(false);
     }
     books.clear_rollups(hour_ms).await?;
-    books.add_rollups(&expected.into_iter().collect::<Vec<_>>()).await?;
+    books.add_rollups(&expected).await?;
     books.commit().await?;
     Ok(true)
 }
@@ -100,7 +101,7 @@ async fn sums_of(books: &mut Books, hour_ms: i64) -> Result<Sums, StoreError> {
     let mut after = EntryCursor { started_ms: hour_ms, request_id: String::new(), attempt: 0 };
     loop {
         let entries = books.entries_after(&after, until_ms, PAGE).await?;
-        entries.iter().for_each(|entry| add(&mut sums, entry));
+        entries.iter().for_each(|entry| add_entry(&mut sums, entry));
         let Some(last) = entries.last().filter(|_| entries.len() >= PAGE as usize) else {
             return Ok(sums);
         };

@@ -249,8 +249,8 @@ async fn hours_whose_entries_may_be_gone_are_left_alone(kind: Kind) {
 #[test]
 fn a_tag_that_no_index_takes_is_in_the_entry_alone() {
     let tags = serde_json::json!({"a": "x".repeat(510), "b": "x".repeat(511)}).to_string();
-    let mut sums = super::Sums::new();
-    super::add(&mut sums, &EntryRow { tags, ..EntryRow::default() });
+    let mut sums = crate::store::Sums::new();
+    crate::store::add_entry(&mut sums, &EntryRow { tags, ..EntryRow::default() });
     let summed: Vec<_> = sums.keys().map(|key| key.tag.get(..1).unwrap_or_default()).collect();
     assert_eq!(summed, ["", "a"]);
 }

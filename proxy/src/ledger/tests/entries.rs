@@ -1,10 +1,6 @@
 //! Entries that tests write as the ledger does: with their sums, in one transaction.
 
-use crate::{
-    ledger::rollup,
-    store::{Booking, EntryRow, Share, Store, Tokens, UserRow},
-};
-use std::collections::BTreeMap;
+use crate::store::{Booking, EntryRow, Share, Store, Sums, Tokens, UserRow, add_entry};
 
 pub(in crate::ledger) const HOUR: i64 = 3_600_000;
 
@@ -38,8 +34,8 @@ pub(in crate::ledger) fn nth(n: i64, started_ms: i64) -> EntryRow {
 
 /// Writes entries and their sums; each charges its tokens to these windows.
 pub(in crate::ledger) async fn write(store: &Store, entries: &[EntryRow], windows: &[Share]) {
-    let mut sums = BTreeMap::new();
-    entries.iter().for_each(|entry| rollup::add(&mut sums, entry));
+    let mut sums = Sums::new();
+    entries.iter().for_each(|entry| add_entry(&mut sums, entry));
     let bookings: Vec<_> = entries
         .iter()
         .map(|entry| Booking { entry: entry.clone().into(), charges: windows.to_vec() })
@@ -49,7 +45,7 @@ pub(in crate::ledger) async fn write(store: &Store, entries: &[EntryRow], window
     for some in bookings.chunks(200) {
         books.insert_entries(some).await.unwrap();
     }
-    books.add_rollups(&sums.into_iter().collect::<Vec<_>>()).await.unwrap();
+    books.add_rollups(&sums).await.unwrap();
     books.commit().await.unwrap();
 }
 

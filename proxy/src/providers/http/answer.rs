@@ -1,22 +1,23 @@
 //! A streamed answer while it arrives.
 
 use futures_util::stream;
-use reqwest::Response;
 use std::collections::VecDeque;
 use tollgate_types::{Error, ErrorKind, EventStream, Result, StreamEvent, Warning};
 
 use super::{
     Wire,
+    client::Response,
     payloads::Payloads,
     transport::{Deadline, Transport},
 };
-use crate::dialects::stream::Decoder;
+use crate::{clock::Patience, dialects::stream::Decoder};
 
 /// Bytes in, events out. Dropping it closes the connection.
 pub(super) struct Answer<W: Wire> {
     transport: Transport,
     response: Response,
     deadline: Deadline,
+    patience: Patience,
     payloads: Payloads,
     decoder: W::Decoder,
     ready: VecDeque<Result<StreamEvent>>,
@@ -42,6 +43,7 @@ impl<W: Wire> Answer<W> {
             upstream_request_id: id.and_then(|id| id.to_str().ok()).map(str::to_owned),
             response,
             deadline,
+            patience: Patience::new(),
             payloads: Payloads::new(W::FRAMING),
             decoder: W::decoder(transport.name()),
             ready: VecDeque::new(),
@@ -63,7 +65,8 @@ impl<W: Wire> Answer<W> {
             warnings.extend(notes);
         }
         first.into_iter().rev().for_each(|event| self.ready.push_front(Ok(event)));
-        let events = stream::unfold(self, |mut answer| async move {
+        // Boxed: the state moves with every event.
+        let events = stream::unfold(Box::new(self), |mut answer| async move {
             let event = answer.next().await?;
             Some((event, answer))
         });
@@ -72,10 +75,11 @@ impl<W: Wire> Answer<W> {
 
     async fn next(&mut self) -> Option<Result<StreamEvent>> {
         while self.ready.is_empty() && !self.ended {
+            let Self { transport, response, deadline, patience, .. } = self;
             let chunk = if self.any_bytes {
-                self.transport.chunk(&mut self.response, self.deadline).await
+                transport.chunk(response, *deadline, patience).await
             } else {
-                self.transport.first_chunk(&mut self.response, self.deadline).await
+                transport.first_chunk(response, *deadline, patience).await
             };
             match chunk {
                 Ok(Some(bytes)) => self.take(&bytes),

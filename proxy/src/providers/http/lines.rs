@@ -1,18 +1,20 @@
 //! The lines of an answer that is no model's answer, one after another.
 
-use reqwest::Response;
 use tollgate_types::{ErrorKind, Result};
 
 use super::{
     Framing,
+    client::Response,
     payloads::Payloads,
     transport::{Deadline, Transport},
 };
+use crate::clock::Patience;
 
 /// Lines while they arrive. Dropping it closes the connection.
 pub(in crate::providers) struct AnswerLines {
     transport: Transport,
     response: Response,
+    patience: Patience,
     payloads: Payloads,
     ended: bool,
 }
@@ -20,7 +22,8 @@ pub(in crate::providers) struct AnswerLines {
 impl AnswerLines {
     pub(in crate::providers) fn new(transport: &Transport, response: Response) -> Self {
         let payloads = Payloads::new(Framing::Lines);
-        Self { transport: transport.clone(), response, payloads, ended: false }
+        let patience = Patience::new();
+        Self { transport: transport.clone(), response, patience, payloads, ended: false }
     }
 
     /// The next line; `None` at the end. Each may take as long as a whole answer.
@@ -35,7 +38,8 @@ impl AnswerLines {
             if self.ended {
                 return Ok(None);
             }
-            match self.transport.first_chunk(&mut self.response, Deadline::default()).await? {
+            let Self { transport, response, patience, .. } = self;
+            match transport.first_chunk(response, Deadline::default(), patience).await? {
                 Some(bytes) => self.payloads.push(&bytes).map_err(|_| {
                     self.transport.error(ErrorKind::Protocol, "sent an endless line")
                 })?,

@@ -1,16 +1,19 @@
 //! Connections to one upstream: sends requests, reads whole bodies, names what went wrong.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, header};
-use reqwest::{Client, Method, Response, Url, redirect};
-use std::{fmt, future::Future, time::Duration};
+use http::{HeaderMap, HeaderValue, Method, header};
+use reqwest::{Url, redirect};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout_at};
 use tollgate_types::{CallOptions, Error, ErrorKind, Result, Secret};
 
 use super::{
     HttpOptions, KeyHeader,
+    client::{Client, Response},
+    pool::{self, Failure},
     tls::{self, Trust},
 };
+use crate::clock::{Elapsed, Patience};
 use crate::dialects::upstream_error::decode_error;
 
 /// The largest answer that is read.
@@ -49,10 +52,10 @@ pub(in crate::providers) struct Sent {
 /// A pool of connections, and what is sent with every request.
 #[derive(Clone)]
 pub(in crate::providers) struct Transport {
-    name: String,
+    name: Arc<str>,
     client: Client,
-    base: Url,
-    key: Option<Secret<String>>,
+    /// The provider's key, and as it is sent.
+    key: Option<(Secret<String>, HeaderValue)>,
     key_header: KeyHeader,
     headers: HeaderMap,
     idle_timeout: Duration,
@@ -69,11 +72,11 @@ impl fmt::Debug for Transport {
 ///
 /// # Errors
 /// `invalid_request` when it is no address, or the system has no certificates.
-pub fn plain_client(address: &str) -> Result<(Client, Url)> {
+pub fn plain_client(address: &str) -> Result<(reqwest::Client, Url)> {
     let invalid = |message: &str| Error::invalid("address", message);
     let url = Url::parse(address).map_err(|_| invalid("this is no address"))?;
     let trust = if url.scheme() == "https" { Trust::System } else { Trust::Nobody };
-    let client = Client::builder()
+    let client = reqwest::Client::builder()
         .tls_backend_preconfigured(tls::config(trust, false)?)
         .http1_only()
         .connect_timeout(Duration::from_secs(10))
@@ -87,39 +90,15 @@ pub fn plain_client(address: &str) -> Result<(Client, Url)> {
 
 impl Transport {
     pub(in crate::providers) fn new(options: &HttpOptions) -> Result<Self> {
-        let invalid = |message: &str| Error::invalid("base_url", message);
-        let base = Url::parse(&options.base_url)
-            .map_err(|cause| invalid("base_url is no URL").with_source(cause))?;
-        let trust = match base.scheme() {
-            "https" => Trust::System,
-            "http" => Trust::Nobody,
-            _ => return Err(invalid("base_url must begin with https:// or http://")),
+        let client = Client::new(options)?;
+        let key = match &options.api_key {
+            Some(key) => Some((key.clone(), options.key_header.write(key)?)),
+            None => None,
         };
-        let client =
-            Client::builder().tls_backend_preconfigured(tls::config(trust, options.http2)?);
-        // HTTP/1.1 unless asked for: over one HTTP/2 connection calls queue behind its stream limit.
-        let client = match (options.http2, trust) {
-            (false, _) => client.http1_only(),
-            (true, Trust::Nobody) => client.http2_prior_knowledge(),
-            (true, Trust::System) => client,
-        };
-        let client = client
-            .connect_timeout(options.connect_timeout)
-            .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .tcp_nodelay(true)
-            .tcp_keepalive(Duration::from_secs(60))
-            .user_agent(concat!("tollgate/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|cause| invalid("no HTTP client can be built").with_source(cause))?;
-        if let Some(key) = &options.api_key {
-            options.key_header.write(key)?;
-        }
         Ok(Self {
-            name: options.name.clone(),
+            name: options.name.as_str().into(),
             client,
-            base,
-            key: options.api_key.clone(),
+            key,
             key_header: options.key_header,
             headers: options.headers.clone(),
             idle_timeout: options.idle_timeout,
@@ -129,7 +108,7 @@ impl Transport {
 
     /// Name of the host.
     pub(in crate::providers) fn host(&self) -> &str {
-        self.base.host_str().unwrap_or_default()
+        self.client.host()
     }
 
     /// Sends a JSON body.
@@ -142,47 +121,43 @@ impl Transport {
         options: &CallOptions,
         deadline: Deadline,
     ) -> Result<Response> {
-        let request = self.request(Method::POST, &sent.path, options.credential.as_ref())?;
-        let json = HeaderValue::from_static("application/json");
-        let request = request.header(header::CONTENT_TYPE, json).headers(sent.headers);
-        self.send(request.body(sent.body), deadline).await
+        let mut headers = self.headers(options.credential.as_ref())?;
+        headers.append(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.extend(sent.headers);
+        self.send((Method::POST, &sent.path), (headers, sent.body.into()), deadline).await
     }
 
     /// Asks for a document.
     ///
     /// # Errors
     /// Why there is no good answer.
-    pub(in crate::providers) async fn get(
+    pub(in crate::providers) async fn get(&self, path: &str, more: HeaderMap) -> Result<Response> {
+        let mut headers = self.headers(None)?;
+        headers.extend(more);
+        self.send((Method::GET, path), (headers, Bytes::new()), Deadline::default()).await
+    }
+
+    /// What is sent with every request.
+    fn headers(&self, credential: Option<&Secret<String>>) -> Result<HeaderMap> {
+        let mut headers = self.headers.clone();
+        let key = match credential {
+            Some(credential) => Some(self.key_header.write(credential)?),
+            None => self.key.as_ref().map(|(_, written)| written.clone()),
+        };
+        if let Some(key) = key {
+            headers.append(self.key_header.name(), key);
+        }
+        Ok(headers)
+    }
+
+    async fn send(
         &self,
-        path: &str,
-        headers: HeaderMap,
+        target: (Method, &str),
+        (headers, body): (HeaderMap, Bytes),
+        deadline: Deadline,
     ) -> Result<Response> {
-        let request = self.request(Method::GET, path, None)?.headers(headers);
-        self.send(request, Deadline::default()).await
-    }
-
-    /// `path` may end with a query.
-    fn request(
-        &self,
-        method: Method,
-        path: &str,
-        credential: Option<&Secret<String>>,
-    ) -> Result<reqwest::RequestBuilder> {
-        let mut url = self.base.clone();
-        let (path, query) = path.split_once('?').map_or((path, None), |(p, q)| (p, Some(q)));
-        url.set_path(&format!("{}/{path}", self.base.path().trim_end_matches('/')));
-        if query.is_some() {
-            url.set_query(query);
-        }
-        let mut request = self.client.request(method, url).headers(self.headers.clone());
-        if let Some(key) = credential.or(self.key.as_ref()) {
-            request = request.header(self.key_header.name(), self.key_header.write(key)?);
-        }
-        Ok(request)
-    }
-
-    async fn send(&self, request: reqwest::RequestBuilder, deadline: Deadline) -> Result<Response> {
-        let sent = self.wait(deadline.within(self.answer_timeout), request.send()).await?;
+        let sending = self.client.send(target, headers, body);
+        let sent = self.wait(deadline.within(self.answer_timeout), sending).await?;
         let response = sent.map_err(|cause| self.unreachable(cause))?;
         if response.status().is_success() {
             return Ok(response);
@@ -214,9 +189,10 @@ impl Transport {
         &self,
         response: &mut Response,
         deadline: Deadline,
+        patience: &mut Patience,
     ) -> Result<Option<Bytes>> {
         let end = deadline.within(self.idle_timeout);
-        self.wait(end, response.chunk()).await?.map_err(|cause| self.interrupted(cause))
+        self.more(patience.until(end, response.chunk()).await)
     }
 
     /// The first piece of a stream's body, for which the provider may take its time.
@@ -224,30 +200,40 @@ impl Transport {
         &self,
         response: &mut Response,
         deadline: Deadline,
+        patience: &mut Patience,
     ) -> Result<Option<Bytes>> {
         let end = deadline.within(self.answer_timeout);
-        self.wait(end, response.chunk()).await?.map_err(|cause| self.interrupted(cause))
+        self.more(patience.until(end, response.chunk()).await)
+    }
+
+    fn more(
+        &self,
+        waited: std::result::Result<pool::Result<Option<Bytes>>, Elapsed>,
+    ) -> Result<Option<Bytes>> {
+        waited.map_err(|_| self.silent())?.map_err(|cause| self.interrupted(cause))
     }
 
     async fn wait<T>(&self, end: Instant, future: impl Future<Output = T>) -> Result<T> {
-        let silent = |_| self.error(ErrorKind::Timeout, "did not answer in time");
-        timeout_at(end, future).await.map_err(silent)
+        timeout_at(end, future).await.map_err(|_| self.silent())
     }
 
-    fn unreachable(&self, cause: reqwest::Error) -> Error {
-        let kind = if cause.is_timeout() { ErrorKind::Timeout } else { ErrorKind::Connection };
-        self.error(kind, "cannot be reached").with_source(cause.without_url())
+    fn silent(&self) -> Error {
+        self.error(ErrorKind::Timeout, "did not answer in time")
     }
 
-    fn interrupted(&self, cause: reqwest::Error) -> Error {
-        self.error(ErrorKind::StreamInterrupted, "broke off its answer")
-            .with_source(cause.without_url())
+    fn unreachable(&self, cause: Failure) -> Error {
+        let kind = if cause.is_timeout { ErrorKind::Timeout } else { ErrorKind::Connection };
+        self.error(kind, "cannot be reached").with_source(cause)
+    }
+
+    fn interrupted(&self, cause: Failure) -> Error {
+        self.error(ErrorKind::StreamInterrupted, "broke off its answer").with_source(cause)
     }
 
     /// An error that this provider is to blame for.
     pub(in crate::providers) fn error(&self, kind: ErrorKind, what: &str) -> Error {
         Error::new(kind, format!("{} {what}", self.name))
-            .with(|body| body.provider = Some(self.name.clone()))
+            .with(|body| body.provider = Some(self.name.as_ref().to_owned()))
     }
 
     /// The provider's name.
@@ -257,7 +243,7 @@ impl Transport {
 
     /// A provider may repeat the key that it was given, even in a good answer.
     pub(in crate::providers) fn text_without_key(&self, text: String) -> String {
-        match self.key.as_ref().map(Secret::expose).filter(|key| !key.is_empty()) {
+        match self.key.as_ref().map(|(key, _)| key.expose()).filter(|key| !key.is_empty()) {
             Some(key) if text.contains(key.as_str()) => text.replace(key.as_str(), "***"),
             _ => text,
         }
@@ -284,7 +270,7 @@ pub(in crate::providers) fn is_whole(response: &Response) -> bool {
 }
 
 /// Reads a body up to a limit and a little more, and tells whether it ended well.
-async fn read(mut response: Response, limit: usize) -> (reqwest::Result<()>, Vec<u8>) {
+async fn read(mut response: Response, limit: usize) -> (pool::Result<()>, Vec<u8>) {
     let mut body = Vec::new();
     while body.len() <= limit {
         match response.chunk().await {

@@ -1,6 +1,6 @@
 //! Holds: money set aside for requests that have not ended yet.
 
-use super::{Books, WindowKey, json, shared};
+use super::{Books, WindowKey, json};
 use crate::store::{
     EntryRow, StoreError,
     engine::{Text, on, with_rows},
@@ -23,15 +23,13 @@ pub struct OpenHold {
 }
 
 /// A hold to be recorded.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct NewHold {
     /// The hold's id.
     pub id: String,
     /// The server process that placed it.
-    #[serde(with = "shared")]
     pub node: Arc<String>,
     /// The entry as it is planned.
-    #[serde(with = "shared")]
     pub draft: Arc<EntryRow>,
     /// Output tokens known to be delivered.
     pub delivered_tokens: i64,
@@ -43,7 +41,7 @@ pub struct NewHold {
 
 /// What one hold sets aside in one window.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(from = "(String, i64, i64)")]
+#[serde(from = "(Arc<str>, i64, i64)")]
 pub struct Share {
     /// The window.
     pub window: WindowKey,
@@ -57,8 +55,8 @@ impl Serialize for Share {
     }
 }
 
-impl From<(String, i64, i64)> for Share {
-    fn from((budget_id, start_ms, amount): (String, i64, i64)) -> Self {
+impl From<(Arc<str>, i64, i64)> for Share {
+    fn from((budget_id, start_ms, amount): (Arc<str>, i64, i64)) -> Self {
         Self { window: WindowKey { budget_id, start_ms }, amount }
     }
 }

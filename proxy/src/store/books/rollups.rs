@@ -1,6 +1,6 @@
 //! Sums of an hour, kept in the same transactions as the entries that they sum.
 
-use super::{Books, json};
+use super::{Books, Sums, json};
 use crate::store::{
     StoreError, Tokens,
     engine::{on, with_rows},
@@ -73,12 +73,12 @@ impl RollupRow {
 }
 
 impl Books {
-    /// Adds to the sums of hours. The rows come in the order of their keys, so that no two servers
-    /// wait for each other.
+    /// Adds to the sums of hours, in the order of their keys, so that no two servers wait for each
+    /// other.
     ///
     /// # Errors
     /// Any database failure.
-    pub async fn add_rollups(&mut self, sums: &[(RollupKey, RollupRow)]) -> Result<(), StoreError> {
+    pub async fn add_rollups(&mut self, sums: &Sums) -> Result<(), StoreError> {
         if sums.is_empty() {
             return Ok(());
         }

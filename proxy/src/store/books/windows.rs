@@ -8,12 +8,13 @@ use crate::store::{
 };
 use serde::{Deserialize, Serialize};
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
+use std::sync::Arc;
 
 /// Names a window.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct WindowKey {
     /// The budget.
-    pub budget_id: String,
+    pub budget_id: Arc<str>,
     /// Where the window begins.
     pub start_ms: i64,
 }
@@ -51,7 +52,7 @@ pub struct ChargedBudget {
 }
 
 /// What a batch adds to the counters of a window.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WindowChange {
     /// The window.
     pub window: WindowKey,
