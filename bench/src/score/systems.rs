@@ -26,7 +26,7 @@ use std::{
 use tokio::net::TcpStream;
 
 /// Nothing that starts is asked for longer than this before it has answered.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -236,8 +236,11 @@ async fn start(
         let wish = Wish { dialect: Dialect::OpenAi, prompt: 100, pace: None };
         let address = local(instance.port());
         let request = doors.request(address, wish, &doors.key, Dialect::OpenAi);
-        // Finer than whoever asks this looks again; he also sees when the program has ended.
-        for _ in 0..100 {
+        // Finer than whoever asks this looks again, and for longer: Python takes a minute to begin
+        // on a busy machine. What has ended has no memory any more, and he sees that too.
+        let process = instance.id()?;
+        let deadline = Instant::now() + PATIENCE;
+        while accounting::resident(&[process]) > 0 && Instant::now() < deadline {
             if ask(address, &request).await.is_ok_and(|status| status == 200) {
                 after.set(begun.get().elapsed());
                 return Ok(true);
