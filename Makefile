@@ -1,6 +1,6 @@
 # Each target is one short script; what they share, the cache folder above all, is in scripts/env.sh.
 .DEFAULT_GOAL := help
-.PHONY: help setup run build model test lint bench fuzz docs clean distclean
+.PHONY: help setup run build model test lint bench soak fuzz docs clean distclean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,10 +25,11 @@ test: ## set up and run every test, beside a private PostgreSQL and a private Re
 lint: ## formatting, clippy, and the thin client
 	@scripts/lint.sh
 
-bench: ## set up and run the benchmarks; they start a PostgreSQL of their own
-	@scripts/setup.sh test
-	@. scripts/env.sh && cargo bench --locked -p tollgate-bench
-	@. scripts/env.sh && cargo bench --locked -p tollgate --bench transports
+bench: ## measure Tollgate beside nginx, HAProxy and itself without a ledger, then its parts; about an hour
+	@scripts/bench.sh
+
+soak: ## half an hour of load on a server: memory must not grow, no call may fail
+	@scripts/soak.sh
 
 fuzz: ## feed the codecs bytes that nobody chose, a minute per target; needs nightly Rust and cargo-fuzz
 	@scripts/fuzz.sh

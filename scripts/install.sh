@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs Debian packages, as root, and starts nothing: PostgreSQL gets no cluster, Redis does not
-# run, now or after the next start of the machine. The tests start private ones.
+# Installs Debian packages, as root, and starts nothing: PostgreSQL gets no cluster, Redis, nginx and
+# HAProxy do not run, now or after the next start of the machine. Tests and benchmarks start private ones.
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive
 
@@ -31,7 +31,7 @@ fi
 apt-get update
 apt-get install -y --no-install-recommends "${packages[@]}"
 
-if among redis-server; then
+for service in redis-server nginx haproxy; do
     # Installing it also arranges for it to start with the machine.
-    update-rc.d redis-server disable >/dev/null || true
-fi
+    ! among "$service" || update-rc.d "$service" disable >/dev/null || true
+done

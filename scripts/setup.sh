@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing to build Tollgate, and with the argument `test` what its tests need.
+# Installs what is missing to build Tollgate, with the argument `test` what its tests need too, and
+# with `bench` also the servers that it is measured beside.
 # Does nothing, in well under a second, when nothing is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -23,6 +24,8 @@ postgres_server() { # Debian keeps the server's programs off the PATH
         { have postgres && have initdb; }
 }
 
+server() { have "$1" || [ -x "/usr/sbin/$1" ]; } # off the PATH of ordinary users
+
 have cargo || fail "cargo is not on the PATH: install Rust first, https://rustup.rs says how"
 
 need g++ have g++
@@ -31,10 +34,14 @@ need cmake have cmake
 need ccache have ccache
 need libclang-dev libclang
 need ca-certificates exists '/etc/ssl/certs/ca-certificates.crt'
-if [ "${1:-}" = test ]; then
+if [ "${1:-}" = test ] || [ "${1:-}" = bench ]; then
     need python3-venv python3 -c 'import venv, ensurepip'
     need postgresql postgres_server
     need redis-server have redis-server
+fi
+if [ "${1:-}" = bench ]; then
+    need nginx server nginx
+    need haproxy server haproxy
 fi
 
 if [ "${#missing[@]}" -gt 0 ]; then

@@ -21,11 +21,13 @@ mod board;
 mod table;
 mod goals;
 mod plot;
+mod soak;
 
 pub use board::{Board, Outcome, Plan, play};
 pub use goals::{Goal, goals, goals_table};
 pub use plot::svg;
 pub use scenario::Scenario;
+pub use soak::{Soak, Soaked};
 pub use systems::{Kind, Programs};
 pub use table::markdown;
 pub use upstream::serve as serve_upstream;

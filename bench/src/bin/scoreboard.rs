@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 use tokio::net::TcpListener;
-use tollgate_bench::score::{self, Board, Kind, Outcome, Plan, Programs, Scenario};
+use tollgate_bench::score::{self, Board, Kind, Outcome, Plan, Programs, Scenario, Soak};
 
 const MORE: &str = "\
 Every system is a process of its own in front of the same fast upstream. CPU is what the kernel has
@@ -27,7 +27,7 @@ Examples:
 struct Arguments {
     #[command(subcommand)]
     role: Option<Role>,
-    /// Systems, all but tollgate-other if none is named.
+    /// Systems; if none is named, all that these arguments allow.
     #[arg(long, value_delimiter = ',', value_name = "SYSTEM")]
     only: Vec<String>,
     /// Scenarios, by what their names begin with; all of them if none is named.
@@ -45,6 +45,9 @@ struct Arguments {
     /// Another build of the server, to compare with: the system tollgate-other.
     #[arg(long, value_name = "PROGRAM")]
     other: Option<PathBuf>,
+    /// Where scripts/peers.sh has installed LiteLLM and Portkey: they are measured too.
+    #[arg(long, value_name = "FOLDER")]
+    peers: Option<PathBuf>,
     /// Write scoreboard.md and scoreboard.svg into this folder too.
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
@@ -61,6 +64,15 @@ enum Role {
         #[arg(long)]
         port: u16,
     },
+    /// Load Tollgate for long, and fail when its memory grows or a call fails.
+    Soak {
+        /// How long.
+        #[arg(long, default_value_t = 30)]
+        minutes: u32,
+        /// How much of what it can do.
+        #[arg(long, default_value_t = 70)]
+        percent: u32,
+    },
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -76,13 +88,44 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> io::Result<()> {
-    if let Some(Role::Upstream { port }) = arguments.role {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-        return score::serve_upstream(listener).await;
+    match arguments.role {
+        Some(Role::Upstream { port }) => {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+            score::serve_upstream(listener).await
+        }
+        Some(Role::Soak { minutes, percent }) => {
+            let lasting = Duration::from_secs(60) * minutes;
+            soak(Soak { lasting, percent, programs: programs(&arguments)? }).await
+        }
+        None if arguments.list => list(),
+        None => measure(arguments).await,
     }
-    if arguments.list {
-        return list();
+}
+
+/// Memory may grow by less than this.
+const MOST_GROWTH_PERCENT: f64 = 5.0;
+
+async fn soak(soak: Soak) -> io::Result<()> {
+    let told = |seconds, memory: u64| {
+        drop(writeln!(io::stdout(), "after {seconds:>5} s: {} KiB", memory / 1024));
+    };
+    let soaked = soak.run(told).await?;
+    let growth = soaked.growth_percent();
+    writeln!(
+        io::stdout(),
+        "{:.0} calls/s of {:.0}; memory grew by {growth:.1} %; {} calls failed",
+        soaked.per_second,
+        soaked.most_per_second,
+        soaked.failed
+    )?;
+    if let Some(trouble) = soaked.trouble {
+        return Err(io::Error::other(format!("a call failed: {trouble}")));
     }
+    let grew = || io::Error::other(format!("memory grew by {MOST_GROWTH_PERCENT} % or more"));
+    if growth < MOST_GROWTH_PERCENT { Ok(()) } else { Err(grew()) }
+}
+
+async fn measure(arguments: Arguments) -> io::Result<()> {
     let folder = arguments.out.clone();
     let plan = plan(arguments)?;
     let board = score::play(plan, |outcome| drop(tell(outcome))).await?;
@@ -129,12 +172,16 @@ fn programs(arguments: &Arguments) -> io::Result<Programs> {
     let scoreboard = std::env::current_exe()?;
     let beside = scoreboard.with_file_name("tollgate");
     let tollgate = arguments.tollgate.clone().unwrap_or(beside);
-    Ok(Programs { scoreboard, tollgate, other: arguments.other.clone() })
+    let (other, peers) = (arguments.other.clone(), arguments.peers.clone());
+    Ok(Programs { scoreboard, tollgate, other, peers })
 }
 
 fn kinds(arguments: &Arguments) -> io::Result<Vec<Kind>> {
     if arguments.only.is_empty() {
-        let measured = |kind: &Kind| *kind != Kind::Other || arguments.other.is_some();
+        let measured = |kind: &Kind| match kind {
+            Kind::Other => arguments.other.is_some(),
+            kind => !kind.is_peer() || arguments.peers.is_some(),
+        };
         return Ok(Kind::ALL.into_iter().filter(measured).collect());
     }
     let known = |name: &String| Kind::ALL.into_iter().find(|kind| kind.name() == name);

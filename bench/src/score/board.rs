@@ -87,11 +87,15 @@ impl Outcome {
 pub async fn play(plan: Plan, mut told: impl FnMut(&Outcome)) -> io::Result<Board> {
     let descriptors = raise_descriptors()?;
     let ground = Ground::prepare(&plan.kinds, plan.programs.clone()).await?;
-    let mut systems = Vec::new();
+    let (mut systems, mut absent) = (Vec::new(), Vec::new());
     for kind in &plan.kinds {
-        systems.push(ground.start(*kind).await?);
+        match ground.start(*kind).await {
+            Err(error) if kind.is_peer() => absent.push(error.to_string()),
+            started => systems.push(started?),
+        }
     }
     let mut board = Board { conditions: conditions(&plan, &systems), results: Vec::new() };
+    board.conditions.extend(absent);
     for scenario in &plan.scenarios {
         let scenario = scenario.within(descriptors);
         let outcome = measure(scenario, &plan, &ground, &systems).await?;
@@ -132,7 +136,7 @@ async fn measure(
 }
 
 /// As many descriptors as this process may have; what it starts inherits them.
-fn raise_descriptors() -> io::Result<u64> {
+pub(super) fn raise_descriptors() -> io::Result<u64> {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?;
     Ok(limit.maximum.unwrap_or(u64::MAX))

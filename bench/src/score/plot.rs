@@ -88,6 +88,8 @@ fn colour(kind: Kind) -> &'static str {
         Kind::Sqlite => "#1f77d0",
         Kind::Postgres => "#0b3d78",
         Kind::Other => "#e08a1e",
+        Kind::Litellm => "#c0392b",
+        Kind::Portkey => "#8e44ad",
     }
 }
 

@@ -66,11 +66,16 @@ impl Wish {
         (head + &body).into_bytes()
     }
 
+    /// Tokens that an answer may have. Who asks for too few is cut off where tokens are counted.
+    fn longest(self) -> u32 {
+        self.pace.map_or(64, |pace| 64 + 16 * pace.chunks)
+    }
+
     fn body(self, prefix: &str) -> String {
         json!({
             "model": format!("{prefix}{}", self.model()),
             "stream": self.pace.is_some(),
-            "max_tokens": 64,
+            "max_tokens": self.longest(),
             "messages": [{"role": "user", "content": prompt(self.prompt)}],
         })
         .to_string()

@@ -100,7 +100,7 @@ async fn drive(scenario: &Scenario, subject: &Subject<'_>) -> Tally {
         Load::Calls { connections, prompt } => {
             let (request, lasting) = (request(wish(prompt, None)), subject.lasting);
             let expected = scenario.key.expected();
-            Callers { address, request, connections, lasting, expected }.call().await
+            Callers { address, request, connections, lasting, expected, every: None }.call().await
         }
         Load::Streams { streams, pace, within } => {
             let request = request(wish(PROMPT_OF_STREAMS, Some(pace)));

@@ -75,6 +75,15 @@ impl Scenario {
         self.from != self.to || self.key != Key::Valid
     }
 
+    /// Whether it is of a size that gateways in slower languages bear.
+    pub(super) fn is_for_peers(&self) -> bool {
+        let bearable = match self.load {
+            Load::Calls { connections, .. } => connections <= 64,
+            Load::Streams { streams, .. } => streams <= 200,
+        };
+        bearable && !self.fresh && !self.is_for_gateways()
+    }
+
     /// Whether streams are counted, and not whole answers.
     pub(super) fn streams(&self) -> Option<u32> {
         match self.load {
@@ -93,7 +102,8 @@ impl Scenario {
     }
 }
 
-const PLAIN: Scenario = Scenario {
+/// Whole answers of one dialect, for somebody who may.
+pub(super) const PLAIN: Scenario = Scenario {
     name: "",
     load: Load::Calls { connections: 1, prompt: 0 },
     from: Dialect::OpenAi,

@@ -4,6 +4,7 @@
 mod direct;
 mod haproxy;
 mod nginx;
+mod peers;
 mod tollgate;
 
 use super::{
@@ -25,7 +26,7 @@ use std::{
 use tokio::net::TcpStream;
 
 /// Nothing that starts is asked for longer than this before it has answered.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,11 +45,15 @@ pub enum Kind {
     Postgres,
     /// Another build of Tollgate, on SQLite.
     Other,
+    /// LiteLLM's proxy.
+    Litellm,
+    /// Portkey's gateway.
+    Portkey,
 }
 
 impl Kind {
     /// All of them, in the order of the tables.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Direct,
         Self::Nginx,
         Self::Haproxy,
@@ -56,6 +61,8 @@ impl Kind {
         Self::Sqlite,
         Self::Postgres,
         Self::Other,
+        Self::Litellm,
+        Self::Portkey,
     ];
 
     /// What it is called on the command line and in tables.
@@ -68,7 +75,14 @@ impl Kind {
             Self::Sqlite => "tollgate",
             Self::Postgres => "tollgate-postgres",
             Self::Other => "tollgate-other",
+            Self::Litellm => "litellm",
+            Self::Portkey => "portkey",
         }
+    }
+
+    /// Whether it is another gateway for AI, which only some machines have.
+    pub fn is_peer(self) -> bool {
+        matches!(self, Self::Litellm | Self::Portkey)
     }
 
     fn is_tollgate(self) -> bool {
@@ -77,7 +91,11 @@ impl Kind {
 
     /// Whether this kind of system can do what a scenario asks for.
     pub(super) fn can(self, scenario: &Scenario) -> bool {
-        if self == Self::Direct && scenario.fresh {
+        let unfit = match self {
+            Self::Direct => scenario.fresh,
+            _ => self.is_peer() && !scenario.is_for_peers(),
+        };
+        if unfit {
             return false;
         }
         match scenario.key {
@@ -96,6 +114,8 @@ pub struct Programs {
     pub tollgate: PathBuf,
     /// Another build of it.
     pub other: Option<PathBuf>,
+    /// Where `scripts/peers.sh` has installed other gateways.
+    pub peers: Option<PathBuf>,
 }
 
 /// What all systems stand on.
@@ -152,6 +172,8 @@ impl Ground {
             Kind::Direct => direct::again(&self.upstream),
             Kind::Nginx => nginx::start_before(self.upstream.address).await,
             Kind::Haproxy => haproxy::start_before(self.upstream.address).await,
+            Kind::Litellm => peers::start_litellm(self).await,
+            Kind::Portkey => peers::start_portkey(self).await,
             Kind::Off | Kind::Sqlite | Kind::Postgres | Kind::Other => {
                 tollgate::start_before(kind, self).await
             }
@@ -214,8 +236,11 @@ async fn start(
         let wish = Wish { dialect: Dialect::OpenAi, prompt: 100, pace: None };
         let address = local(instance.port());
         let request = doors.request(address, wish, &doors.key, Dialect::OpenAi);
-        // Finer than whoever asks this looks again; he also sees when the program has ended.
-        for _ in 0..100 {
+        // Finer than whoever asks this looks again, and for longer: Python takes a minute to begin
+        // on a busy machine. What has ended has no memory any more, and he sees that too.
+        let process = instance.id()?;
+        let deadline = Instant::now() + PATIENCE;
+        while accounting::resident(&[process]) > 0 && Instant::now() < deadline {
             if ask(address, &request).await.is_ok_and(|status| status == 200) {
                 after.set(begun.get().elapsed());
                 return Ok(true);

@@ -16,6 +16,8 @@ pub(super) struct Callers {
     pub(super) lasting: Duration,
     /// Statuses that a right answer may have.
     pub(super) expected: &'static [u16],
+    /// Each connection begins a call so often, or at once after the one before.
+    pub(super) every: Option<Duration>,
 }
 
 impl Callers {
@@ -55,7 +57,13 @@ impl Callers {
     /// As many calls as one connection takes.
     async fn talk(&self, end: Instant, tally: &mut Tally) -> io::Result<()> {
         let mut wire = Wire::new(TcpStream::connect(self.address).await?)?;
+        let mut due = Instant::now();
         while Instant::now() < end {
+            if let Some(every) = self.every {
+                tokio::time::sleep_until(due).await;
+                // Who is late does not hurry.
+                due = (due + every).max(Instant::now());
+            }
             let asked = clock::now_ns();
             wire.write(&self.request).await?;
             let reply = wire.reply().await?;
@@ -106,7 +114,7 @@ mod tests {
         let to = Recipient { address, key: "none", prefix: "", headers: &[] };
         let lasting = Duration::from_millis(50);
         let request = wish.bytes(&to).into();
-        Callers { address, request, connections: 8, lasting, expected }.call().await
+        Callers { address, request, connections: 8, lasting, expected, every: None }.call().await
     }
 
     #[tokio::test]
