@@ -71,7 +71,7 @@ impl Conversation {
         let grpc_network = Faults::seeded(world.grpc, seed, HARMED).await.unwrap();
         let retry = RetryPolicy {
             // Enough for the time that a server takes to end in good order and to come back.
-            max_retries: 20,
+            max_retries: 40,
             initial_wait: Duration::from_millis(20),
             max_wait: Duration::from_millis(300),
             ..RetryPolicy::default()
