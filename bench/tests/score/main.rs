@@ -1,9 +1,12 @@
 //! The scoreboard as a program: what can be measured without anything that is not built here.
 
-use std::process::{Command, Output};
+use std::{
+    io,
+    process::{Command, Output},
+};
 
-fn scoreboard(words: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_scoreboard")).args(words).output().unwrap()
+fn scoreboard(words: &[&str]) -> io::Result<Output> {
+    Command::new(env!("CARGO_BIN_EXE_scoreboard")).args(words).output()
 }
 
 fn said(output: &Output) -> String {
@@ -25,7 +28,8 @@ fn the_upstream_alone_is_measured_and_written_down() {
         "0.1",
         "--out",
         out,
-    ]);
+    ])
+    .unwrap();
     let text = said(&output);
     assert!(output.status.success(), "{text}");
     let table = std::fs::read_to_string(folder.path().join("scoreboard.md")).unwrap();
@@ -52,7 +56,7 @@ fn what_is_not_there_is_named() {
         if words[0] == "--tollgate" {
             all.extend(["--only", "tollgate"]);
         }
-        let output = scoreboard(&all);
+        let output = scoreboard(&all).unwrap();
         assert!(!output.status.success());
         assert!(said(&output).contains(expected), "{}", said(&output));
     }
@@ -60,7 +64,7 @@ fn what_is_not_there_is_named() {
 
 #[test]
 fn systems_and_scenarios_can_be_listed() {
-    let text = said(&scoreboard(&["--list"]));
+    let text = said(&scoreboard(&["--list"]).unwrap());
     for name in ["nginx", "haproxy", "tollgate-postgres", "streams-10000", "key-exhausted-64"] {
         assert!(text.contains(name), "{text}");
     }
