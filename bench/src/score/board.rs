@@ -98,7 +98,7 @@ pub async fn play(plan: Plan, mut told: impl FnMut(&Outcome)) -> io::Result<Boar
     board.conditions.extend(absent);
     for scenario in &plan.scenarios {
         let scenario = scenario.within(descriptors);
-        let outcome = measure(scenario, &plan, &ground, &systems).await?;
+        let outcome = measure(scenario, &plan, &ground, &systems).await;
         if !outcome.rows.is_empty() {
             told(&outcome);
             board.results.push(outcome);
@@ -108,21 +108,21 @@ pub async fn play(plan: Plan, mut told: impl FnMut(&Outcome)) -> io::Result<Boar
     Ok(board)
 }
 
-async fn measure(
-    scenario: Scenario,
-    plan: &Plan,
-    ground: &Ground,
-    all: &[System],
-) -> io::Result<Outcome> {
+async fn measure(scenario: Scenario, plan: &Plan, ground: &Ground, all: &[System]) -> Outcome {
     let systems: Vec<&System> = all.iter().filter(|system| system.kind.can(&scenario)).collect();
     let mut rows: Vec<_> = systems.iter().map(|system| (system.kind, Vec::new())).collect();
     for round in 0..=plan.rounds {
         for (system, (_, rounds)) in systems.iter().zip(&mut rows) {
             let (upstream, lasting) = (ground.upstream(), plan.lasting);
             let figures = if scenario.fresh {
-                let system = &ground.start(system.kind).await?;
-                tokio::time::sleep(CALM).await;
-                round::play(&scenario, &Subject { system, upstream, lasting }).await
+                match ground.start(system.kind).await {
+                    Ok(system) => {
+                        tokio::time::sleep(CALM).await;
+                        let system = &system;
+                        round::play(&scenario, &Subject { system, upstream, lasting }).await
+                    }
+                    Err(error) => Round::failed(&error),
+                }
             } else {
                 round::play(&scenario, &Subject { system, upstream, lasting }).await
             };
@@ -132,7 +132,7 @@ async fn measure(
             }
         }
     }
-    Ok(Outcome { scenario, rows })
+    Outcome { scenario, rows }
 }
 
 /// As many descriptors as this process may have; what it starts inherits them.

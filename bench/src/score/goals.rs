@@ -99,7 +99,7 @@ fn by_itself(board: &Board, name: &str, figure: Figure) -> f64 {
 
 #[expect(clippy::float_arithmetic, reason = "a figure for people")]
 fn idle_mb(round: &Round) -> f64 {
-    round.idle as f64 / 1e6
+    if round.idle == 0 { f64::NAN } else { round.idle as f64 / 1e6 }
 }
 
 fn failures(board: &Board) -> f64 {

@@ -21,6 +21,8 @@ pub fn svg(board: &Board) -> String {
             .iter()
             .map(|(kind, _)| (*kind, used(*kind)))
             .filter(|(kind, used)| *kind != Kind::Direct && used.is_finite())
+            // What failed has done something else.
+            .filter(|(kind, _)| outcome.median(*kind, |round| round.failed as f64) < 0.5)
             .collect();
         let longest = bars.iter().map(|(_, used)| *used).fold(f64::MIN_POSITIVE, f64::max);
         let (name, height) = (outcome.scenario.name, bars.len() as f64 * (BAR + GAP));

@@ -49,6 +49,25 @@ pub struct Round {
     pub trouble: Option<String>,
 }
 
+impl Round {
+    /// One whose system did not start: hours of other rounds are not lost for it.
+    pub(super) fn failed(error: &std::io::Error) -> Self {
+        let none = f64::NAN;
+        let nothing = Spread { p50_us: none, p99_us: none };
+        Self {
+            per_second: none,
+            processor_us: none,
+            database_us: none,
+            upstream_us: none,
+            answer: nothing,
+            delay: nothing,
+            failed: 1,
+            trouble: Some(error.to_string()),
+            ..Self::default()
+        }
+    }
+}
+
 /// What is looked at.
 pub(super) struct Subject<'a> {
     pub(super) system: &'a System,

@@ -111,15 +111,18 @@ fn fresh(outcome: &Outcome) -> Vec<Column> {
     columns
 }
 
-/// From the start of a program to the end of its first answer.
+/// From the start of a program to the end of its first answer; none where it did not start.
 #[expect(clippy::float_arithmetic, reason = "a figure for people")]
 pub(super) fn start_ms(round: &Round) -> f64 {
-    round.started_in.as_secs_f64() * 1e3
+    if round.started_in.is_zero() { f64::NAN } else { round.started_in.as_secs_f64() * 1e3 }
 }
 
 /// What a fresh process has taken for its streams, each.
 #[expect(clippy::float_arithmetic, reason = "a figure for people")]
 pub(super) fn per_stream(round: &Round, streams: u32) -> f64 {
+    if round.idle == 0 {
+        return f64::NAN;
+    }
     round.peak.saturating_sub(round.idle) as f64 / 1024.0 / f64::from(streams)
 }
 

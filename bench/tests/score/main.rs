@@ -1,10 +1,13 @@
 //! The scoreboard as a program: what can be measured without anything that is not built here.
 #![cfg(test)]
 
-use std::process::{Command, Output};
+use std::{
+    io,
+    process::{Command, Output},
+};
 
-fn scoreboard(words: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_scoreboard")).args(words).output().unwrap()
+fn scoreboard(words: &[&str]) -> io::Result<Output> {
+    Command::new(env!("CARGO_BIN_EXE_scoreboard")).args(words).output()
 }
 
 fn said(output: &Output) -> String {
@@ -26,7 +29,8 @@ fn the_upstream_alone_is_measured_and_written_down() {
         "0.1",
         "--out",
         out,
-    ]);
+    ])
+    .unwrap();
     let text = said(&output);
     assert!(output.status.success(), "{text}");
     let table = std::fs::read_to_string(folder.path().join("scoreboard.md")).unwrap();
@@ -53,7 +57,7 @@ fn what_is_not_there_is_named() {
         if words[0] == "--tollgate" {
             all.extend(["--only", "tollgate"]);
         }
-        let output = scoreboard(&all);
+        let output = scoreboard(&all).unwrap();
         assert!(!output.status.success());
         assert!(said(&output).contains(expected), "{}", said(&output));
     }
@@ -61,7 +65,7 @@ fn what_is_not_there_is_named() {
 
 #[test]
 fn systems_and_scenarios_can_be_listed() {
-    let text = said(&scoreboard(&["--list"]));
+    let text = said(&scoreboard(&["--list"]).unwrap());
     for name in ["nginx", "haproxy", "tollgate-postgres", "streams-10000", "key-exhausted-64"] {
         assert!(text.contains(name), "{text}");
     }
