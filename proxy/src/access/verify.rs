@@ -25,11 +25,13 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use tollgate_types::TokenGrant;
 
 /// Hashes computed at once.
 const HASHERS: usize = 2;
+/// Credentials share so many turns, so that two rarely wait for each other.
+const READERS: usize = 64;
 
 /// Why a credential is not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +73,8 @@ pub struct Access {
     tokens_seen: Memory,
     memory_key: [u8; 32],
     hashers: Arc<Semaphore>,
+    /// Who reads the account of a credential again, one at a time.
+    readers: [Mutex<()>; READERS],
     tokens: Tokens,
 }
 
@@ -109,6 +113,7 @@ impl Access {
             tokens_seen: Memory::new(),
             memory_key,
             hashers: Arc::new(Semaphore::new(HASHERS)),
+            readers: std::array::from_fn(|_| Mutex::new(())),
         })
     }
 
@@ -157,7 +162,7 @@ impl Access {
                 self.token_in_force(&proof).await?;
                 let id = proof.token.as_ref().map(|token| token.claims.key_id.clone());
                 // Boxed, as all that asks the database: what is remembered needs no room for it.
-                Box::pin(self.load(name, &id.unwrap_or_default(), proof)).await
+                Box::pin(self.reload(name, &id.unwrap_or_default(), proof)).await
             }
             None => {
                 Box::pin(async { self.verify_token(name, self.tokens.verify(text).await?).await })
@@ -202,7 +207,7 @@ impl Access {
         Some(match self.keys_seen.recall(&name)? {
             Recalled::Wrong => Err(AuthError::Invalid),
             Recalled::Known(known, _) => Ok(known),
-            Recalled::Old(proof) => Box::pin(self.load(name, key_id, proof)).await,
+            Recalled::Old(proof) => Box::pin(self.reload(name, key_id, proof)).await,
         })
     }
 
@@ -237,18 +242,35 @@ impl Access {
         }
     }
 
+    /// Reads an account again. Of many calls that come at once after a pause one asks, and the others
+    /// take what it was told.
+    async fn reload(&self, name: Name, key_id: &str, proof: Proof) -> Result<Known, AuthError> {
+        let _turn = promptly(async { Ok(self.reader(&name).lock().await) }).await?;
+        match self.memory_of(&proof).fresh(&name) {
+            Some(known) => Ok(known),
+            None => self.load(name, key_id, proof).await,
+        }
+    }
+
+    fn reader(&self, name: &Name) -> &Mutex<()> {
+        let ([first, ..], [any, ..]) = (name, &self.readers);
+        self.readers.get(usize::from(*first) % READERS).unwrap_or(any)
+    }
+
+    fn memory_of(&self, proof: &Proof) -> &Memory {
+        if proof.token.is_some() { &self.tokens_seen } else { &self.keys_seen }
+    }
+
     /// Reads the account of a credential that is known to be right. After a rotation the key may
     /// have another secret.
     async fn load(&self, name: Name, key_id: &str, proof: Proof) -> Result<Known, AuthError> {
         let asked = Instant::now();
         let account = self.account(key_id).await?;
-        let (memory, wrong) = match proof.token {
-            Some(_) => (&self.tokens_seen, AuthError::TokenExpired),
-            None => (&self.keys_seen, AuthError::Invalid),
-        };
+        let memory = self.memory_of(&proof);
         if !accepted(&account, self.clock.now_ms()).contains(&proof.hash) {
             memory.remember_wrong(name);
-            return Err(wrong);
+            let is_token = proof.token.is_some();
+            return Err(if is_token { AuthError::TokenExpired } else { AuthError::Invalid });
         }
         memory.believe(name, account, (proof, asked))
     }

@@ -41,7 +41,8 @@ pub struct Meter {
     /// Absent once the end was sent.
     ending: Option<Ending>,
     held: Held,
-    target: Option<Target>,
+    /// Of the target that the call goes to, where it has a price.
+    rates: Option<Arc<Rates>>,
     answered: bool,
     reported: Option<Usage>,
     /// Since when the model works on it, and how long it did: known once it is asked for at the end.
@@ -54,9 +55,10 @@ pub struct Meter {
 
 impl Meter {
     pub(super) fn new(ending: Ending, held: Held) -> Self {
+        let first = held.quote.permit().targets().first();
         Self {
             ending: Some(ending),
-            target: held.quote.permit().targets().first().cloned(),
+            rates: first.and_then(|target| held.quote.rates_of(target)).cloned(),
             held,
             answered: false,
             reported: None,
@@ -74,7 +76,7 @@ impl Meter {
         entry.provider.clone_from(&target.provider);
         entry.model.clone_from(&target.model);
         entry.attempt = attempt;
-        self.target = Some(target.clone());
+        self.rates = self.held.quote.rates_of(target).cloned();
         // What runs in this process says when it leaves the queue; elsewhere nobody does.
         self.began = (!self.held.quote.bound().in_process).then(Instant::now);
     }
@@ -119,19 +121,15 @@ impl Meter {
     /// When the time is used up that was set aside, where time costs something and a budget counts.
     pub fn deadline(&self) -> Option<Instant> {
         self.held.output_limit()?;
-        let most = self.rates()?.max_ms()?;
+        let most = self.rates.as_ref()?.max_ms()?;
         self.began?.checked_add(Duration::from_millis(most))
-    }
-
-    fn rates(&self) -> Option<&Arc<Rates>> {
-        self.held.quote.rates_of(self.target.as_ref()?)
     }
 
     /// With the time that the model worked, where that costs something and the provider did not
     /// count it; never more than was set aside for it.
     fn timed(&self, usage: &Usage) -> Usage {
         let mut usage = usage.clone();
-        let Some(most) = self.rates().and_then(|rates| rates.max_ms()) else { return usage };
+        let Some(most) = self.rates.as_ref().and_then(|rates| rates.max_ms()) else { return usage };
         if let (Some(began), false) = (self.began, usage.is_empty()) {
             let worked = self.worked.get_or_init(|| began.elapsed()).as_millis();
             let worked = u64::try_from(worked).unwrap_or(u64::MAX);
@@ -241,7 +239,7 @@ impl Meter {
         reply: Option<oneshot::Sender<Vec<BudgetStatus>>>,
     ) -> Option<NanoUsd> {
         let ending = self.ending.take()?;
-        let rates = self.rates().cloned();
+        let rates = self.rates.clone();
         let outcome = Outcome { usage: self.timed(&outcome.usage), ..outcome.clone() };
         let mut shared = std::mem::take(&mut self.held.entry);
         let entry = Arc::make_mut(&mut shared);

@@ -84,6 +84,17 @@ impl Memory {
         })
     }
 
+    /// What is known so well that the database need not be asked.
+    pub(super) fn fresh(&self, name: &Name) -> Option<Known> {
+        let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match memory.get(name)? {
+            Entry::Verified { account, caller, seen, .. } if seen.elapsed() < FRESH => {
+                Some((Arc::clone(account), Arc::clone(caller)))
+            }
+            _ => None,
+        }
+    }
+
     /// Remembers an account as it was when it was asked for, which is when its age begins: the
     /// answer may be old when it comes. One that was asked for later is not forgotten for it.
     pub(super) fn believe(
@@ -105,6 +116,11 @@ impl Memory {
         let known = (Arc::clone(&account), Arc::clone(&caller));
         memory.put(name, Entry::Verified { account, caller, proof, seen: asked, asked });
         Ok(known)
+    }
+
+    #[cfg(test)]
+    pub(super) fn forget(&self, name: Name) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop(&name);
     }
 
     pub(super) fn remember_wrong(&self, name: Name) {

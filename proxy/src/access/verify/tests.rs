@@ -14,6 +14,7 @@ use std::{sync::Arc, time::Duration};
 on_both_engines!(
     an_answer_that_comes_late_does_not_undo_a_revocation,
     a_key_that_is_revoked_while_it_waits_to_be_hashed_is_refused,
+    of_many_calls_after_a_pause_one_asks_for_all,
 );
 
 async fn a_key(kind: Kind) -> (Home, Store, Access, String, String) {
@@ -61,6 +62,30 @@ async fn an_answer_that_comes_late_does_not_undo_a_revocation(kind: Kind) {
     assert!(account.key.revoked_ms.is_some());
     let refused = access.authenticate(Some(&text)).await;
     assert!(matches!(refused, Err(AuthError::Revoked)), "{refused:?}");
+}
+
+async fn of_many_calls_after_a_pause_one_asks_for_all(kind: Kind) {
+    let (_home, store, access, id, text) = a_key(kind).await;
+    access.authenticate(Some(&text)).await.unwrap();
+    let account = store.account(&id).await.unwrap().unwrap();
+    let name = access.name_of(&text);
+    let hash: Arc<str> = account.key.secret_hash.as_str().into();
+    let proof = Proof { hash, token: None };
+    // As after a pause.
+    access.keys_seen.forget(name);
+    let long_ago = Instant::now().checked_sub(Duration::from_secs(2)).unwrap();
+    access.keys_seen.believe(name, account.clone(), (proof.clone(), long_ago)).unwrap();
+    let asking = access.reader(&name).lock().await;
+    let calls = (0..50).map(|_| access.authenticate(Some(&text)));
+    let mut calls = std::pin::pin!(futures_util::future::join_all(calls));
+    assert!(futures_util::poll!(calls.as_mut()).is_pending());
+    // Who asks again would be told that there is no such key.
+    store.tamper("delete from api_keys").await;
+    access.keys_seen.believe(name, account, (proof, Instant::now())).unwrap();
+    drop(asking);
+    for known in calls.await {
+        assert_eq!(known.unwrap().key_id(), id);
+    }
 }
 
 async fn a_key_that_is_revoked_while_it_waits_to_be_hashed_is_refused(kind: Kind) {
