@@ -15,7 +15,7 @@ pub use refusal::Refusal;
 use crate::{
     access::{self, Caller},
     catalog::Catalog,
-    ledger::{Disposition, HoldError, Ledger, Meter, Order, Outcome},
+    ledger::{Disposition, Ledger, Meter, Order, Outcome},
     limits::{Limits, Rates, Tab},
     prices::{self, Prices},
     routing,
@@ -24,7 +24,7 @@ use crate::{
 use call::Imposed;
 use metered::Running;
 use std::sync::Arc;
-use tollgate_types::{EmbedRequest, Error, Feature, GenerateRequest};
+use tollgate_types::{EmbedRequest, Error, ErrorKind, Feature, GenerateRequest};
 
 /// Everything between the ways in and the upstreams.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl Gateway {
         let mut meter = hold.sent();
         let opened = tokio::select! {
             opened = routing::open(&plan, &targets, &mut meter, request) => opened,
-            () = self.tasks.stopping() => return Err(HoldError::Closed.into()),
+            () = self.tasks.stopping() => Err(stopped()),
         };
         match opened {
             Ok((events, target)) => {
@@ -126,7 +126,7 @@ impl Gateway {
         let model = candidate.target.model.clone();
         let embedded = tokio::select! {
             embedded = candidate.provider.embed(EmbedRequest { model, ..request }) => embedded,
-            () = self.tasks.stopping() => return Err(HoldError::Closed.into()),
+            () = self.tasks.stopping() => Err(stopped()),
         };
         match embedded {
             Ok(mut response) => {
@@ -160,6 +160,13 @@ impl Gateway {
         request.model.clone_from(&candidate.target.model);
         candidate.provider.count_tokens(request).await.map_err(Refusal::Provider)
     }
+}
+
+/// The provider was asked, or about to be: whether it works on the call is not known.
+fn stopped() -> Error {
+    let message =
+        "the server stopped before the provider answered. What it may have cost is charged";
+    Error::new(ErrorKind::StreamInterrupted, message)
 }
 
 /// Ends a call that failed before its first event.

@@ -37,6 +37,11 @@ impl Tasks {
         self.stop.clone().cancelled_owned()
     }
 
+    /// Whether shutdown has begun.
+    pub fn is_stopping(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
     /// How many tasks run now.
     pub fn running(&self) -> usize {
         self.tracker.len()

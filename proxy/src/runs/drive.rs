@@ -69,7 +69,7 @@ impl Drive {
         let answer = match opened {
             Ok(answer) => answer,
             Err((why, end)) => {
-                self.not_made(end).await;
+                self.not_made(end, &why).await;
                 drop(started.send(why));
                 return;
             }
@@ -169,7 +169,8 @@ impl Drive {
 
     /// The call gave no answer. One that was cancelled keeps its key, so that it is not made after
     /// all.
-    async fn not_made(&self, end: Option<End>) {
+    async fn not_made(&self, end: Option<End>, why: &Started) {
+        let was_asked = matches!(why, Started::Refused(Refusal::Provider(_)));
         match end {
             Some(end) => {
                 self.live.push(Err(self.cancelled()));
@@ -177,7 +178,9 @@ impl Drive {
             }
             None => {
                 self.shared.roll.strike(&self.live);
-                self.release().await;
+                if !(was_asked && self.is_broken_off()) {
+                    self.release().await;
+                }
             }
         }
         self.live.set_stage(Stage::Refused);
@@ -197,7 +200,10 @@ impl Drive {
             return;
         };
         if frees_key {
-            return self.release().await;
+            if end != End::Failed || !self.is_broken_off() {
+                self.release().await;
+            }
+            return;
         }
         let settings = &self.shared.settings;
         let keep_ms = i64::try_from(settings.keep().as_millis()).unwrap_or(i64::MAX);
@@ -211,6 +217,12 @@ impl Drive {
             events: self.live.lines(settings.replay_bytes).filter(|_| finished),
         };
         claims.end(run).await;
+    }
+
+    /// Whether this server ends the call by stopping. Its key stays taken, as if the server had died:
+    /// a caller who did not hear of it any more would pay for the call a second time.
+    fn is_broken_off(&self) -> bool {
+        self.shared.gateway.tasks.is_stopping()
     }
 
     async fn release(&self) {
