@@ -243,13 +243,16 @@ impl Access {
     }
 
     /// Reads an account again. Of many calls that come at once after a pause one asks, and the others
-    /// take what it was told.
+    /// take what it was told; the turn and the answer together are waited for as long as one answer.
     async fn reload(&self, name: Name, key_id: &str, proof: Proof) -> Result<Known, AuthError> {
-        let _turn = promptly(async { Ok(self.reader(&name).lock().await) }).await?;
-        match self.memory_of(&proof).fresh(&name) {
-            Some(known) => Ok(known),
-            None => self.load(name, key_id, proof).await,
-        }
+        let reading = async {
+            let _turn = self.reader(&name).lock().await;
+            match self.memory_of(&proof).fresh(&name) {
+                Some(known) => Ok(known),
+                None => self.load(name, key_id, proof).await,
+            }
+        };
+        promptly(async { Ok(reading.await) }).await?
     }
 
     fn reader(&self, name: &Name) -> &Mutex<()> {

@@ -1,17 +1,10 @@
 //! What a quote would come to in the caller's budgets, decided as a hold would be and without one.
 
-use super::{
-    Ledger,
-    hold::HoldError,
-    known::Charged,
-    page, scope, status,
-    window::{Bounds, bounds},
-};
+use super::{Ledger, hold::HoldError, known::Charged, page, scope, status};
 use crate::{
     prices::Quote,
-    store::{StoreError, WindowKey, promptly},
+    store::{StoreError, promptly},
 };
-use std::sync::Arc;
 use tollgate_types::{BudgetEstimate, Resource};
 
 /// What holding a quote would come to now.
@@ -59,19 +52,5 @@ pub(super) async fn of_quote(ledger: &Ledger, quote: &Quote) -> Result<Forecast,
 async fn counted(ledger: &Ledger, quote: &Quote, now_ms: i64) -> Result<Vec<Charged>, StoreError> {
     let mut rows = ledger.store.budgets_of(quote.permit().caller().owners()).await?;
     rows.retain(|row| scope::could_count(row, quote.permit()));
-    let (mut windows, mut ends) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
-    for row in &rows {
-        let (_, window) = status::terms(row)?;
-        let Bounds { start_ms, end_ms } = bounds(window, now_ms, &row.time_zone);
-        windows.push(WindowKey { budget_id: row.id.as_str().into(), start_ms });
-        ends.push(end_ms);
-    }
-    let counters = ledger.store.counters_of(&windows).await?;
-    let terms = rows.into_iter().zip(windows.iter().zip(ends));
-    let charged = terms.map(|(row, (window, end_ms))| Charged {
-        budget: Arc::new(row),
-        counters: counters.get(window).copied().unwrap_or_default(),
-        end_ms,
-    });
-    Ok(charged.collect())
+    status::charged(&ledger.store, rows, now_ms).await
 }

@@ -5,6 +5,7 @@ use super::{
     window::{Bounds, bounds},
 };
 use crate::store::{BudgetRow, Counters, Store, StoreError, WindowKey};
+use std::sync::Arc;
 use tollgate_types::{BudgetStatus, Resource, Window};
 
 /// Resource and window of a budget row.
@@ -67,6 +68,19 @@ pub async fn of_rows(
     rows: Vec<BudgetRow>,
     now_ms: i64,
 ) -> Result<Vec<BudgetStatus>, StoreError> {
+    let charged = charged(store, rows, now_ms).await?;
+    charged.iter().map(|charged| of_charged(charged, now_ms)).collect()
+}
+
+/// Budgets with the counters, as they stand, of the windows that `now_ms` belongs to.
+///
+/// # Errors
+/// Any database failure.
+pub(super) async fn charged(
+    store: &Store,
+    rows: Vec<BudgetRow>,
+    now_ms: i64,
+) -> Result<Vec<Charged>, StoreError> {
     let (mut windows, mut ends) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
     for row in &rows {
         let (_, window) = terms(row)?;
@@ -75,7 +89,11 @@ pub async fn of_rows(
         ends.push(end_ms);
     }
     let counters = store.counters_of(&windows).await?;
-    let counted = |window| counters.get(window).copied().unwrap_or_default();
-    let terms = rows.iter().zip(windows.iter().zip(ends));
-    terms.map(|(row, (window, end_ms))| of_row(row, counted(window), end_ms, now_ms)).collect()
+    let terms = rows.into_iter().zip(windows.iter().zip(ends));
+    let charged = terms.map(|(row, (window, end_ms))| Charged {
+        budget: Arc::new(row),
+        counters: counters.get(window).copied().unwrap_or_default(),
+        end_ms,
+    });
+    Ok(charged.collect())
 }

@@ -24,9 +24,9 @@ use tokio::{
 use tollgate_types::BudgetStatus;
 
 /// Messages in one transaction.
-pub(super) const BATCH: usize = 512;
+pub(super) const BATCH: usize = 256;
 /// Entries that may wait in the journal: applying them keeps the messages behind waiting.
-const JOURNALED: usize = 512;
+const JOURNALED: usize = 256;
 /// How long anything waits there.
 const LAG: Duration = Duration::from_millis(100);
 /// Pause before ends that could not be written are tried again.

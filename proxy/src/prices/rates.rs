@@ -174,8 +174,8 @@ impl Rates {
 
     /// What counted fees cost, in millionths of nano-dollars. A tool without a price is free here:
     /// where a cost budget counts, such a call is not made.
-    pub(super) fn fees<T: AsRef<str>>(&self, counts: &BTreeMap<T, u64>) -> i128 {
-        let cost = |(fee, count): (&T, &u64)| self.fee(fee.as_ref(), *count);
+    pub(super) fn fees(&self, counts: &BTreeMap<String, u64>) -> i128 {
+        let cost = |(fee, count): (&String, &u64)| self.fee(fee, *count);
         counts.iter().map(cost).fold(0, i128::saturating_add)
     }
 

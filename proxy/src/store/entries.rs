@@ -153,19 +153,8 @@ impl EntryRow {
         }
     }
 
-    fn cells<'e>(&'e self, charges: &'e str) -> [Cell<'e>; COLUMNS] {
-        let [
-            input,
-            cache_read,
-            cache_write_5m,
-            cache_write_1h,
-            audio_in,
-            image_in,
-            output,
-            reasoning,
-            audio_out,
-        ] = self.tokens.in_order().map(Cell::Number);
-        [
+    fn cells<'e>(&'e self, charges: &'e str) -> impl Iterator<Item = Cell<'e>> {
+        let before: [Cell<'e>; 16] = [
             self.request_id.as_str().into(),
             self.attempt.into(),
             self.user_id.as_str().into(),
@@ -182,15 +171,8 @@ impl EntryRow {
             self.error.as_deref().into(),
             self.estimated.into(),
             self.clamped.into(),
-            input,
-            cache_read,
-            cache_write_5m,
-            cache_write_1h,
-            audio_in,
-            image_in,
-            output,
-            reasoning,
-            audio_out,
+        ];
+        let behind: [Cell<'e>; 10] = [
             self.tool_fees.as_str().into(),
             self.cost_nano_usd.into(),
             self.price.as_deref().into(),
@@ -201,7 +183,9 @@ impl EntryRow {
             self.upstream_request_id.as_deref().into(),
             self.tags.as_str().into(),
             charges.into(),
-        ]
+        ];
+        let tokens = self.tokens.in_order().map(Cell::Number);
+        before.into_iter().chain(tokens).chain(behind)
     }
 }
 

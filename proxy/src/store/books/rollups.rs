@@ -5,11 +5,11 @@ use crate::store::{
     StoreError, Tokens,
     engine::{on, with_rows},
 };
-use serde::{Deserialize, Serialize, Serializer, ser::SerializeSeq};
+use serde::{Serialize, Serializer, ser::SerializeSeq};
 use sqlx::FromRow;
 
 /// What the entries of one row of sums have in common.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, FromRow)]
 pub struct RollupKey {
     /// Start of the hour in which the calls began.
     pub hour_ms: i64,
@@ -30,7 +30,7 @@ pub struct RollupKey {
 }
 
 /// The sums.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, FromRow)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromRow)]
 pub struct RollupRow {
     /// Entries.
     pub requests: i64,

@@ -6,12 +6,11 @@ use crate::store::{
     budgets::budget_columns,
     engine::{Text, on, with_rows},
 };
-use serde::{Deserialize, Serialize};
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 use std::sync::Arc;
 
 /// Names a window.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WindowKey {
     /// The budget.
     pub budget_id: Arc<str>,
