@@ -3,6 +3,7 @@
 //! Every statement here reads or writes as many rows as a whole batch needs. The rows travel as one
 //! parameter of JSON, so the text of a statement never depends on how many there are.
 
+mod at_once;
 mod fence;
 mod holds;
 mod journal;
@@ -43,8 +44,14 @@ pub struct Books {
     turn: Option<Turn>,
 }
 
-/// How long a new connection may take.
-const CONNECT: Duration = Duration::from_millis(700);
+/// How long a new connection may take, and the end of the lost one. Callers do not wait for it: they
+/// have a shorter patience of their own. A try that is broken off is work done in vain, and a server
+/// that is only busy never gets through if its tries are too short.
+const CONNECT: Duration = Duration::from_secs(2);
+/// How often it is asked whether the lost one is gone.
+const GONE: Duration = Duration::from_millis(10);
+/// How long leaving a failed transaction may take.
+const LEAVE: Duration = Duration::from_millis(700);
 
 /// What a request costs the budgets it was charged to, one amount per resource.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -152,7 +159,7 @@ impl Books {
     /// Leaves a failed transaction; the next one begins with a new connection when this one is
     /// beyond repair.
     pub async fn recover(&mut self) {
-        let left = tokio::time::timeout(CONNECT, async {
+        let left = tokio::time::timeout(LEAVE, async {
             self.run("rollback").await.is_ok() || self.run("select 1").await.is_ok()
         });
         let left = left.await.unwrap_or(false);
@@ -182,7 +189,9 @@ impl Books {
     async fn replacement(&self) -> Result<(Link, Option<Backend>), StoreError> {
         let mut link = self.options.connect().await?;
         if let Some(lost) = &self.backend {
-            lost.end(&mut link).await?;
+            while !lost.end(&mut link).await? {
+                tokio::time::sleep(GONE).await;
+            }
         }
         let backend = Backend::of(&mut link).await?;
         Ok((link, backend))

@@ -36,12 +36,25 @@ macro_rules! with_rows {
     ($before:expr, $after:expr) => {
         $crate::store::engine::Text {
             sqlite: concat!($before, " jsonb_each($1) ", $after),
-            postgres: concat!($before, " jsonb_array_elements(cast($1 as jsonb)) ", $after),
+            postgres: concat!(
+                $before,
+                " ",
+                $crate::store::engine::rows_of_parameter!("$1"),
+                " ",
+                $after
+            ),
         }
     };
 }
 
-pub(super) use {on, with_rows};
+/// The rows of any parameter, as PostgreSQL spells it.
+macro_rules! rows_of_parameter {
+    ($parameter:literal) => {
+        concat!("jsonb_array_elements(cast(", $parameter, " as jsonb))")
+    };
+}
+
+pub(super) use {on, rows_of_parameter, with_rows};
 
 /// A statement where the engines spell a thing differently.
 #[derive(Clone, Copy, Debug)]

@@ -3,7 +3,7 @@
 use super::{
     StoreError, Tokens,
     books::{Booking, json, shares_text},
-    engine::{Engine, Link},
+    engine::{Engine, Link, rows_of_parameter},
 };
 use serde::{Deserialize, Serialize, Serializer};
 use sqlx::{AssertSqlSafe, FromRow, SqliteConnection};
@@ -112,23 +112,31 @@ macro_rules! columns {
 const COLUMNS: usize = 35;
 
 /// Bare `on conflict`: partitioned entries have their time in the key too.
-const INSERT: &str = concat!(
-    "insert into usage_entries ",
-    columns!(),
-    "select e.value ->> 0, cast(e.value ->> 1 as bigint), e.value ->> 2, e.value ->> 3,
-            e.value ->> 4, e.value ->> 5, e.value ->> 6, e.value ->> 7, e.value ->> 8,
-            e.value ->> 9, cast(e.value ->> 10 as bigint), e.value ->> 11, e.value ->> 12,
-            e.value ->> 13, cast(e.value ->> 14 as bigint), cast(e.value ->> 15 as bigint),
-            cast(e.value ->> 16 as bigint), cast(e.value ->> 17 as bigint),
-            cast(e.value ->> 18 as bigint), cast(e.value ->> 19 as bigint),
-            cast(e.value ->> 20 as bigint), cast(e.value ->> 21 as bigint),
-            cast(e.value ->> 22 as bigint), cast(e.value ->> 23 as bigint),
-            cast(e.value ->> 24 as bigint), e.value ->> 25, cast(e.value ->> 26 as bigint),
-            e.value ->> 27, e.value ->> 28, cast(e.value ->> 29 as bigint),
-            cast(e.value ->> 30 as bigint), cast(e.value ->> 31 as bigint), e.value ->> 32,
-            e.value ->> 33, e.value ->> 34
-     from jsonb_array_elements(cast($1 as jsonb)) e on conflict do nothing"
-);
+macro_rules! insert_entries {
+    ($rows:expr) => {
+        concat!(
+            "insert into usage_entries ",
+            $crate::store::entries::columns!(),
+            "select e.value ->> 0, cast(e.value ->> 1 as bigint), e.value ->> 2, e.value ->> 3,
+                    e.value ->> 4, e.value ->> 5, e.value ->> 6, e.value ->> 7, e.value ->> 8,
+                    e.value ->> 9, cast(e.value ->> 10 as bigint), e.value ->> 11, e.value ->> 12,
+                    e.value ->> 13, cast(e.value ->> 14 as bigint), cast(e.value ->> 15 as bigint),
+                    cast(e.value ->> 16 as bigint), cast(e.value ->> 17 as bigint),
+                    cast(e.value ->> 18 as bigint), cast(e.value ->> 19 as bigint),
+                    cast(e.value ->> 20 as bigint), cast(e.value ->> 21 as bigint),
+                    cast(e.value ->> 22 as bigint), cast(e.value ->> 23 as bigint),
+                    cast(e.value ->> 24 as bigint), e.value ->> 25, cast(e.value ->> 26 as bigint),
+                    e.value ->> 27, e.value ->> 28, cast(e.value ->> 29 as bigint),
+                    cast(e.value ->> 30 as bigint), cast(e.value ->> 31 as bigint), e.value ->> 32,
+                    e.value ->> 33, e.value ->> 34
+             from ",
+            $rows,
+            " e on conflict do nothing"
+        )
+    };
+}
+
+pub(super) use {columns, insert_entries};
 
 /// Rows of one statement in SQLite, the largest that there are enough rows for: a few sizes, so
 /// that a few statements are compiled.
@@ -140,14 +148,13 @@ impl EntryRow {
         bookings: &[Booking],
         link: &mut Link,
     ) -> Result<(), StoreError> {
-        let mut lines = Vec::with_capacity(bookings.len());
-        for booking in bookings {
-            lines.push(Line { entry: &booking.entry, charges: shares_text(&booking.charges)? });
-        }
         match link {
-            Engine::Sqlite(link) => insert_bound(&lines, link).await,
+            Engine::Sqlite(link) => insert_bound(&lines_of(bookings)?, link).await,
             Engine::Postgres(link) => {
-                sqlx::query(INSERT).bind(json::text(lines)?).execute(link).await?;
+                sqlx::query(insert_entries!(rows_of_parameter!("$1")))
+                    .bind(rows_of(bookings)?)
+                    .execute(link)
+                    .await?;
                 Ok(())
             }
         }
@@ -187,6 +194,19 @@ impl EntryRow {
         let tokens = self.tokens.in_order().map(Cell::Number);
         before.into_iter().chain(tokens).chain(behind)
     }
+}
+
+fn lines_of(bookings: &[Booking]) -> Result<Vec<Line<'_>>, StoreError> {
+    let mut lines = Vec::with_capacity(bookings.len());
+    for booking in bookings {
+        lines.push(Line { entry: &booking.entry, charges: shares_text(&booking.charges)? });
+    }
+    Ok(lines)
+}
+
+/// Entries as they travel to PostgreSQL.
+pub(super) fn rows_of(bookings: &[Booking]) -> Result<String, StoreError> {
+    json::text(lines_of(bookings)?)
 }
 
 async fn insert_bound(

@@ -56,6 +56,9 @@ impl Patience {
 /// A connection that does not answer this long was lost in silence: the other machine is gone, or
 /// a firewall between them has forgotten it. Nobody would ever say so. Somebody waits for it.
 const PING: Duration = Duration::from_millis(300);
+/// One that answered so short a time ago is good. A busy server is asked nothing more than it must be:
+/// what answers late would be closed, and the opening of another costs it far more.
+const TRUSTED: Duration = Duration::from_secs(1);
 /// As [`PING`], where nobody waits: what was asked last may still be under way.
 const SETTLE: Duration = Duration::from_secs(2);
 
@@ -153,7 +156,11 @@ impl Options {
                     // The pool's own test would wait for ever for a connection that was lost in
                     // silence, and keep its place until then.
                     .test_before_acquire(false)
-                    .before_acquire(|db, _| Box::pin(answers(db, PING)))
+                    .before_acquire(|db, meta| {
+                        Box::pin(
+                            async move { Ok(meta.idle_for < TRUSTED || answers(db, PING).await?) },
+                        )
+                    })
                     .after_release(|db, _| Box::pin(answers(db, SETTLE)))
                     .connect_with(options.clone())
                     .await?,
@@ -163,11 +170,15 @@ impl Options {
 
     /// For the ledger's connection: by a name that operators find it by, and with room for the pages
     /// that every batch touches, in KiB. Readers keep the usual 2 MiB.
+    ///
+    /// Everything that it asks PostgreSQL for has a key. A plan that goes through a whole table was
+    /// made while that was small, and would be kept while it grows.
     pub(super) fn of_the_ledger(&self) -> Self {
         match self {
             Self::Sqlite(options) => Self::Sqlite(options.clone().pragma("cache_size", "-32000")),
             Self::Postgres(options) => {
-                Self::Postgres(options.clone().application_name("tollgate ledger"))
+                let options = options.clone().application_name("tollgate ledger");
+                Self::Postgres(options.options([("enable_seqscan", "off"), ("jit", "off")]))
             }
         }
     }

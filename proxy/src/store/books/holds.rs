@@ -3,11 +3,14 @@
 use super::{Books, WindowKey, json};
 use crate::store::{
     EntryRow, StoreError,
-    engine::{Text, on, with_rows},
+    engine::{Engine, Text, on, rows_of_parameter, with_rows},
 };
 use serde::{Deserialize, Serialize, Serializer};
 use sqlx::FromRow;
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 /// A hold that was found open.
 #[derive(Clone, Debug, FromRow)]
@@ -80,30 +83,70 @@ pub(in crate::store) fn read_shares(text: &str) -> Result<Vec<Share>, StoreError
 /// Several servers may end the same holds at once: that of a live server that was taken for dead
 /// and those that sweep it. They take them in the same order, so that none waits for another that
 /// waits for it.
-const TAKE: Text = Text {
+///
+/// PostgreSQL may have planned this while the table was empty, and keeps the plan while thousands
+/// are open: a join went through all of them for each. So it gets no table to join with, only ids
+/// that it can do nothing with but look up.
+pub(super) const TAKE: Text = Text {
     sqlite: "delete from holds where id in (select e.value ->> 0 from jsonb_each($1) e)
              returning id, shares",
-    postgres: "delete from holds where id in (
-                   select h.id from holds h
-                   where h.id in (select e.value ->> 0
-                                  from jsonb_array_elements(cast($1 as jsonb)) e)
-                   order by h.id for update)
+    postgres: "with open as materialized (
+                   select h.id from holds h where h.id = any($1) order by h.id for update)
+               delete from holds where id = any(array(select o.id from open o))
                returning id, shares",
 };
 
-/// A hold that somebody else is ending is left alone: whoever ends it may wait for windows that
-/// this transaction has locked by now, and this one must not wait for it then.
-const NOTE: Text = Text {
+/// Puts down holds, one a row.
+macro_rules! insert_holds {
+    ($rows:expr) => {
+        concat!(
+            "insert into holds (id, node, created_ms, draft, delivered_tokens, shares)
+             select e.value ->> 0, e.value ->> 1, cast(e.value ->> 2 as bigint), e.value ->> 3,
+                    cast(e.value ->> 4 as bigint), e.value ->> 5
+             from ",
+            $rows,
+            " e"
+        )
+    };
+}
+
+const INSERT: Text = Text {
+    sqlite: insert_holds!("jsonb_each($1)"),
+    postgres: insert_holds!(rows_of_parameter!("$1")),
+};
+
+/// What PostgreSQL locks before [`note_holds`]: a hold that somebody else is ending is left alone.
+/// Whoever ends it may wait for windows that this transaction has locked by now, and this one must
+/// not wait for it then.
+macro_rules! lock_noted {
+    ($ids:literal) => {
+        concat!("select h.id from holds h where h.id = any(", $ids, ") for update skip locked")
+    };
+}
+
+/// Changes the holds of the table `noted`; an object tells the number of each. Looked up as in
+/// [`TAKE`].
+macro_rules! note_holds {
+    ($numbers:literal) => {
+        concat!(
+            "update holds
+             set delivered_tokens =
+                 cast((select cast(",
+            $numbers,
+            " as jsonb)) ->> holds.id as bigint)
+             where id = any(array(select n.id from noted n))"
+        )
+    };
+}
+
+pub(super) use {insert_holds, lock_noted, note_holds};
+
+pub(super) const NOTE: Text = Text {
     sqlite: "update holds set delivered_tokens = n.delivered
              from (select e.value ->> 0 as hold_id, cast(e.value ->> 1 as bigint) as delivered
                    from jsonb_each($1) e) n
              where holds.id = n.hold_id",
-    postgres: "update holds set delivered_tokens = n.delivered
-               from (select h.id as hold_id, cast(e.value ->> 1 as bigint) as delivered
-                     from jsonb_array_elements(cast($1 as jsonb)) e
-                     join holds h on h.id = e.value ->> 0
-                     for update of h skip locked) n
-               where holds.id = n.hold_id",
+    postgres: concat!("with noted as materialized (", lock_noted!("$1"), ") ", note_holds!("$2")),
 };
 
 impl Books {
@@ -119,13 +162,14 @@ impl Books {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
-        let ids: Vec<_> = ids.iter().map(|id| [id]).collect();
-        let ids = json::text(ids)?;
         let text = self.link.text(TAKE);
-        let taken: Vec<(String, String)> = on!(&mut self.link, db => sqlx::query_as(text)
-            .bind(ids)
-            .fetch_all(&mut *db)
-            .await)?;
+        let taken: Vec<(String, String)> = match &mut self.link {
+            Engine::Sqlite(db) => {
+                let ids: Vec<_> = ids.iter().map(|id| [id]).collect();
+                sqlx::query_as(text).bind(json::text(ids)?).fetch_all(db).await?
+            }
+            Engine::Postgres(db) => sqlx::query_as(text).bind(ids).fetch_all(db).await?,
+        };
         Ok(taken.into_iter().map(|(id, shares)| (id, shares_of(&shares))).collect())
     }
 
@@ -137,20 +181,8 @@ impl Books {
         if holds.is_empty() {
             return Ok(());
         }
-        let mut rows = Vec::with_capacity(holds.len());
-        for new in holds {
-            let NewHold { id, node, draft, delivered_tokens, created_ms, shares } = new;
-            let draft = serde_json::to_string(&**draft)?;
-            rows.push((id, &**node, created_ms, draft, delivered_tokens, shares_text(shares)?));
-        }
-        let rows = json::text(rows)?;
-        let text = self.link.text(with_rows!(
-            "insert into holds (id, node, created_ms, draft, delivered_tokens, shares)
-             select e.value ->> 0, e.value ->> 1, cast(e.value ->> 2 as bigint), e.value ->> 3,
-                    cast(e.value ->> 4 as bigint), e.value ->> 5
-             from",
-            "e"
-        ));
+        let rows = rows_of(holds)?;
+        let text = self.link.text(INSERT);
         on!(&mut self.link, db => sqlx::query(text)
             .bind(rows)
             .execute(&mut *db)
@@ -168,13 +200,16 @@ impl Books {
         if notes.is_empty() {
             return Ok(());
         }
-        let notes = json::text(notes)?;
         let text = self.link.text(NOTE);
-        on!(&mut self.link, db => sqlx::query(text)
-            .bind(notes)
-            .execute(&mut *db)
-            .await
-            .map(drop))?;
+        match &mut self.link {
+            Engine::Sqlite(db) => {
+                sqlx::query(text).bind(json::text(notes)?).execute(db).await?;
+            }
+            Engine::Postgres(db) => {
+                let (ids, numbers) = noted(notes)?;
+                sqlx::query(text).bind(ids).bind(numbers).execute(db).await?;
+            }
+        }
         Ok(())
     }
 
@@ -203,4 +238,22 @@ impl Books {
         let text = "select id, node, draft, delivered_tokens from holds order by id";
         Ok(on!(&mut self.link, db => sqlx::query_as(text).fetch_all(&mut *db).await)?)
     }
+}
+
+/// Holds as they travel.
+pub(super) fn rows_of(holds: &[NewHold]) -> Result<String, StoreError> {
+    let mut rows = Vec::with_capacity(holds.len());
+    for new in holds {
+        let NewHold { id, node, draft, delivered_tokens, created_ms, shares } = new;
+        let draft = serde_json::to_string(&**draft)?;
+        rows.push((id, &**node, created_ms, draft, delivered_tokens, shares_text(shares)?));
+    }
+    json::text(rows)
+}
+
+/// The ids of holds, and an object with the number of each.
+pub(super) fn noted(notes: &[(String, i64)]) -> Result<(Vec<&str>, String), StoreError> {
+    let numbers: BTreeMap<&str, i64> = notes.iter().map(|(id, n)| (id.as_str(), *n)).collect();
+    let text = json::text(&numbers)?;
+    Ok((numbers.into_keys().collect(), text))
 }

@@ -7,7 +7,7 @@
 
 mod packed;
 
-use super::{Booking, Books, NewHold, WindowChange, WindowKey, sums::sums_of};
+use super::{Booking, Books, NewHold, WindowChange, WindowKey, at_once, sums::sums_of};
 use crate::store::{
     Counters, NewAlert, StoreError,
     engine::{Engine, on},
@@ -130,6 +130,9 @@ impl Books {
     /// `Unbalanced` when a window would pass its cap; then the transaction must not be committed.
     /// Any database failure.
     pub async fn write(&mut self, changes: &Changes, now_ms: i64) -> Result<(), StoreError> {
+        if let Engine::Postgres(link) = &mut self.link {
+            return at_once::write(link, changes, now_ms).await;
+        }
         self.change_windows(&changes.windows, now_ms).await?;
         self.write_rows(changes).await
     }

@@ -3,7 +3,7 @@
 use super::{Books, Sums, json};
 use crate::store::{
     StoreError, Tokens,
-    engine::{on, with_rows},
+    engine::{Text, on, rows_of_parameter},
 };
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 use sqlx::FromRow;
@@ -72,19 +72,10 @@ impl RollupRow {
     }
 }
 
-impl Books {
-    /// Adds to the sums of hours, in the order of their keys, so that no two servers wait for each
-    /// other.
-    ///
-    /// # Errors
-    /// Any database failure.
-    pub async fn add_rollups(&mut self, sums: &Sums) -> Result<(), StoreError> {
-        if sums.is_empty() {
-            return Ok(());
-        }
-        let rows: Vec<_> = sums.iter().map(|(key, row)| Line(key, row)).collect();
-        let rows = json::text(rows)?;
-        let text = self.link.text(with_rows!(
+/// Adds the rows to those that there are.
+macro_rules! add_rollups {
+    ($rows:expr) => {
+        concat!(
             "insert into usage_rollups
                 (hour_ms, tag, user_id, key_id, team_id, provider, model, features, requests,
                  failed, unpriced, estimated, input, cache_read, cache_write_5m, cache_write_1h,
@@ -101,8 +92,9 @@ impl Books {
                     cast(e.value ->> 20 as bigint), cast(e.value ->> 21 as bigint),
                     cast(e.value ->> 22 as bigint), cast(e.value ->> 23 as bigint),
                     cast(e.value ->> 24 as bigint)
-             from",
-            "e where true
+             from ",
+            $rows,
+            " e where true
              on conflict (hour_ms, tag, user_id, key_id, team_id, provider, model, features)
              do update set
                 requests = usage_rollups.requests + excluded.requests,
@@ -122,7 +114,29 @@ impl Books {
                 latency_ms = usage_rollups.latency_ms + excluded.latency_ms,
                 first_token_ms = usage_rollups.first_token_ms + excluded.first_token_ms,
                 first_tokens = usage_rollups.first_tokens + excluded.first_tokens"
-        ));
+        )
+    };
+}
+
+pub(super) use add_rollups;
+
+const ADD: Text = Text {
+    sqlite: add_rollups!("jsonb_each($1)"),
+    postgres: add_rollups!(rows_of_parameter!("$1")),
+};
+
+impl Books {
+    /// Adds to the sums of hours, in the order of their keys, so that no two servers wait for each
+    /// other.
+    ///
+    /// # Errors
+    /// Any database failure.
+    pub async fn add_rollups(&mut self, sums: &Sums) -> Result<(), StoreError> {
+        if sums.is_empty() {
+            return Ok(());
+        }
+        let rows = rows_of(sums)?;
+        let text = self.link.text(ADD);
         on!(&mut self.link, db => sqlx::query(text)
             .bind(rows)
             .execute(&mut *db)
@@ -130,6 +144,11 @@ impl Books {
             .map(drop))?;
         Ok(())
     }
+}
+
+/// Sums as they travel.
+pub(super) fn rows_of(sums: &Sums) -> Result<String, StoreError> {
+    json::text(sums.iter().map(|(key, row)| Line(key, row)).collect::<Vec<_>>())
 }
 
 /// A row as it travels: an array in the order of the columns.

@@ -1,10 +1,15 @@
 //! The statements of the books on a real database.
 
-use super::{Booking, NewHold, Owner, Share, WindowChange, WindowKey};
+use super::{
+    Booking, Books, Changes, NewHold, Owner, Share, WindowChange, WindowKey,
+    holds::{NOTE, TAKE},
+};
 use crate::store::{
     BudgetRow, EntryRow, Store, StoreError, Tokens, UsageFilter, UserRow,
+    engine::Engine,
     testing::{Home, Kind, on_both_engines, store_on},
 };
+use sqlx::{AssertSqlSafe, Row};
 use std::{sync::Arc, time::Duration};
 
 on_both_engines!(
@@ -13,6 +18,7 @@ on_both_engines!(
     a_hold_is_taken_once_with_all_that_it_set_aside,
     an_entry_is_read_back_as_it_was_written,
     the_largest_numbers_there_are_do_not_break_the_books,
+    a_batch_is_written_with_everything_that_it_changes,
 );
 
 async fn store(kind: Kind) -> (Home, Store) {
@@ -256,4 +262,76 @@ async fn the_largest_numbers_there_are_do_not_break_the_books(kind: Kind) {
     books.change_windows(&[change("most", i64::MAX, -i64::MAX)], 1).await.unwrap();
     let counters = store.counters("most", 0).await.unwrap();
     assert_eq!((counters.spent, counters.held), (i64::MAX, 0));
+}
+
+async fn a_batch_is_written_with_everything_that_it_changes(kind: Kind) {
+    let (_home, store) = store(kind).await;
+    let mut books = store.books().await.unwrap();
+    books.open_windows(&[(window("b"), None)]).await.unwrap();
+    books.insert_holds(&[hold("old"), hold("other")]).await.unwrap();
+    let entry = EntryRow { request_id: "r".into(), user_id: "user".into(), ..EntryRow::default() };
+    let charges = vec![Share { window: window("b"), amount: 7 }];
+    let changes = Changes {
+        windows: vec![change("b", 7, 20)],
+        placed: vec![hold("new")],
+        notes: vec![("old".into(), 16), ("gone".into(), 1)],
+        bookings: vec![Booking { entry: entry.into(), charges }],
+        ..Changes::default()
+    };
+    let all = [
+        changes,
+        Changes { notes: vec![("new".into(), 3)], ..Changes::default() },
+        Changes::default(),
+    ];
+    for changes in all {
+        books.begin().await.unwrap();
+        books.write(&changes, 1).await.unwrap();
+        books.commit().await.unwrap();
+    }
+    let open = [("new".to_owned(), 3), ("old".to_owned(), 16), ("other".to_owned(), 0)];
+    assert_eq!(delivered(&mut books).await, open);
+    let counters = store.counters("b", 0).await.unwrap();
+    assert_eq!((counters.spent, counters.held), (7, 20));
+    assert_eq!(store.number("select count(*) from usage_entries").await, 1);
+    assert_eq!(store.number("select cast(sum(requests) as bigint) from usage_rollups").await, 1);
+    // Nothing of one that would pass a cap counts.
+    let (windows, placed) = (vec![change("b", 0, 74)], vec![hold("more")]);
+    books.begin().await.unwrap();
+    let refused = books.write(&Changes { windows, placed, ..Changes::default() }, 1).await;
+    assert!(matches!(refused, Err(StoreError::Unbalanced { expected: 1, changed: 0 })));
+    books.recover().await;
+    assert_eq!(delivered(&mut books).await, open);
+}
+
+async fn delivered(books: &mut Books) -> Vec<(String, i64)> {
+    let open = books.open_holds().await.unwrap();
+    open.into_iter().map(|hold| (hold.id, hold.delivered_tokens)).collect()
+}
+
+/// PostgreSQL keeps a plan that it made when nothing was open, while thousands are: one that goes
+/// through all of them, or all of them for each, makes every batch late until the next analysis.
+#[tokio::test]
+async fn holds_are_looked_up_by_their_ids_however_few_there_were_when_it_was_planned() {
+    let (_home, store) = store(Kind::Postgres).await;
+    store.tamper("vacuum analyze holds").await;
+    let mut books = store.books().await.unwrap();
+    books.tamper("set plan_cache_mode = force_generic_plan").await;
+    for (name, types, text, values) in [
+        ("take", "text[]", TAKE.postgres, "'{}'"),
+        ("note", "text[], text", NOTE.postgres, "'{}', '{}'"),
+    ] {
+        books.tamper(&format!("prepare {name} ({types}) as {text}")).await;
+        let plan = explained(&mut books, &format!("{name} ({values})")).await;
+        assert_eq!(plan.matches("Index Scan using holds_pkey").count(), 2, "{plan}");
+        assert_eq!(plan.matches("Index Cond: (id = ANY").count(), 2, "{plan}");
+        assert!(!plan.contains("Join") && !plan.contains("Nested Loop"), "{plan}");
+    }
+}
+
+/// How PostgreSQL runs a prepared statement.
+async fn explained(books: &mut Books, call: &str) -> String {
+    let Engine::Postgres(db) = &mut books.link else { panic!("PostgreSQL only") };
+    let text = AssertSqlSafe(format!("explain execute {call}"));
+    let lines = sqlx::raw_sql(text).fetch_all(db).await.unwrap();
+    lines.iter().map(|line| line.get::<String, _>(0)).collect::<Vec<_>>().join("\n")
 }

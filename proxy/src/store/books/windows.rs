@@ -4,7 +4,7 @@ use super::{Books, json};
 use crate::store::{
     BudgetRow, Counters, StoreError,
     budgets::budget_columns,
-    engine::{Text, on, with_rows},
+    engine::{Text, on, rows_of_parameter, with_rows},
 };
 use sqlx::{ColumnIndex, Decode, FromRow, Row, Type};
 use std::sync::Arc;
@@ -63,7 +63,7 @@ pub struct WindowChange {
 
 /// The windows of the rows `[number, budget, start]`.
 macro_rules! windows {
-    ($rows:literal) => {
+    ($rows:expr) => {
         concat!(
             "select cast(e.value ->> 0 as bigint) as asked, ",
             budget_columns!("b."),
@@ -105,10 +105,37 @@ macro_rules! add_to_windows {
     };
 }
 
+/// [`add_to_windows`] where the cap allows it at this moment.
+macro_rules! change_windows {
+    ($rows:expr, $now:literal) => {
+        concat!(
+            add_to_windows!(),
+            " ",
+            $rows,
+            " e) c cross join budgets b
+             where budget_windows.budget_id = c.budget_id
+               and budget_windows.start_ms = c.start_ms and b.id = c.budget_id
+               and (b.enforcement = 'soft' or c.spent + c.held <= 0
+                    or budget_windows.spent + budget_windows.held + c.spent + c.held
+                       - case when ",
+            $now,
+            " < b.raise_until_ms then b.raise_amount else 0 end
+                       <= b.cap)"
+        )
+    };
+}
+
+pub(super) use {add_to_windows, change_windows};
+
+const CHANGE: Text = Text {
+    sqlite: change_windows!("jsonb_each($1)", "$2"),
+    postgres: change_windows!(rows_of_parameter!("$1"), "$2"),
+};
+
 /// Windows are locked in their own order, so that no two servers wait for each other.
 const WINDOWS: Text = Text {
     sqlite: windows!("jsonb_each($1)"),
-    postgres: concat!(windows!("jsonb_array_elements(cast($1 as jsonb))"), " for update of w"),
+    postgres: concat!(windows!(rows_of_parameter!("$1")), " for update of w"),
 };
 
 impl Books {
@@ -223,24 +250,14 @@ impl Books {
             return Ok(());
         }
         let rows = rows_of(changes)?;
-        let text = self.link.text(with_rows!(
-            add_to_windows!(),
-            "e) c cross join budgets b
-             where budget_windows.budget_id = c.budget_id
-               and budget_windows.start_ms = c.start_ms and b.id = c.budget_id
-               and (b.enforcement = 'soft' or c.spent + c.held <= 0
-                    or budget_windows.spent + budget_windows.held + c.spent + c.held
-                       - case when $2 < b.raise_until_ms then b.raise_amount else 0 end
-                       <= b.cap)"
-        ));
+        let text = self.link.text(CHANGE);
         let changed = on!(&mut self.link, db => sqlx::query(text)
             .bind(rows)
             .bind(now_ms)
             .execute(&mut *db)
             .await
             .map(|done| done.rows_affected()))?;
-        let expected = u64::try_from(changes.len()).unwrap_or(u64::MAX);
-        if changed == expected { Ok(()) } else { Err(StoreError::Unbalanced { expected, changed }) }
+        balanced(changes, changed)
     }
 
     /// As [`Books::change_windows`], for what was decided and told before: no cap is asked again,
@@ -268,7 +285,14 @@ impl Books {
     }
 }
 
-fn rows_of(changes: &[WindowChange]) -> Result<String, StoreError> {
+/// Whether every window could be changed.
+pub(super) fn balanced(changes: &[WindowChange], changed: u64) -> Result<(), StoreError> {
+    let expected = u64::try_from(changes.len()).unwrap_or(u64::MAX);
+    if changed == expected { Ok(()) } else { Err(StoreError::Unbalanced { expected, changed }) }
+}
+
+/// Changes as they travel.
+pub(super) fn rows_of(changes: &[WindowChange]) -> Result<String, StoreError> {
     let row = |change: &'_ WindowChange| {
         let WindowChange { window, spent, held } = change;
         (window.budget_id.clone(), window.start_ms, *spent, *held)
