@@ -2,8 +2,14 @@
 #![expect(clippy::print_stderr, reason = "a program tells its user what went wrong")]
 
 use clap::Parser;
+use mimalloc::MiMalloc;
 use std::process::ExitCode;
 use tollgate::{commands, config::Environment};
+
+/// A call's pieces are made by one thread and often dropped by another, where the C library's
+/// allocator waits for locks.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {

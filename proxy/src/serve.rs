@@ -1,6 +1,7 @@
 //! Listening, and stopping without breaking what runs.
 
 mod away;
+mod files;
 #[cfg(feature = "grpc")]
 mod http2;
 
@@ -42,6 +43,7 @@ pub async fn run(
     listeners: impl Into<Listeners>,
     stop: impl Future<Output = ()>,
 ) -> bool {
+    files::take_all(app.max_connections);
     let Listeners { http, grpc } = listeners.into();
     let entry = Entry::new(Arc::clone(&app.front));
     let server = builder(app.read_patience);

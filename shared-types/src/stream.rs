@@ -18,6 +18,8 @@ pub trait EventSource: Stream<Item = Result<StreamEvent>> + Send {
 /// Events of one call. Owned, `'static` and `Send`: spawn it, return it, drop it to cancel.
 pub struct EventStream {
     source: Pin<Box<dyn EventSource>>,
+    /// What was only looked at so far.
+    peeked: Option<Box<Result<StreamEvent>>>,
     ended: bool,
 }
 
@@ -56,7 +58,7 @@ impl EventStream {
 
     /// Wraps a source that can tell what a cancelled call had used.
     pub fn from_source(source: impl EventSource + 'static) -> Self {
-        Self { source: Box::pin(source), ended: false }
+        Self { source: Box::pin(source), peeked: None, ended: false }
     }
 
     /// Events that are all known already.
@@ -67,6 +69,14 @@ impl EventStream {
     /// The next event; `None` after the end.
     pub async fn next(&mut self) -> Option<Result<StreamEvent>> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+
+    /// Looks at the next event, which comes all the same; `None` at the end.
+    pub async fn peek(&mut self) -> Option<&Result<StreamEvent>> {
+        if self.peeked.is_none() {
+            self.peeked = self.next().await.map(Box::new);
+        }
+        self.peeked.as_deref()
     }
 
     /// Stops the call; see [`EventSource::cancel`].
@@ -93,6 +103,9 @@ impl Stream for EventStream {
     type Item = Result<StreamEvent>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(peeked) = self.peeked.take() {
+            return Poll::Ready(Some(*peeked));
+        }
         if self.ended {
             return Poll::Ready(None);
         }
@@ -112,5 +125,44 @@ impl Stream for EventStream {
 impl std::fmt::Debug for EventStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("EventStream").field("ended", &self.ended).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::task::Waker;
+
+    fn now<T>(future: impl Future<Output = T>) -> T {
+        match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(done) => done,
+            Poll::Pending => panic!("nothing is there"),
+        }
+    }
+
+    #[test]
+    fn what_was_looked_at_comes_all_the_same_even_the_last() {
+        let delta = || StreamEvent::part_end(0);
+        let error = Error::new(ErrorKind::Protocol, "broken");
+        let items = VecDeque::from([Ok(delta()), Err(error)]);
+        struct Items(VecDeque<Result<StreamEvent>>);
+        impl Stream for Items {
+            type Item = Result<StreamEvent>;
+            fn poll_next(
+                mut self: Pin<&mut Self>,
+                _: &mut Context<'_>,
+            ) -> Poll<Option<Self::Item>> {
+                Poll::Ready(self.0.pop_front())
+            }
+        }
+        let mut events = EventStream::new(Items(items));
+        for _ in 0..2 {
+            assert_eq!(now(events.peek()).unwrap().as_ref().unwrap(), &delta());
+        }
+        assert_eq!(now(events.next()).unwrap().unwrap(), delta());
+        assert_eq!(now(events.peek()).unwrap().as_ref().unwrap_err().kind(), ErrorKind::Protocol);
+        assert_eq!(now(events.next()).unwrap().unwrap_err().kind(), ErrorKind::Protocol);
+        assert!(now(events.peek()).is_none());
+        assert!(now(events.next()).is_none());
     }
 }

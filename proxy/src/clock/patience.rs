@@ -14,6 +14,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 #[derive(Debug, Default)]
 pub struct Patience {
     timer: Option<Pin<Box<Sleep>>>,
+    /// Of the wait that has begun.
+    end: Option<Instant>,
 }
 
 /// A wait took too long.
@@ -37,15 +39,35 @@ impl Patience {
         work: impl Future<Output = T>,
     ) -> Result<T, Elapsed> {
         let mut work = pin!(work);
-        poll_fn(|context| match work.as_mut().poll(context) {
-            Poll::Ready(done) => Poll::Ready(Ok(done)),
-            Poll::Pending => self.poll_over(context, end).map(|()| Err(Elapsed)),
+        self.end = None;
+        poll_fn(|context| {
+            let polled = work.as_mut().poll(context);
+            self.check(context, polled, || end)
         })
         .await
     }
 
+    /// The same for work that the caller polls: with what it gave. A wait begins with the first
+    /// time that it gives nothing, which is when its end is asked for, and lasts until it gives
+    /// something or is too late.
+    pub fn check<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        polled: Poll<T>,
+        end: impl FnOnce() -> Instant,
+    ) -> Poll<Result<T, Elapsed>> {
+        if let Poll::Ready(done) = polled {
+            self.end = None;
+            return Poll::Ready(Ok(done));
+        }
+        let end = *self.end.get_or_insert_with(end);
+        ready!(self.poll_over(context, end));
+        self.end = None;
+        Poll::Ready(Err(Elapsed))
+    }
+
     /// Whether the end has come.
-    fn poll_over(&mut self, context: &mut Context<'_>, end: Instant) -> Poll<()> {
+    pub fn poll_over(&mut self, context: &mut Context<'_>, end: Instant) -> Poll<()> {
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(end)));
         if timer.deadline() > end {
             timer.as_mut().reset(end);
@@ -81,6 +103,18 @@ mod tests {
         assert_eq!(patience.until(far, tokio::time::sleep_until(at(80))).await, Ok(()));
         assert_eq!(patience.until(at(100), tokio::time::sleep_until(far)).await, Err(Elapsed));
         assert!(Instant::now() >= at(100) && Instant::now() < far);
+        // Polled by hand: the end of a wait is asked for once, and is not that of the wait before.
+        for end in [95, 97] {
+            let mut asked = 0;
+            let over = poll_fn(|context| {
+                patience.check(context, Poll::<()>::Pending, || {
+                    asked += 1;
+                    at(end)
+                })
+            });
+            assert_eq!((over.await, asked), (Err(Elapsed), 1));
+            assert!(Instant::now() >= at(end) && Instant::now() < far);
+        }
         // Armed for an earlier end than that of the wait.
         let soon = tokio::time::sleep_until(at(120));
         assert_eq!(patience.until(at(110), async {}).await, Ok(()));

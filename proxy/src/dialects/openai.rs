@@ -38,7 +38,7 @@ pub use encode_request::{ChatTarget, Host, encode_chat, patch_chat};
 pub use legacy::as_functions;
 pub use mend::with_ids;
 pub use models::{decode_models, encode_model, encode_models};
-pub use reply::{decode_reply, encode_reply};
+pub use reply::{decode_reply, decode_told_reply, encode_reply};
 pub use stream_decoder::StreamDecoder;
 pub use stream_encoder::StreamEncoder;
 pub use usage::without_usage;

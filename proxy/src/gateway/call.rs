@@ -6,7 +6,6 @@ use crate::{
     ledger::{Hold, Order},
     limits::Rates,
 };
-use futures_util::StreamExt;
 use tollgate_types::{EmbedResponse, EventStream, Feature, GenerateRequest, StreamEvent, Warning};
 
 /// What a way in hands over.
@@ -127,14 +126,11 @@ impl Answer {
         Self { target, clamped_to, rates, events }
     }
 
-    /// What is not honoured as asked. Waits for the first event, which says so, and puts it back.
-    pub async fn with_warnings(mut self) -> (Self, Vec<Warning>) {
-        let Some(first) = self.events.next().await else { return (self, Vec::new()) };
-        let warnings = match &first {
-            Ok(StreamEvent::Start { warnings, .. }) => warnings.clone(),
+    /// What is not honoured as asked. Waits for the first event, which says so.
+    pub async fn warnings(&mut self) -> Vec<Warning> {
+        match self.events.peek().await {
+            Some(Ok(StreamEvent::Start { warnings, .. })) => warnings.clone(),
             _ => Vec::new(),
-        };
-        let events = futures_util::stream::iter([first]).chain(self.events);
-        (Self { events: EventStream::new(events), ..self }, warnings)
+        }
     }
 }

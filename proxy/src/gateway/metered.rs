@@ -2,15 +2,21 @@
 //! before the last of them is released.
 
 use crate::{
+    clock::Patience,
     ledger::{Disposition, Flow, Meter, Outcome},
     limits::{Rates, Slot, Tab},
     tasks::Tasks,
 };
-use std::{pin::Pin, time::Duration};
+use futures_util::Stream;
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tollgate_types::{
-    CallLimits, Error, ErrorKind, EventStream, Extras, Finish, FinishReason, Receipt, Result,
-    StreamEvent, Usage, Warning,
+    BoxFuture, CallLimits, Error, ErrorKind, EventStream, Extras, Finish, FinishReason, Receipt,
+    Result, StreamEvent, Usage, Warning,
 };
 
 /// How long a stopped provider may take to say what it had used.
@@ -29,10 +35,60 @@ pub(super) struct Running {
     /// The hold is used up by what was told already.
     over: bool,
     tasks: Tasks,
+    /// Waits for the meter's deadline.
+    patience: Patience,
     /// Resolves when the server stops.
     stopped: Pin<Box<WaitForCancellationFutureOwned>>,
     tab: Tab,
     slot: Slot,
+}
+
+/// Why a call ends.
+enum End {
+    /// The provider is done.
+    Finished(Finish, Usage, Extras),
+    /// What was set aside is used up.
+    Cut,
+    /// The server stops.
+    ShutDown,
+    /// The provider broke off.
+    Interrupted(Error),
+}
+
+/// What comes next of a call.
+enum Step {
+    Told(StreamEvent),
+    Ends(End),
+    Over,
+}
+
+/// A call whose events are asked for.
+enum State {
+    Open(Box<Running>),
+    /// Until it is settled.
+    Ending(BoxFuture<'static, Result<StreamEvent>>),
+    Over,
+}
+
+impl State {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<StreamEvent>>> {
+        if let Self::Open(running) = self {
+            let end = match ready!(running.poll_step(context)) {
+                Step::Told(event) => return Poll::Ready(Some(Ok(event))),
+                Step::Ends(end) => Some(end),
+                Step::Over => None,
+            };
+            if let Self::Open(running) = std::mem::replace(self, Self::Over)
+                && let Some(end) = end
+            {
+                *self = Self::Ending(Box::pin(running.end_by(end)));
+            }
+        }
+        let Self::Ending(ending) = self else { return Poll::Ready(None) };
+        let event = ready!(ending.as_mut().poll(context));
+        *self = Self::Over;
+        Poll::Ready(Some(event))
+    }
 }
 
 impl Running {
@@ -44,6 +100,7 @@ impl Running {
             warning: None,
             told: false,
             over: false,
+            patience: Patience::new(),
             stopped: Box::pin(tasks.stopped()),
             tasks,
             tab: slot.tab(),
@@ -61,50 +118,64 @@ impl Running {
         self.slot.rates()
     }
 
+    /// Of a stream's many events one ends it. A future is made for that one alone.
     pub(super) fn into_events(self) -> EventStream {
-        // Boxed: the state moves with every event.
-        let events = futures_util::stream::unfold(Box::new(self), |mut running| async move {
-            let item = running.next().await?;
-            Some((item, running))
-        });
-        EventStream::new(events)
+        let mut state = State::Open(Box::new(self));
+        EventStream::new(futures_util::stream::poll_fn(move |context| state.poll_next(context)))
     }
 
-    async fn next(&mut self) -> Option<Result<StreamEvent>> {
+    fn poll_step(&mut self, context: &mut Context<'_>) -> Poll<Step> {
         if std::mem::take(&mut self.over) {
-            return Some(self.cut().await);
+            return Poll::Ready(Step::Ends(End::Cut));
         }
-        let deadline = self.meter.as_ref().and_then(Meter::deadline);
-        let events = self.events.as_mut()?;
-        let item = tokio::select! {
-            biased;
-            item = events.next() => item?,
-            () = until(deadline) => return Some(self.cut().await),
-            () = self.stopped.as_mut() => return Some(self.shut_down().await),
-        };
-        let event = match item {
-            Ok(event) => event,
-            Err(error) => return Some(Err(self.interrupted(error).await)),
-        };
-        let meter = self.meter.as_mut()?;
+        let Some(events) = self.events.as_mut() else { return Poll::Ready(Step::Over) };
+        Poll::Ready(match Pin::new(events).poll_next(context) {
+            Poll::Pending => return self.poll_stop(context).map(Step::Ends),
+            Poll::Ready(None) => Step::Over,
+            Poll::Ready(Some(Ok(event))) => self.step(event),
+            Poll::Ready(Some(Err(error))) => Step::Ends(End::Interrupted(error)),
+        })
+    }
+
+    /// What ends a call that the provider still works on.
+    fn poll_stop(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        if let Some(deadline) = self.meter.as_ref().and_then(Meter::deadline)
+            && self.patience.poll_over(context, deadline.into()).is_ready()
+        {
+            return Poll::Ready(End::Cut);
+        }
+        self.stopped.as_mut().poll(context).map(|()| End::ShutDown)
+    }
+
+    fn step(&mut self, event: StreamEvent) -> Step {
+        let Some(meter) = self.meter.as_mut() else { return Step::Over };
         let over = meter.note(&event) == Flow::Cut;
         if over && !self.told {
-            return Some(self.cut().await);
+            return Step::Ends(End::Cut);
         }
         // The ending must not deny what was told.
         self.over = over;
         self.told |= matches!(event, StreamEvent::Verbatim { .. });
-        Some(match event {
+        match event {
             StreamEvent::Start { origin, mut warnings, .. } => {
                 warnings.extend(self.warning.take());
                 let request_id = Some(meter.request_id().to_owned());
-                Ok(StreamEvent::Start { origin, request_id, warnings })
+                Step::Told(StreamEvent::Start { origin, request_id, warnings })
             }
             StreamEvent::Finish { finish, usage, extras, .. } => {
-                self.finished(finish, usage, extras).await
+                Step::Ends(End::Finished(finish, usage, extras))
             }
-            event => Ok(event),
-        })
+            event => Step::Told(event),
+        }
+    }
+
+    async fn end_by(mut self: Box<Self>, end: End) -> Result<StreamEvent> {
+        match end {
+            End::Finished(finish, usage, extras) => self.finished(finish, usage, extras).await,
+            End::Cut => self.cut().await,
+            End::ShutDown => self.shut_down().await,
+            End::Interrupted(error) => Err(self.interrupted(error).await),
+        }
     }
 
     /// The provider is done. What it did not count is estimated.
@@ -174,14 +245,6 @@ impl Running {
             }
             None => Err(late()),
         }
-    }
-}
-
-/// Never, where there is no deadline.
-async fn until(deadline: Option<std::time::Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-        None => std::future::pending().await,
     }
 }
 

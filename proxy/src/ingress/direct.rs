@@ -13,7 +13,12 @@ use axum::{
     response::IntoResponse,
 };
 use hyper::{body::Incoming, service::Service};
-use std::{convert::Infallible, future::Future, pin::Pin, sync::Arc};
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::{Pin, pin},
+    sync::Arc,
+};
 use tower_service::Service as _;
 
 type Answered = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
@@ -118,7 +123,7 @@ where
     let answering = leftover::discard_after(request, |request| async {
         answer(id, request).await.into_response()
     });
-    Ok(sight.watch(Some(path), answering).await)
+    Ok(sight.watch(Some(path), pin!(answering)).await)
 }
 
 #[cfg(test)]

@@ -8,7 +8,12 @@ use axum::{
     middleware::Next,
 };
 use futures_util::FutureExt;
-use std::{future::Future, panic::AssertUnwindSafe, time::Instant};
+use std::{
+    future::Future,
+    panic::AssertUnwindSafe,
+    pin::{Pin, pin},
+    time::Instant,
+};
 use tollgate_types::{
     Error, ErrorKind,
     wire::{
@@ -34,7 +39,8 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response<Body> 
     request.extensions_mut().insert(sight.id());
     // The route, not the path: a path may hold anything.
     let route = request.extensions().get::<MatchedPath>().cloned();
-    sight.watch(route.as_ref().map(MatchedPath::as_str), next.run(request)).await
+    let answering = pin!(next.run(request));
+    sight.watch(route.as_ref().map(MatchedPath::as_str), answering).await
 }
 
 impl Sight {
@@ -50,11 +56,11 @@ impl Sight {
         RequestId(self.id.clone())
     }
 
-    /// Waits for the answer.
+    /// Waits for the answer. Its future stays where it is: it is large.
     pub(super) async fn watch(
         self,
         route: Option<&str>,
-        answering: impl Future<Output = Response<Body>>,
+        answering: Pin<&mut impl Future<Output = Response<Body>>>,
     ) -> Response<Body> {
         let answered = AssertUnwindSafe(answering).catch_unwind().await;
         let Self { id, method, retry, started } = self;

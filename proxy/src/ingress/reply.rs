@@ -47,21 +47,20 @@ pub(super) fn target(target: &Target) -> HeaderMap {
 
 /// Headers that say who answers, the limit that budgets imposed, what is left of the rate, and what
 /// is not honoured as asked.
-pub(super) async fn description(answer: Answer) -> (Answer, HeaderMap) {
+pub(super) async fn description(answer: &mut Answer) -> HeaderMap {
     let mut headers = target(&answer.target);
     if let Some(limit) = answer.clamped_to {
         put(&mut headers, header::MAX_OUTPUT, &limit.to_string());
     }
     put_rates(&mut headers, &answer.rates);
-    let (answer, warnings) = answer.with_warnings().await;
-    for warning in warnings {
+    for warning in answer.warnings().await {
         let field = warning.param.map(|param| format!(" ({param})")).unwrap_or_default();
         let text = format!("{}{field}: {}", warning.code, warning.message);
         if let Ok(value) = HeaderValue::from_str(&text) {
             headers.append(HeaderName::from_static(header::WARNING), value);
         }
     }
-    (answer, headers)
+    headers
 }
 
 /// Headers that say how the caller stands to its rates, as OpenAI words them.

@@ -13,7 +13,13 @@ use axum::{
     },
 };
 use bytes::{Bytes, BytesMut};
-use std::{convert::Infallible, time::Duration};
+use futures_util::Stream;
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 use tokio::time::Instant;
 use tollgate_types::{
     Error, ErrorKind, EventStream, FinishReason, Fold, GenerateResponse, Receipt, Result,
@@ -69,11 +75,9 @@ pub(super) fn response<F: Framing>(events: EventStream, framing: F) -> Response<
     let held = BytesMut::new();
     let events = Some(events);
     let patience = Patience::new();
-    let relay = Relay { events, framing, patience, begun: false, verbatim: false, held };
-    // Boxed: the state moves with every frame.
-    let frames = futures_util::stream::unfold(Box::new(relay), |mut relay| async {
-        let bytes = relay.next().await?;
-        Some((Ok::<_, Infallible>(bytes), relay))
+    let mut relay = Relay { events, framing, patience, begun: false, verbatim: false, held };
+    let frames = futures_util::stream::poll_fn(move |context| {
+        relay.poll_frame(context).map(|frame| frame.map(Ok::<_, Infallible>))
     });
     let mut response = Response::new(Body::from_stream(frames));
     let headers = response.headers_mut();
@@ -98,17 +102,17 @@ struct Relay<F> {
 }
 
 impl<F: Framing> Relay<F> {
-    async fn next(&mut self) -> Option<Bytes> {
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
-            let events = self.events.as_mut()?;
-            let now = Instant::now();
-            let heartbeat = now.checked_add(HEARTBEAT).unwrap_or(now);
-            let bytes = match self.patience.until(heartbeat, events.next()).await {
-                Ok(item) => self.take(item?),
+            let Some(events) = &mut self.events else { return Poll::Ready(None) };
+            let polled = Pin::new(events).poll_next(context);
+            let bytes = match ready!(self.patience.check(context, polled, heartbeat)) {
+                Ok(Some(item)) => self.take(item),
+                Ok(None) => return Poll::Ready(None),
                 Err(_) => self.framing.heartbeat(),
             };
             if !bytes.is_empty() {
-                return Some(bytes);
+                return Poll::Ready(Some(bytes));
             }
         }
     }
@@ -167,6 +171,12 @@ impl<F: Framing> Relay<F> {
             "the provider began its answer anew, and this format cannot say so; try again";
         self.framing.error(&Error::new(ErrorKind::StreamInterrupted, message))
     }
+}
+
+/// When a stream has been silent for too long, from now on.
+fn heartbeat() -> Instant {
+    let now = Instant::now();
+    now.checked_add(HEARTBEAT).unwrap_or(now)
 }
 
 /// A whole answer.

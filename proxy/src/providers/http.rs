@@ -144,7 +144,16 @@ pub(super) trait Wire: 'static {
     /// `protocol` when it is none; the provider's error when it carries one.
     fn reply(body: &[u8], provider: &str) -> Result<GenerateResponse>;
 
-    /// A payload or whole answer that is passed on, mended where no client could use it.
+    /// The same for an answer that is passed on: extras may be missing, because the body has them.
+    ///
+    /// # Errors
+    /// As [`Wire::reply`].
+    fn told_reply(body: &[u8], provider: &str) -> Result<GenerateResponse> {
+        Self::reply(body, provider)
+    }
+
+    /// A payload or whole answer that is passed on, mended where no client could use it: made anew,
+    /// or all of it as it is.
     fn mend(payload: &str) -> Cow<'_, str> {
         Cow::Borrowed(payload)
     }
@@ -191,15 +200,28 @@ impl Transport {
             return answer.into_events(ask.warnings).await;
         }
         let body = self.whole(response, deadline).await?;
-        let mut answer = W::reply(&body, self.name()).map_err(|error| self.without_key(error))?;
+        let told = ask.verbatim && !streamed;
+        let read = if told { W::told_reply } else { W::reply };
+        let mut answer = read(&body, self.name()).map_err(|error| self.without_key(error))?;
         answer.warnings.extend(ask.warnings);
-        let mut events = events_of(answer);
-        if ask.verbatim && !streamed {
-            let body = String::from_utf8_lossy(&body);
-            let data = self.text_without_key(W::mend(&body).into_owned());
-            events.insert(0, StreamEvent::Verbatim { data, closing: true });
-        }
-        Ok(EventStream::of_events(events))
+        let body = told.then(|| self.passed_on::<W>(body));
+        Ok(EventStream::of_events(body.into_iter().chain(events_of(answer)).collect()))
+    }
+
+    /// A whole answer as it is passed on.
+    fn passed_on<W: Wire>(&self, body: Vec<u8>) -> StreamEvent {
+        let text = String::from_utf8(body)
+            .unwrap_or_else(|wrong| String::from_utf8_lossy(wrong.as_bytes()).into_owned());
+        StreamEvent::Verbatim { data: self.told::<W>(text), closing: true }
+    }
+
+    /// What the provider wrote, as a client may see it.
+    fn told<W: Wire>(&self, text: String) -> String {
+        let mended = match W::mend(&text) {
+            Cow::Owned(mended) => Some(mended),
+            Cow::Borrowed(_) => None,
+        };
+        self.text_without_key(mended.unwrap_or(text))
     }
 
     /// One vector belongs to each text.

@@ -13,7 +13,7 @@ use super::http::{
 use crate::config::OpenaiApi;
 use crate::dialects::openai::{
     CHAT_API, ChatTarget, Host, StreamDecoder, decode_embed_reply, decode_models, decode_reply,
-    encode_chat, encode_embed, patch_chat,
+    decode_told_reply, encode_chat, encode_embed, patch_chat,
     responses::{
         API as RESPONSES_API, ResponsesDecoder, ResponsesTarget, decode_response, encode_responses,
         is_patchable, patch_responses,
@@ -47,6 +47,10 @@ impl Wire for Chat {
 
     fn reply(body: &[u8], provider: &str) -> Result<GenerateResponse> {
         decode_reply(body, provider)
+    }
+
+    fn told_reply(body: &[u8], provider: &str) -> Result<GenerateResponse> {
+        decode_told_reply(body, provider)
     }
 
     fn mend(payload: &str) -> Cow<'_, str> {

@@ -17,6 +17,7 @@ use tollgate_bench::{
 on_both_engines!(
     a_server_that_comes_after_gives_the_answer_again,
     a_call_whose_server_died_is_not_made_again,
+    a_call_that_a_stopping_server_broke_off_is_not_made_again,
     a_key_is_free_when_its_time_is_over,
 );
 
@@ -94,6 +95,57 @@ async fn a_call_whose_server_died_is_not_made_again(kind: Kind) {
     let changed = Reply::to(gate.stream(&key, "a", "tokens=7")).await;
     changed.assert_error(409, "idempotency_key_reused");
     assert_eq!(mock.served(), 0);
+    gate.stop().await;
+}
+
+/// Whether the servers of a shared database that have stopped are taken for dead.
+async fn assert_forgotten(gate: &Gate, nodes: &[NodeRow]) {
+    let forgotten = async {
+        for node in nodes {
+            while gate.store.node_lives(&node.id).await.unwrap() {
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    tokio::time::timeout(SOON, forgotten).await.unwrap();
+}
+
+async fn a_call_that_a_stopping_server_broke_off_is_not_made_again(kind: Kind) {
+    const AT_ONCE: &str = "[server]\ndrain_seconds = 0\n[ledger]\nlease_seconds = 3";
+    let (mock, home) = (Mock::start().await.unwrap(), Home::fresh(kind).await.unwrap());
+    let gate = Gate::start(&mock, &home.url(), AT_ONCE).await;
+    let key = gate.any_key().await;
+    let silent = "headers_delay=60000";
+    let ask = |gate: &Gate| {
+        let silent_embedder = format!("mock/mock-{silent}");
+        [
+            gate.stream(&key, "a", silent),
+            gate.ask(&key, "/api/v1/generate", "b", silent),
+            gate.embed_by(&silent_embedder, (&key, "c"), &["one"]),
+        ]
+    };
+    let mut begun = Open::to(gate.stream(&key, "d", "stall=3")).await;
+    begun.take(2).await;
+    let nodes = gate.store.nodes().await.unwrap();
+    let waiting = futures_util::future::join_all(ask(&gate).map(Reply::to));
+    let (broken_off, ()) = tokio::join!(waiting, async {
+        assert!(mock.works(|calls| calls == 4, SOON).await);
+        gate.stop().await;
+    });
+    for reply in broken_off {
+        assert_eq!(reply.status, 502, "{}", reply.body);
+        assert_eq!(reply.json()["error"]["kind"], "stream_interrupted", "{}", reply.body);
+    }
+    assert_eq!(begun.rest().await.last().unwrap().1["error"]["kind"], "overloaded");
+
+    let gate = Gate::start(&mock, &home.url(), AT_ONCE).await;
+    assert_forgotten(&gate, &nodes).await;
+    for _ in 0..2 {
+        for again in ask(&gate).into_iter().chain([gate.stream(&key, "d", "stall=3")]) {
+            Reply::to(again).await.assert_error(502, "run_interrupted");
+        }
+    }
+    assert_eq!((mock.served(), gate.booked(&key).await), (4, 4));
     gate.stop().await;
 }
 

@@ -26,6 +26,15 @@ pub fn decode_reply(body: &[u8], provider: &str) -> Result<GenerateResponse> {
     plain::decode(body, provider).map_or_else(|| decode_in_full(body, provider), Ok)
 }
 
+/// Reads an answer whose body is passed on: what it is of use for to the books and to who looks on.
+/// Extras may be missing, because the body has them.
+///
+/// # Errors
+/// As [`decode_reply`].
+pub fn decode_told_reply(body: &[u8], provider: &str) -> Result<GenerateResponse> {
+    plain::decode_told(body, provider).map_or_else(|| decode_in_full(body, provider), Ok)
+}
+
 fn decode_in_full(body: &[u8], provider: &str) -> Result<GenerateResponse> {
     let protocol = |message: &str| {
         Error::new(ErrorKind::Protocol, message)

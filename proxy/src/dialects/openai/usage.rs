@@ -5,6 +5,10 @@
 //! `completion_tokens`, Mistral audio beside `prompt_tokens`, Gemini's compatible endpoint shows
 //! hidden thinking in the total alone. The kinds always sum to the provider's total.
 
+mod plain;
+
+pub(super) use plain::Plain;
+
 use std::borrow::Cow;
 
 use serde_json::{Map, Value, json, value::RawValue};
@@ -16,48 +20,66 @@ use crate::dialects::counts::{Counts, Share};
 /// rest, as does every field that has no kind.
 pub(super) fn decode(raw: &Value) -> Option<(Usage, Map<String, Value>)> {
     let mut counts = Counts::of(raw)?;
-    let prompt = counts.take(&[&["prompt_tokens"]]);
-    let completion = counts.take(&[&["completion_tokens"]]);
-    let total = counts.take(&[&["total_tokens"]]).unwrap_or_default();
-    let cached = counts.take(&[
-        &["prompt_tokens_details", "cached_tokens"],
-        &["prompt_cache_hit_tokens"],
-        &["num_cached_tokens"],
-        &["cached_tokens"],
-    ]);
-    counts.take(&[&["prompt_cache_miss_tokens"]]);
-    let written = counts.take(&[&["prompt_tokens_details", "cache_write_tokens"]]);
-    let heard = counts.take(&[&["prompt_tokens_details", "audio_tokens"]]).unwrap_or_default();
-    let seen = counts.take(&[&["prompt_tokens_details", "image_tokens"]]);
-    let thought = counts
-        .take(&[&["completion_tokens_details", "reasoning_tokens"], &["reasoning_tokens"]])
-        .unwrap_or_default();
-    let spoken = counts.take(&[&["completion_tokens_details", "audio_tokens"]]);
-
-    let (mut prompt, mut completion) = (prompt.unwrap_or_default(), completion.unwrap_or_default());
-    let beyond = total.saturating_sub(prompt.saturating_add(completion));
-    let mut hidden = 0;
-    if beyond > 0 && beyond == heard {
-        prompt = prompt.saturating_add(heard);
-    } else if beyond > 0 {
-        completion = completion.saturating_add(beyond);
-        hidden = beyond;
-    }
-
-    let mut input = Share::of(prompt);
-    let mut output = Share::of(completion);
-    let usage = Usage {
-        cache_read: input.part(cached.unwrap_or_default()),
-        cache_write_5m: input.part(written.unwrap_or_default()),
-        audio_in: input.part(heard),
-        image_in: input.part(seen.unwrap_or_default()),
-        input: input.rest(),
-        reasoning: output.part(thought.max(hidden)),
-        audio_out: output.part(spoken.unwrap_or_default()),
-        output: output.rest(),
-        ..Usage::default()
+    let mut take = |spellings: &[&[&str]]| counts.take(spellings).unwrap_or_default();
+    let stated = Stated {
+        prompt: take(&[&["prompt_tokens"]]),
+        completion: take(&[&["completion_tokens"]]),
+        total: take(&[&["total_tokens"]]),
+        cached: take(&[
+            &["prompt_tokens_details", "cached_tokens"],
+            &["prompt_cache_hit_tokens"],
+            &["num_cached_tokens"],
+            &["cached_tokens"],
+        ]),
+        written: take(&[&["prompt_tokens_details", "cache_write_tokens"]]),
+        heard: take(&[&["prompt_tokens_details", "audio_tokens"]]),
+        seen: take(&[&["prompt_tokens_details", "image_tokens"]]),
+        thought: take(&[&["completion_tokens_details", "reasoning_tokens"], &["reasoning_tokens"]]),
+        spoken: take(&[&["completion_tokens_details", "audio_tokens"]]),
     };
-    Some((usage, counts.rest()))
+    take(&[&["prompt_cache_miss_tokens"]]);
+    Some((stated.disjoint(), counts.rest()))
+}
+
+/// The counts as providers state them: the first two include all that follow the third.
+#[derive(Default)]
+struct Stated {
+    prompt: u64,
+    completion: u64,
+    total: u64,
+    cached: u64,
+    written: u64,
+    heard: u64,
+    seen: u64,
+    thought: u64,
+    spoken: u64,
+}
+
+impl Stated {
+    fn disjoint(self) -> Usage {
+        let Self { mut prompt, mut completion, total, heard, .. } = self;
+        let beyond = total.saturating_sub(prompt.saturating_add(completion));
+        let mut hidden = 0;
+        if beyond > 0 && beyond == heard {
+            prompt = prompt.saturating_add(heard);
+        } else if beyond > 0 {
+            completion = completion.saturating_add(beyond);
+            hidden = beyond;
+        }
+        let mut input = Share::of(prompt);
+        let mut output = Share::of(completion);
+        Usage {
+            cache_read: input.part(self.cached),
+            cache_write_5m: input.part(self.written),
+            audio_in: input.part(heard),
+            image_in: input.part(self.seen),
+            input: input.rest(),
+            reasoning: output.part(self.thought.max(hidden)),
+            audio_out: output.part(self.spoken),
+            output: output.rest(),
+            ..Usage::default()
+        }
+    }
 }
 
 /// A chunk as a client shall see it that did not ask for usage: not at all, if usage is all that it

@@ -40,8 +40,8 @@ pub(crate) async fn messages(
     };
     let (request, streamed) = (asked.request, asked.stream);
     let call = Call { request, request_id, dialect: "anthropic", streamed };
-    let answer = front.gateway.run(&caller, call).await?;
-    let (answer, headers) = reply::description(answer).await;
+    let mut answer = front.gateway.run(&caller, call).await?;
+    let headers = reply::description(&mut answer).await;
     let mut response = if streamed {
         stream::response(answer.events, Named { encoder: StreamEncoder::new(head) })
     } else {

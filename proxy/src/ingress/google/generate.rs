@@ -15,8 +15,8 @@ use axum::{
 };
 
 pub(super) async fn whole(asked: Asked) -> Result<Response<Body>, Problem> {
-    let (answer, head) = run(asked, false).await?;
-    let (answer, headers) = reply::description(answer).await;
+    let (mut answer, head) = run(asked, false).await?;
+    let headers = reply::description(&mut answer).await;
     // An upstream may have sent the array that a stream is; who asked for one answer gets one.
     let is_one = |body: &str| !body.trim_start().starts_with('[');
     let whole = stream::whole_if(answer.events, is_one).await?;
@@ -28,8 +28,8 @@ pub(super) async fn whole(asked: Asked) -> Result<Response<Body>, Problem> {
 /// As events with `alt=sse`, else as one array whose elements come one by one.
 pub(super) async fn stream(asked: Asked) -> Result<Response<Body>, Problem> {
     let as_events = path::parameter(asked.request.uri(), "alt").is_some_and(|alt| alt == "sse");
-    let (answer, head) = run(asked, true).await?;
-    let (answer, headers) = reply::description(answer).await;
+    let (mut answer, head) = run(asked, true).await?;
+    let headers = reply::description(&mut answer).await;
     let mut response = stream::response(answer.events, Chunks::new(head, as_events));
     if !as_events {
         let json = HeaderValue::from_static("application/json");

@@ -17,8 +17,8 @@ pub(super) async fn generate(
     asked: Asked,
     caller: Arc<Caller>,
 ) -> Result<Reply<v1::GenerateResponse>, Problem> {
-    let (answer, id) = begin(asked, caller, false).await?.into_answer();
-    let (answer, mut headers) = reply::description(answer).await;
+    let (mut answer, id) = begin(asked, caller, false).await?.into_answer();
+    let mut headers = reply::description(&mut answer).await;
     reply::put(&mut headers, REQUEST_ID, &id);
     let response = answer.events.collect().await?;
     reply::charge(&mut headers, response.receipt.as_ref());

@@ -49,8 +49,8 @@ impl Running {
     /// metadata too.
     pub(super) async fn begun(run: Run) -> Self {
         let number = run.events.next_number();
-        let (answer, id) = run.into_answer();
-        let (answer, mut headers) = reply::description(answer).await;
+        let (mut answer, id) = run.into_answer();
+        let mut headers = reply::description(&mut answer).await;
         reply::put(&mut headers, REQUEST_ID, &id);
         Self { headers, id, number, events: answer.events }
     }

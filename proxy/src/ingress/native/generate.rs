@@ -20,8 +20,8 @@ pub(crate) async fn generate(
     Extension(RequestId(request_id)): Extension<RequestId>,
     request: Request,
 ) -> Result<Response<Body>, Problem> {
-    let (answer, run_id) = begin(&front, request_id, request, false).await?.into_answer();
-    let (answer, mut headers) = reply::description(answer).await;
+    let (mut answer, run_id) = begin(&front, request_id, request, false).await?.into_answer();
+    let mut headers = reply::description(&mut answer).await;
     reply::put(&mut headers, REQUEST_ID, &run_id);
     let response = answer.events.collect().await?;
     reply::charge(&mut headers, response.receipt.as_ref());

@@ -27,8 +27,8 @@ pub(crate) async fn stream(
 ) -> Result<Response<Body>, Problem> {
     let run = begin(&front, request_id, request, true).await?;
     let numbers = Numbered(run.events.next_number());
-    let (answer, run_id) = run.into_answer();
-    let (answer, mut headers) = reply::description(answer).await;
+    let (mut answer, run_id) = run.into_answer();
+    let mut headers = reply::description(&mut answer).await;
     reply::put(&mut headers, REQUEST_ID, &run_id);
     let mut response = stream::response(answer.events, numbers);
     response.headers_mut().extend(headers);

@@ -58,8 +58,8 @@ async fn answer(
     };
     let streamed = asked.stream;
     let call = Call { request: asked.request, request_id, dialect: "ollama", streamed };
-    let answer = front.gateway.run(&caller, call).await?;
-    let (answer, headers) = reply::description(answer).await;
+    let mut answer = front.gateway.run(&caller, call).await?;
+    let headers = reply::description(&mut answer).await;
     let mut response = if streamed {
         stream::response(answer.events, Lines(StreamEncoder::new(head, api)))
     } else {

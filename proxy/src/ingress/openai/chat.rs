@@ -37,8 +37,8 @@ pub(crate) async fn chat(
         model: chat.request.model.clone(),
     };
     let call = Call { request: chat.request, request_id, dialect: "openai", streamed: chat.stream };
-    let answer = front.gateway.run(&caller, call).await?;
-    let (answer, headers) = reply::description(answer).await;
+    let mut answer = front.gateway.run(&caller, call).await?;
+    let headers = reply::description(&mut answer).await;
     let mut response = if chat.stream {
         let encoder = StreamEncoder::new(head, chat.include_usage);
         let (include_usage, legacy) = (chat.include_usage, chat.legacy);

@@ -45,8 +45,8 @@ pub(crate) async fn responses(
     let dialect = "openai_responses";
     let call = Call { request: asked.request, request_id, dialect, streamed };
     let answer = front.gateway.run(&caller, call).await;
-    let answer = answer.map_err(|refusal| Problem::from(refusal).worded(in_own_words))?;
-    let (answer, headers) = reply::description(answer).await;
+    let mut answer = answer.map_err(|refusal| Problem::from(refusal).worded(in_own_words))?;
+    let headers = reply::description(&mut answer).await;
     let mut response = if streamed {
         let encoder = ResponsesEncoder::new(head, asked.echo);
         stream::response(answer.events, Events { encoder, failed: false })

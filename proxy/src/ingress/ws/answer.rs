@@ -174,8 +174,8 @@ impl Telling<'_> {
     }
 
     async fn whole(&self, run: Run) -> Result<Ending, Failure> {
-        let (answer, run_id) = run.into_answer();
-        let (answer, mut headers) = reply::description(answer).await;
+        let (mut answer, run_id) = run.into_answer();
+        let mut headers = reply::description(&mut answer).await;
         let response = answer.events.collect().await?;
         reply::charge(&mut headers, response.receipt.as_ref());
         reply::put(&mut headers, header::REQUEST_ID, &run_id);
@@ -184,8 +184,8 @@ impl Telling<'_> {
 
     async fn stream(&self, run: Run) -> Result<Ending, Failure> {
         let number = run.events.next_number();
-        let (answer, run_id) = run.into_answer();
-        let (answer, mut headers) = reply::description(answer).await;
+        let (mut answer, run_id) = run.into_answer();
+        let mut headers = reply::description(&mut answer).await;
         reply::put(&mut headers, header::REQUEST_ID, &run_id);
         self.link.send(frames::head(self.call.number, &headers)).await;
         self.tell(answer.events, number).await;

@@ -1,7 +1,11 @@
 //! A streamed answer while it arrives.
 
 use futures_util::stream;
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    task::{Context, Poll, ready},
+};
 use tollgate_types::{Error, ErrorKind, EventStream, Result, StreamEvent, Warning};
 
 use super::{
@@ -59,29 +63,21 @@ impl<W: Wire> Answer<W> {
     pub(super) async fn into_events(mut self, notes: Vec<Warning>) -> Result<EventStream> {
         let mut first = Vec::new();
         while !matches!(first.last(), Some(event) if !is_verbatim(event)) {
-            first.push(self.next().await.unwrap_or_else(|| Err(self.silent()))?);
+            let event = poll_fn(|context| self.poll_event(context)).await;
+            first.push(event.unwrap_or_else(|| Err(self.silent()))?);
         }
         if let Some(StreamEvent::Start { warnings, .. }) = first.last_mut() {
             warnings.extend(notes);
         }
         first.into_iter().rev().for_each(|event| self.ready.push_front(Ok(event)));
-        // Boxed: the state moves with every event.
-        let events = stream::unfold(Box::new(self), |mut answer| async move {
-            let event = answer.next().await?;
-            Some((event, answer))
-        });
-        Ok(EventStream::new(events))
+        Ok(EventStream::new(stream::poll_fn(move |context| self.poll_event(context))))
     }
 
-    async fn next(&mut self) -> Option<Result<StreamEvent>> {
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<StreamEvent>>> {
         while self.ready.is_empty() && !self.ended {
-            let Self { transport, response, deadline, patience, .. } = self;
-            let chunk = if self.any_bytes {
-                transport.chunk(response, *deadline, patience).await
-            } else {
-                transport.first_chunk(response, *deadline, patience).await
-            };
-            match chunk {
+            let Self { transport, response, patience, .. } = self;
+            let wait = (self.deadline, !self.any_bytes);
+            match ready!(transport.poll_chunk(context, response, patience, wait)) {
                 Ok(Some(bytes)) => self.take(&bytes),
                 Ok(None) => {
                     self.take_last();
@@ -90,7 +86,7 @@ impl<W: Wire> Answer<W> {
                 Err(broken) => self.end(Some(broken)),
             }
         }
-        self.ready.pop_front()
+        Poll::Ready(self.ready.pop_front())
     }
 
     fn take(&mut self, bytes: &[u8]) {
@@ -130,7 +126,7 @@ impl<W: Wire> Answer<W> {
 
     fn deliver(&mut self, payload: String, events: Vec<StreamEvent>) {
         if self.verbatim {
-            let data = self.transport.text_without_key(W::mend(&payload).into_owned());
+            let data = self.transport.told::<W>(payload);
             self.closing |= self.decoder.is_closing();
             let closing = self.closing;
             self.ready.push_back(Ok(StreamEvent::Verbatim { data, closing }));

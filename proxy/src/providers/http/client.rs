@@ -4,12 +4,16 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, Uri, header};
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{Url, redirect};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 use tollgate_types::{Error, Result};
 
 use super::{
     HttpOptions,
-    pool::{Answering, Failure, Pool},
+    pool::{Answering, Failure, Pool, poll_bytes},
     tls::{self, Trust},
 };
 
@@ -93,7 +97,7 @@ impl Client {
             Self::Reqwest(client, base) => {
                 let request = client.request(method, url_of(base, path)).headers(headers);
                 let answer = request.body(body).send().await.map_err(of_reqwest)?;
-                Ok(Response::Reqwest(answer))
+                Ok(Response::Reqwest(answer.into()))
             }
         }
     }
@@ -180,7 +184,7 @@ pub(in crate::providers) enum Response {
     /// From the pool.
     Pool(Answering),
     /// From reqwest.
-    Reqwest(reqwest::Response),
+    Reqwest(http::Response<reqwest::Body>),
 }
 
 impl Response {
@@ -204,10 +208,14 @@ impl Response {
     ///
     /// # Errors
     /// When the connection broke.
-    pub(super) async fn chunk(&mut self) -> std::result::Result<Option<Bytes>, Failure> {
+    pub(super) fn poll_chunk(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<std::result::Result<Option<Bytes>, Failure>> {
         match self {
-            Self::Pool(answer) => answer.chunk().await,
-            Self::Reqwest(answer) => answer.chunk().await.map_err(of_reqwest),
+            Self::Pool(answer) => answer.poll_chunk(context),
+            Self::Reqwest(answer) => poll_bytes(answer.body_mut(), context)
+                .map(|item| item.transpose().map_err(of_reqwest)),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The lines of an answer that is no model's answer, one after another.
 
+use std::future::poll_fn;
 use tollgate_types::{ErrorKind, Result};
 
 use super::{
@@ -39,7 +40,9 @@ impl AnswerLines {
                 return Ok(None);
             }
             let Self { transport, response, patience, .. } = self;
-            match transport.first_chunk(response, Deadline::default(), patience).await? {
+            let wait = (Deadline::default(), true);
+            let more = poll_fn(|context| transport.poll_chunk(context, response, patience, wait));
+            match more.await? {
                 Some(bytes) => self.payloads.push(&bytes).map_err(|_| {
                     self.transport.error(ErrorKind::Protocol, "sent an endless line")
                 })?,

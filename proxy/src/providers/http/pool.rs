@@ -12,12 +12,13 @@ mod whole;
 use bytes::Bytes;
 use connect::Connector;
 use http::{Request, Uri, response::Parts};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use line::Line;
 use rustls::ClientConfig;
 use std::{
     collections::VecDeque,
     future::poll_fn,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
@@ -152,11 +153,7 @@ impl Answering {
     ///
     /// # Errors
     /// When the connection broke.
-    pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>> {
-        poll_fn(|context| self.poll_chunk(context)).await
-    }
-
-    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
+    pub(super) fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
         let Some(line) = &mut self.line else { return Poll::Ready(Ok(None)) };
         match line.poll_chunk(context, &mut self.body) {
             Poll::Pending => Poll::Pending,
@@ -173,6 +170,25 @@ impl Answering {
                 }
                 Poll::Ready(Ok(None))
             }
+        }
+    }
+}
+
+/// More of a body; `None` at its end.
+pub(super) fn poll_bytes<B: Body<Data = Bytes> + Unpin>(
+    body: &mut B,
+    context: &mut Context<'_>,
+) -> Poll<Option<std::result::Result<Bytes, B::Error>>> {
+    loop {
+        match Pin::new(&mut *body).poll_frame(context) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(None) => return Poll::Ready(None),
+            Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+            Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                Ok(bytes) if !bytes.is_empty() => return Poll::Ready(Some(Ok(bytes))),
+                // Trailers say nothing that anybody reads.
+                _ => {}
+            },
         }
     }
 }

@@ -1,9 +1,16 @@
 //! Connections to one upstream: sends requests, reads whole bodies, names what went wrong.
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, header};
 use reqwest::{Url, redirect};
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 use tokio::time::{Instant, timeout_at};
 use tollgate_types::{CallOptions, Error, ErrorKind, Result, Secret};
 
@@ -13,7 +20,7 @@ use super::{
     pool::{self, Failure},
     tls::{self, Trust},
 };
-use crate::clock::{Elapsed, Patience};
+use crate::clock::Patience;
 use crate::dialects::upstream_error::decode_error;
 
 /// The largest answer that is read.
@@ -184,37 +191,29 @@ impl Transport {
         }
     }
 
-    /// More of a stream's body; `None` at its end.
-    pub(in crate::providers) async fn chunk(
+    /// More of a stream's body; `None` at its end. For the first piece the provider may take its
+    /// time.
+    pub(in crate::providers) fn poll_chunk(
         &self,
+        context: &mut Context<'_>,
         response: &mut Response,
-        deadline: Deadline,
         patience: &mut Patience,
-    ) -> Result<Option<Bytes>> {
-        let end = deadline.within(self.idle_timeout);
-        self.more(patience.until(end, response.chunk()).await)
+        (deadline, is_first): (Deadline, bool),
+    ) -> Poll<Result<Option<Bytes>>> {
+        let wait = if is_first { self.answer_timeout } else { self.idle_timeout };
+        let polled = response.poll_chunk(context);
+        let waited = ready!(patience.check(context, polled, || deadline.within(wait)));
+        let read = waited.map_err(|_| self.silent());
+        Poll::Ready(read.and_then(|read| read.map_err(|cause| self.interrupted(cause))))
     }
 
-    /// The first piece of a stream's body, for which the provider may take its time.
-    pub(in crate::providers) async fn first_chunk(
+    /// No `async fn`: that would have the future twice, as it was given and as it is waited for.
+    fn wait<T>(
         &self,
-        response: &mut Response,
-        deadline: Deadline,
-        patience: &mut Patience,
-    ) -> Result<Option<Bytes>> {
-        let end = deadline.within(self.answer_timeout);
-        self.more(patience.until(end, response.chunk()).await)
-    }
-
-    fn more(
-        &self,
-        waited: std::result::Result<pool::Result<Option<Bytes>>, Elapsed>,
-    ) -> Result<Option<Bytes>> {
-        waited.map_err(|_| self.silent())?.map_err(|cause| self.interrupted(cause))
-    }
-
-    async fn wait<T>(&self, end: Instant, future: impl Future<Output = T>) -> Result<T> {
-        timeout_at(end, future).await.map_err(|_| self.silent())
+        end: Instant,
+        future: impl Future<Output = T>,
+    ) -> impl Future<Output = Result<T>> {
+        timeout_at(end, future).map(|waited| waited.map_err(|_| self.silent()))
     }
 
     fn silent(&self) -> Error {
@@ -273,7 +272,7 @@ pub(in crate::providers) fn is_whole(response: &Response) -> bool {
 async fn read(mut response: Response, limit: usize) -> (pool::Result<()>, Vec<u8>) {
     let mut body = Vec::new();
     while body.len() <= limit {
-        match response.chunk().await {
+        match poll_fn(|context| response.poll_chunk(context)).await {
             Ok(Some(bytes)) => body.extend_from_slice(&bytes),
             Ok(None) => break,
             Err(cause) => return (Err(cause), body),

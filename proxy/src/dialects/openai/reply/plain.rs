@@ -1,9 +1,9 @@
 //! Whole answers of nothing but text, which most are: read without a tree of values.
 
 use serde::{Deserialize, de::IgnoredAny};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 use std::borrow::Cow;
-use tollgate_types::{GenerateResponse, Origin, Part};
+use tollgate_types::{Extras, GenerateResponse, Origin, Part, Usage};
 
 use super::super::{CHAT_API, extras_of, finish, usage};
 
@@ -15,11 +15,12 @@ struct Plain<'a> {
     model: String,
     #[serde(borrow)]
     choices: [Choice<'a>; 1],
-    usage: Value,
-    #[serde(default)]
-    service_tier: Option<String>,
-    #[serde(default)]
-    system_fingerprint: Option<String>,
+    #[serde(borrow)]
+    usage: &'a RawValue,
+    #[serde(borrow, default)]
+    service_tier: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    system_fingerprint: Option<Cow<'a, str>>,
     #[serde(rename = "object", default)]
     _object: Option<IgnoredAny>,
     #[serde(rename = "created", default)]
@@ -52,29 +53,29 @@ struct Message<'a> {
 
 /// Reads such an answer. `None` for any other.
 pub(super) fn decode(body: &[u8], provider: &str) -> Option<GenerateResponse> {
+    let (mut answer, rest) = read(body, provider)?;
+    answer.extras = rest.into_extras();
+    Some(answer)
+}
+
+/// The same without extras.
+pub(super) fn decode_told(body: &[u8], provider: &str) -> Option<GenerateResponse> {
+    read(body, provider).map(|(answer, _)| answer)
+}
+
+fn read<'a>(body: &'a [u8], provider: &str) -> Option<(GenerateResponse, Rest<'a>)> {
     let answer: Plain<'_> = serde_json::from_slice(body).ok()?;
-    let Plain { id, model, choices: [choice], .. } = answer;
+    let Plain { id, model, choices: [choice], service_tier, system_fingerprint, .. } = answer;
     let Choice { index: 0, message, logprobs: (), finish_reason } = choice else { return None };
     let Message { content, refusal: (), annotations: [], .. } = message;
     if id.is_empty() || model.is_empty() || content.is_empty() {
         return None;
     }
-    let (usage, rest) = usage::decode(&answer.usage)?;
-    let mut own = Map::new();
-    if !rest.is_empty() {
-        own.insert("usage".to_owned(), Value::Object(rest));
-    }
-    let facts =
-        [("service_tier", answer.service_tier), ("system_fingerprint", answer.system_fingerprint)];
-    for (name, fact) in facts {
-        if let Some(fact) = fact.filter(|fact| !fact.is_empty()) {
-            own.insert(name.to_owned(), fact.into());
-        }
-    }
-    Some(GenerateResponse {
+    let told = Told::of(answer.usage)?;
+    let answer = GenerateResponse {
         content: vec![Part::text(content)],
         finish: finish::decode(Some(&finish_reason), false),
-        usage,
+        usage: told.usage(),
         origin: Origin {
             api: CHAT_API.to_owned(),
             provider: provider.to_owned(),
@@ -82,9 +83,65 @@ pub(super) fn decode(body: &[u8], provider: &str) -> Option<GenerateResponse> {
             response_id: Some(id),
         },
         warnings: Vec::new(),
-        extras: extras_of(own),
+        extras: Extras::new(),
         receipt: None,
-    })
+    };
+    Some((answer, Rest { told, service_tier, system_fingerprint }))
+}
+
+/// The usage.
+enum Told {
+    Plain(usage::Plain),
+    InFull(Usage, Map<String, Value>),
+}
+
+impl Told {
+    fn of(raw: &RawValue) -> Option<Self> {
+        if let Ok(plain) = serde_json::from_str(raw.get()) {
+            return Some(Self::Plain(plain));
+        }
+        let (usage, rest) = usage::decode(&serde_json::from_str(raw.get()).ok()?)?;
+        Some(Self::InFull(usage, rest))
+    }
+
+    fn usage(&self) -> Usage {
+        match self {
+            Self::Plain(plain) => plain.usage(),
+            Self::InFull(usage, _) => usage.clone(),
+        }
+    }
+
+    fn rest(self) -> Map<String, Value> {
+        match self {
+            Self::Plain(plain) => plain.rest(),
+            Self::InFull(_, rest) => rest,
+        }
+    }
+}
+
+/// What becomes extras.
+struct Rest<'a> {
+    told: Told,
+    service_tier: Option<Cow<'a, str>>,
+    system_fingerprint: Option<Cow<'a, str>>,
+}
+
+impl Rest<'_> {
+    fn into_extras(self) -> Extras {
+        let mut own = Map::new();
+        let rest = self.told.rest();
+        if !rest.is_empty() {
+            own.insert("usage".to_owned(), Value::Object(rest));
+        }
+        let facts =
+            [("service_tier", self.service_tier), ("system_fingerprint", self.system_fingerprint)];
+        for (name, fact) in facts {
+            if let Some(fact) = fact.filter(|fact| !fact.is_empty()) {
+                own.insert(name.to_owned(), fact.into());
+            }
+        }
+        extras_of(own)
+    }
 }
 
 #[cfg(test)]
@@ -110,10 +167,15 @@ mod tests {
         let mut cut = answer();
         cut["choices"][0]["finish_reason"] = "length".into();
         cut["system_fingerprint"] = "".into();
-        for answer in [answer(), bare, cut] {
+        let mut counted = answer();
+        counted["usage"].as_object_mut().unwrap().remove("own");
+        counted["usage"]["completion_tokens_details"] = json!({"accepted_prediction_tokens": 1});
+        for answer in [answer(), bare, cut, counted] {
             let body = answer.to_string();
             let plain = decode(body.as_bytes(), "p").expect("it is plain");
             assert_eq!(plain, decode_in_full(body.as_bytes(), "p").unwrap(), "{body}");
+            let told = decode_told(body.as_bytes(), "p").expect("it is plain");
+            assert_eq!(told, GenerateResponse { extras: Extras::new(), ..plain }, "{body}");
         }
     }
 

@@ -1,10 +1,10 @@
 //! One connection of HTTP/1, driven by the task that waits for its answer.
 
-use super::{connect::Socket, quiet::Quiet, whole::Whole};
+use super::{connect::Socket, poll_bytes, quiet::Quiet, whole::Whole};
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::{
-    body::{Body, Incoming},
+    body::Incoming,
     client::conn::{
         TrySendError,
         http1::{Builder, Connection, SendRequest},
@@ -67,20 +67,7 @@ impl Line {
         context: &mut Context<'_>,
         body: &mut Incoming,
     ) -> Poll<Option<hyper::Result<Bytes>>> {
-        self.driver.poll(context, |context| {
-            loop {
-                match Pin::new(&mut *body).poll_frame(context) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(None) => return Poll::Ready(None),
-                    Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
-                    Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                        Ok(bytes) if !bytes.is_empty() => return Poll::Ready(Some(Ok(bytes))),
-                        // Trailers say nothing that anybody reads.
-                        _ => {}
-                    },
-                }
-            }
-        })
+        self.driver.poll(context, |context| poll_bytes(body, context))
     }
 
     /// Whether the peer still listens and the last answer is over, as far as is known by now.

@@ -90,7 +90,7 @@ async fn call(pool: &Arc<Pool>) -> Vec<u8> {
     let mut answer = pool.send(request()).await.unwrap();
     assert_eq!(answer.head.status, 200);
     let mut body = Vec::new();
-    while let Some(bytes) = answer.chunk().await.unwrap() {
+    while let Some(bytes) = chunk(&mut answer).await.unwrap() {
         body.extend_from_slice(&bytes);
     }
     body
@@ -116,6 +116,10 @@ fn certified() -> (TlsAcceptor, ClientConfig) {
         .with_root_certificates(roots)
         .with_no_client_auth();
     (TlsAcceptor::from(Arc::new(server)), client)
+}
+
+async fn chunk(answer: &mut Answering) -> Result<Option<Bytes>> {
+    poll_fn(|context| answer.poll_chunk(context)).await
 }
 
 #[tokio::test]
@@ -150,7 +154,7 @@ async fn a_connection_outlives_a_reader_who_stops_at_the_last_piece_and_no_other
         let pool = peer.pool("http", None);
         for _ in 0..3 {
             let mut answer = pool.send(request()).await.unwrap();
-            assert_eq!(answer.chunk().await.unwrap().unwrap(), "yes");
+            assert_eq!(chunk(&mut answer).await.unwrap().unwrap(), "yes");
         }
         assert_eq!(peer.connections(), connections, "{answer:?}");
     }
