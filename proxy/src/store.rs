@@ -150,8 +150,10 @@ impl Store {
 
     async fn connect(place: &Place, patience: Patience) -> Result<Self, StoreError> {
         let options = Options::of(place, patience)?;
-        open::migrate(&options, patience).await?;
-        let pool = options.pool(place, patience).await?;
+        let migrated = open::migrate(&options, patience).await?;
+        let pool = options.pool(place, patience).await;
+        open::close(migrated).await;
+        let pool = pool?;
         let store = Self::of(pool, options, place.clone(), patience);
         store.check_writable().await?;
         Ok(store)

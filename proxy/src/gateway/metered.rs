@@ -240,8 +240,10 @@ impl Running {
     async fn settle(&mut self, outcome: Outcome) -> Result<Receipt> {
         self.events = None;
         match self.meter.take() {
+            // Boxed: most of a stream's life is spent elsewhere, and its state has room for all of this.
             Some(meter) => {
-                settle(meter, (std::mem::take(&mut self.tab), self.limits), outcome).await
+                let tab = std::mem::take(&mut self.tab);
+                Box::pin(settle(meter, (tab, self.limits), outcome)).await
             }
             None => Err(late()),
         }

@@ -233,8 +233,10 @@ pub(super) fn migrations<S, P>(engine: &Engine<S, P>) -> Vec<Migration> {
 /// Brings the tables up to date. A newer version may have added some: this one runs beside it.
 ///
 /// Who waits for a lock gives up soon, or all others would wait behind; so this is tried until
-/// those who have it are done: other servers that start, or calls that use a table.
-pub(super) async fn migrate(options: &Options, patience: Patience) -> Result<(), StoreError> {
+/// those who have it are done: other servers that start, or calls that use a table. Returns the
+/// connection, to be closed once others are open: the last one that closes a SQLite file writes its
+/// log into it and deletes that, and the next one makes it again.
+pub(super) async fn migrate(options: &Options, patience: Patience) -> Result<Link, StoreError> {
     let deadline = Instant::now() + patience.migrate();
     loop {
         match try_migrate(options).await {
@@ -247,17 +249,22 @@ pub(super) async fn migrate(options: &Options, patience: Patience) -> Result<(),
 }
 
 /// On a connection of its own: one that fails midway keeps the lock as long as it is open.
-async fn try_migrate(options: &Options) -> Result<(), StoreError> {
+async fn try_migrate(options: &Options) -> Result<Link, StoreError> {
     let mut migrator = Migrator::with_migrations(migrations(options));
     migrator.set_ignore_missing(true);
-    let link = options.connect().await?;
-    on!(link, db => {
-        let mut db = db;
-        let migrated = migrator.run(&mut db).await;
-        // It is of no use any more, whether or not it says goodbye.
-        drop(db.close().await);
-        Ok(migrated?)
-    })
+    let mut link = options.connect().await?;
+    match on!(&mut link, db => migrator.run(&mut *db).await) {
+        Ok(()) => Ok(link),
+        Err(error) => {
+            close(link).await;
+            Err(error.into())
+        }
+    }
+}
+
+/// Of no use any more, whether or not it says goodbye.
+pub(super) async fn close(link: Link) {
+    on!(link, db => drop(db.close().await));
 }
 
 fn make_folder(path: &Path) -> Result<(), StoreError> {

@@ -37,14 +37,16 @@ pub(super) struct Answer<W: Wire> {
 impl<W: Wire> Answer<W> {
     pub(super) fn new(
         transport: &Transport,
-        response: Response,
+        mut response: Response,
         deadline: Deadline,
         verbatim: bool,
     ) -> Self {
         let id = ["x-request-id", "request-id"].iter().find_map(|n| response.headers().get(*n));
+        let upstream_request_id = id.and_then(|id| id.to_str().ok()).map(str::to_owned);
+        response.forget_headers();
         Self {
             transport: transport.clone(),
-            upstream_request_id: id.and_then(|id| id.to_str().ok()).map(str::to_owned),
+            upstream_request_id,
             response,
             deadline,
             patience: Patience::new(),

@@ -204,6 +204,14 @@ impl Response {
         }
     }
 
+    /// Lets go of the headers: they keep the whole buffer in which they came, as long as a stream lasts.
+    pub(super) fn forget_headers(&mut self) {
+        match self {
+            Self::Pool(answer) => answer.head.headers = HeaderMap::new(),
+            Self::Reqwest(answer) => *answer.headers_mut() = HeaderMap::new(),
+        }
+    }
+
     /// More of its body; `None` at its end.
     ///
     /// # Errors
