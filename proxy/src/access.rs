@@ -4,6 +4,7 @@
 //! targets in it. Nothing here knows HTTP or money.
 
 mod caller;
+mod hashing;
 mod issue;
 mod key;
 mod limit;

@@ -1,12 +1,11 @@
 //! Making keys. The secret is shown once, to whoever ordered the key, and kept only as a hash.
 
-use super::{ApiKey, Permissions, Role, key};
+use super::{ApiKey, Permissions, Role, hashing, key};
 use crate::{
     clock::Clock,
     ids::new_id,
     store::{BudgetRow, KeyRow, Store, StoreError, UserRow},
 };
-use argon2::{Argon2, password_hash::PasswordHasher};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -70,10 +69,7 @@ pub async fn draw_secret(key_id: &str) -> Result<(ApiKey, String), IssueError> {
     // Hashing takes milliseconds and megabytes: not on the threads that serve.
     let hashed = tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        Argon2::default()
-            .hash_password(secret.expose().as_bytes())
-            .map(|hash| hash.to_string())
-            .map_err(|error| error.to_string())
+        hashing::hash_of(secret.expose().as_bytes())
     });
     let hash = hashed.await.map_err(|error| IssueError::Hash(error.to_string()))?;
     Ok((whole, hash.map_err(IssueError::Hash)?))
