@@ -1,7 +1,7 @@
 //! Credential to caller: argon2 once per key and process, a keyed hash afterwards.
 //!
-//! Hashing a password costs about 15 ms and, meanwhile, 19 MiB, so it never stands on the path of a request
-//! that was seen before, and strangers cannot make the server hash: a key that is not in the
+//! Hashing a password costs about 15 ms and, meanwhile, 19 MiB, so it never stands on the path of a
+//! request that was seen before, and strangers cannot make the server hash: a key that is not in the
 //! database is refused without hashing, hashing is bounded, and a wrong secret is remembered. The
 //! signature of a token is checked once too; its key is read again like any other.
 
