@@ -19,6 +19,11 @@ mod report;
 
 use books::{Books, Crowd, Engine, durable_server};
 use load::Run;
+use mimalloc::MiMalloc;
+
+/// The server's own.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Odd, so that there is a middle one.
 const ROUNDS: usize = 5;

@@ -10,7 +10,7 @@ use super::{
     page::{Chain, Lines, Page},
     status,
     window::{Bounds, bounds},
-    writer::{Message, PlaceHold},
+    writer::Message,
 };
 use crate::store::{
     Books, BudgetRow, Changes, ChargedBudget, Counters, NewAlert, Owner, Pending, Share,
@@ -244,15 +244,14 @@ impl Known {
 
 /// Everyone who is to pay for a hold.
 pub(super) fn payers(messages: &[Message]) -> BTreeSet<&Owner> {
-    let payers = messages.iter().filter_map(|message| match message {
-        Message::Place(place) => Some(payers_of(place)),
+    let callers = messages.iter().filter_map(|message| match message {
+        Message::Place(place) => Some(place.quote.permit().caller()),
         _ => None,
     });
-    payers.flatten().collect()
-}
-
-fn payers_of(place: &PlaceHold) -> impl Iterator<Item = &Owner> {
-    place.quote.permit().caller().owners().iter()
+    // Many calls of one key come together, and its owners are sorted once.
+    let mut seen = HashSet::new();
+    let callers = callers.filter(|caller| seen.insert(Arc::as_ptr(caller)));
+    callers.flat_map(|caller| caller.owners()).collect()
 }
 
 impl Term {

@@ -35,6 +35,7 @@ on_both_engines!(
     a_model_without_a_price_is_refused_where_cost_is_limited,
     a_hold_belongs_to_the_window_in_which_it_was_placed,
     a_locked_database_refuses_holds_and_still_writes_every_end,
+    what_a_call_has_delivered_is_written_though_nobody_else_calls,
     shutdown_waits_for_open_calls_to_settle;
     threads: two_hundred_calls_at_once_never_pass_a_budget_that_fits_ten,
 );
@@ -272,6 +273,28 @@ async fn a_hold_belongs_to_the_window_in_which_it_was_placed(kind: Kind) {
     drop(tomorrow);
     books.clock.set(NOW);
     assert_eq!(books.status().await[0].spent, 1);
+}
+
+async fn what_a_call_has_delivered_is_written_though_nobody_else_calls(kind: Kind) {
+    let books = books(kind, &[("tokens", "total", 1000)]).await;
+    let mut meter = books.hold(10, 90).await.unwrap().sent();
+    for delivered in [16, 32] {
+        for _ in 0..16 {
+            meter.note(&StreamEvent::delta(0, "word"));
+        }
+        let noted = async {
+            loop {
+                let mut eyes = books.store.books().await.unwrap();
+                eyes.catch_up().await.unwrap();
+                let open = eyes.open_holds().await.unwrap();
+                if open.iter().any(|hold| hold.delivered_tokens == delivered) {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), noted).await.unwrap();
+    }
 }
 
 #[tokio::test]

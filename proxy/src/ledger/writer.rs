@@ -16,7 +16,11 @@ use crate::{
     store::{Books, Charge, EntryRow, RunChange, StoreError},
     tasks::Tasks,
 };
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
@@ -25,9 +29,11 @@ use tollgate_types::BudgetStatus;
 
 /// Messages in one transaction.
 pub(super) const BATCH: usize = 256;
-/// Entries that may wait in the journal: applying them keeps the messages behind waiting.
-const JOURNALED: usize = 256;
-/// How long anything waits there.
+/// Entries that may wait in the journal: applying them keeps the messages behind waiting, and holds
+/// that are open then become rows.
+const JOURNALED: usize = 512;
+/// How long anything waits there; and how long what was delivered waits to be written at all, as
+/// nobody waits for that.
 const LAG: Duration = Duration::from_millis(100);
 /// Pause before ends that could not be written are tried again.
 const RETRY: Duration = Duration::from_millis(100);
@@ -46,6 +52,15 @@ pub(super) enum Message {
     },
     /// End a hold.
     Close(Box<Close>),
+}
+
+impl Message {
+    fn into_note(self) -> Option<(String, u64)> {
+        match self {
+            Self::Note { hold_id, delivered } => Some((hold_id, delivered)),
+            Self::Place(_) | Self::Close(_) => None,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -92,6 +107,9 @@ struct Writer {
     unwritten: VecDeque<Box<Close>>,
     /// When the journal is to be applied, where there is something in it.
     due: Option<Instant>,
+    /// What holds have delivered, as of the last note; and when that is to be written.
+    notes: BTreeMap<String, u64>,
+    notes_due: Option<Instant>,
     /// Messages in the next transaction: fewer after one that took too long, so that a slow
     /// database is not asked for the same too much for ever.
     room: usize,
@@ -111,6 +129,8 @@ pub(super) async fn run(
         pulse,
         unwritten: VecDeque::new(),
         due: None,
+        notes: BTreeMap::new(),
+        notes_due: None,
         room: BATCH,
     };
     let mut batch = Vec::with_capacity(BATCH);
@@ -128,13 +148,7 @@ pub(super) async fn run(
             () = writer.until_due() => {}
             () = wanted.notified() => writer.due = Some(Instant::now()),
         }
-        // Whoever is about to send comes along: one turn of the scheduler, and no waiting.
-        tokio::task::yield_now().await;
-        while batch.len() < room
-            && let Ok(message) = messages.try_recv()
-        {
-            batch.push(message);
-        }
+        gather(&mut messages, &mut batch, room).await;
         writer.write(std::mem::take(&mut batch)).await;
         // However much there is to write.
         if let Ok(asked) = runs.try_recv() {
@@ -150,6 +164,22 @@ pub(super) async fn run(
     writer.apply_journal().await;
 }
 
+/// Whoever is about to send comes along: turns of the scheduler, while they bring somebody.
+async fn gather(messages: &mut mpsc::Receiver<Message>, batch: &mut Vec<Message>, room: usize) {
+    loop {
+        tokio::task::yield_now().await;
+        let before = batch.len();
+        while batch.len() < room
+            && let Ok(message) = messages.try_recv()
+        {
+            batch.push(message);
+        }
+        if batch.len() == before {
+            return;
+        }
+    }
+}
+
 impl Writer {
     /// Waits for the time to say that this server lives; for ever where nobody asks.
     fn rest(&self) -> impl Future<Output = ()> + use<> {
@@ -162,9 +192,10 @@ impl Writer {
         }
     }
 
-    /// Waits until the journal is to be applied; for ever while it is empty.
+    /// Waits until the journal is to be applied or notes are to be written; for ever while there are
+    /// none of either.
     fn until_due(&self) -> impl Future<Output = ()> + use<> {
-        let due = self.due;
+        let due = self.due.into_iter().chain(self.notes_due).min();
         async move {
             match due {
                 Some(due) => tokio::time::sleep_until(due).await,
@@ -228,8 +259,35 @@ impl Writer {
         drop(asked.reply.send(written));
     }
 
+    /// Puts off a batch that nobody waits for; what was put off goes before the next one.
+    fn with_notes(&mut self, batch: Vec<Message>) -> Vec<Message> {
+        if batch.iter().all(|message| matches!(message, Message::Note { .. })) {
+            self.notes.extend(batch.into_iter().filter_map(Message::into_note));
+            if self.notes.is_empty() {
+                return Vec::new();
+            }
+            let now = Instant::now();
+            let due = *self.notes_due.get_or_insert(now + LAG);
+            return if now < due && self.notes.len() < BATCH {
+                Vec::new()
+            } else {
+                self.take_notes()
+            };
+        }
+        let mut messages = self.take_notes();
+        messages.extend(batch);
+        messages
+    }
+
+    fn take_notes(&mut self) -> Vec<Message> {
+        self.notes_due = None;
+        let notes = std::mem::take(&mut self.notes).into_iter();
+        notes.map(|(hold_id, delivered)| Message::Note { hold_id, delivered }).collect()
+    }
+
     /// Writes ends that are still to be written, then the batch.
     async fn write(&mut self, batch: Vec<Message>) {
+        let batch = self.with_notes(batch);
         let waiting = self.unwritten.len().min(self.room);
         let mut messages: Vec<Message> =
             self.unwritten.drain(..waiting).map(Message::Close).collect();

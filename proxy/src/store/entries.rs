@@ -7,6 +7,7 @@ use super::{
 };
 use serde::{Deserialize, Serialize, Serializer};
 use sqlx::{AssertSqlSafe, FromRow, SqliteConnection};
+use std::sync::Arc;
 
 /// One request that reached a provider. Also the draft that an open hold carries, so that a
 /// request whose server died still has its row.
@@ -213,15 +214,16 @@ async fn insert_bound(
     mut lines: &[Line<'_>],
     link: &mut SqliteConnection,
 ) -> Result<(), StoreError> {
+    let mut before = vec![Bound::default(); COLUMNS];
     while !lines.is_empty() {
         let size = SIZES.into_iter().find(|size| *size <= lines.len()).unwrap_or(1);
         let (these, later) = lines.split_at(size);
         let mut query = sqlx::query(AssertSqlSafe(insert_text(size)));
         for line in these {
-            for cell in line.entry.cells(&line.charges) {
+            for (cell, before) in line.entry.cells(&line.charges).zip(&mut before) {
                 query = match cell {
                     Cell::Number(number) => query.bind(number),
-                    Cell::Text(text) => query.bind(json::without_nul(text)),
+                    Cell::Text(text) => query.bind(before.or(text)),
                     Cell::Null => query.bind(None::<i64>),
                 };
             }
@@ -230,6 +232,22 @@ async fn insert_bound(
         lines = later;
     }
     Ok(())
+}
+
+/// What the row before had in a column: mostly what the next one has there.
+#[derive(Clone, Default)]
+struct Bound<'e> {
+    text: &'e str,
+    bound: Arc<str>,
+}
+
+impl<'e> Bound<'e> {
+    fn or(&mut self, text: &'e str) -> Arc<str> {
+        if text != self.text {
+            *self = Self { text, bound: json::without_nul(text) };
+        }
+        Arc::clone(&self.bound)
+    }
 }
 
 fn insert_text(rows: usize) -> String {

@@ -173,6 +173,23 @@ impl Books {
         Ok(taken.into_iter().map(|(id, shares)| (id, shares_of(&shares))).collect())
     }
 
+    /// As [`Books::take_holds`], where it is known what they had set aside.
+    pub(super) async fn drop_holds(&mut self, ids: &[String]) -> Result<(), StoreError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let rows = json::text(ids.iter().map(|id| [id]).collect::<Vec<_>>())?;
+        let text = self
+            .link
+            .text(with_rows!("delete from holds where id in (select e.value ->> 0 from", "e)"));
+        on!(&mut self.link, db => sqlx::query(text)
+            .bind(rows)
+            .execute(&mut *db)
+            .await
+            .map(drop))?;
+        Ok(())
+    }
+
     /// Records open holds with all their shares.
     ///
     /// # Errors
