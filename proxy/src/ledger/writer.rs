@@ -29,6 +29,8 @@ use tollgate_types::BudgetStatus;
 
 /// Messages in one transaction.
 pub(super) const BATCH: usize = 256;
+/// Turns of the scheduler for which a batch waits at most.
+const TURNS: usize = 4;
 /// Entries that may wait in the journal: applying them keeps the messages behind waiting, and holds
 /// that are open then become rows.
 const JOURNALED: usize = 512;
@@ -55,6 +57,11 @@ pub(super) enum Message {
 }
 
 impl Message {
+    /// Nobody waits for what comes of it.
+    fn is_note(&self) -> bool {
+        matches!(self, Self::Note { .. })
+    }
+
     fn into_note(self) -> Option<(String, u64)> {
         match self {
             Self::Note { hold_id, delivered } => Some((hold_id, delivered)),
@@ -164,17 +171,19 @@ pub(super) async fn run(
     writer.apply_journal().await;
 }
 
-/// Whoever is about to send comes along: turns of the scheduler, while they bring somebody.
+/// Whoever is about to send comes along: a few turns of the scheduler, while they bring somebody who
+/// waits. A turn is long where there is much to do.
 async fn gather(messages: &mut mpsc::Receiver<Message>, batch: &mut Vec<Message>, room: usize) {
-    loop {
+    for _ in 0..TURNS {
         tokio::task::yield_now().await;
-        let before = batch.len();
+        let mut waits = false;
         while batch.len() < room
             && let Ok(message) = messages.try_recv()
         {
+            waits |= !message.is_note();
             batch.push(message);
         }
-        if batch.len() == before {
+        if !waits {
             return;
         }
     }
@@ -261,7 +270,7 @@ impl Writer {
 
     /// Puts off a batch that nobody waits for; what was put off goes before the next one.
     fn with_notes(&mut self, batch: Vec<Message>) -> Vec<Message> {
-        if batch.iter().all(|message| matches!(message, Message::Note { .. })) {
+        if batch.iter().all(Message::is_note) {
             self.notes.extend(batch.into_iter().filter_map(Message::into_note));
             if self.notes.is_empty() {
                 return Vec::new();
