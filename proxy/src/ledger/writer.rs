@@ -34,9 +34,11 @@ const TURNS: usize = 4;
 /// Entries that may wait in the journal: applying them keeps the messages behind waiting, and holds
 /// that are open then become rows.
 const JOURNALED: usize = 512;
-/// How long anything waits there; and how long what was delivered waits to be written at all, as
-/// nobody waits for that.
+/// How long anything waits there.
 const LAG: Duration = Duration::from_millis(100);
+/// How long what was delivered waits to be written: nobody waits for that, but what a server that
+/// dies had not written is not charged.
+const NOTE_LAG: Duration = Duration::from_millis(20);
 /// Pause before ends that could not be written are tried again.
 const RETRY: Duration = Duration::from_millis(100);
 
@@ -276,7 +278,7 @@ impl Writer {
                 return Vec::new();
             }
             let now = Instant::now();
-            let due = *self.notes_due.get_or_insert(now + LAG);
+            let due = *self.notes_due.get_or_insert(now + NOTE_LAG);
             return if now < due && self.notes.len() < BATCH {
                 Vec::new()
             } else {
