@@ -73,6 +73,15 @@ impl<S, P> Engine<S, P> {
     }
 }
 
+impl Link {
+    /// Runs a statement that takes rows of JSON and tells nothing.
+    pub(super) async fn run_with(&mut self, text: Text, rows: String) -> Result<(), StoreError> {
+        let text = self.text(text);
+        on!(self, db => sqlx::query(text).bind(rows).execute(&mut *db).await.map(drop))?;
+        Ok(())
+    }
+}
+
 impl Pool {
     /// Begins a transaction. SQLite takes the write lock now, so that what is read stays true.
     pub(super) async fn begin(&self) -> Result<Transaction, StoreError> {

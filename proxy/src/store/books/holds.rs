@@ -179,15 +179,8 @@ impl Books {
             return Ok(());
         }
         let rows = json::text(ids.iter().map(|id| [id]).collect::<Vec<_>>())?;
-        let text = self
-            .link
-            .text(with_rows!("delete from holds where id in (select e.value ->> 0 from", "e)"));
-        on!(&mut self.link, db => sqlx::query(text)
-            .bind(rows)
-            .execute(&mut *db)
-            .await
-            .map(drop))?;
-        Ok(())
+        let text = with_rows!("delete from holds where id in (select e.value ->> 0 from", "e)");
+        self.link.run_with(text, rows).await
     }
 
     /// Records open holds with all their shares.
@@ -199,13 +192,7 @@ impl Books {
             return Ok(());
         }
         let rows = rows_of(holds)?;
-        let text = self.link.text(INSERT);
-        on!(&mut self.link, db => sqlx::query(text)
-            .bind(rows)
-            .execute(&mut *db)
-            .await
-            .map(drop))?;
-        Ok(())
+        self.link.run_with(INSERT, rows).await
     }
 
     /// Notes how many tokens the answers of open holds have delivered. One that is being ended at

@@ -3,7 +3,7 @@
 use super::{Books, Sums, json};
 use crate::store::{
     StoreError, Tokens,
-    engine::{Text, on, rows_of_parameter},
+    engine::{Text, rows_of_parameter},
 };
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 use sqlx::FromRow;
@@ -136,13 +136,7 @@ impl Books {
             return Ok(());
         }
         let rows = rows_of(sums)?;
-        let text = self.link.text(ADD);
-        on!(&mut self.link, db => sqlx::query(text)
-            .bind(rows)
-            .execute(&mut *db)
-            .await
-            .map(drop))?;
-        Ok(())
+        self.link.run_with(ADD, rows).await
     }
 }
 

@@ -220,19 +220,14 @@ impl Books {
             .map(|(window, end_ms)| (&window.budget_id, window.start_ms, end_ms))
             .collect();
         let rows = json::text(rows)?;
-        let text = self.link.text(with_rows!(
+        let text = with_rows!(
             "insert into budget_windows (budget_id, start_ms, end_ms, spent, held)
              select e.value ->> 0, cast(e.value ->> 1 as bigint), cast(e.value ->> 2 as bigint),
                     0, 0
              from",
             "e where true order by 1, 2 on conflict (budget_id, start_ms) do nothing"
-        ));
-        on!(&mut self.link, db => sqlx::query(text)
-            .bind(rows)
-            .execute(&mut *db)
-            .await
-            .map(drop))?;
-        Ok(())
+        );
+        self.link.run_with(text, rows).await
     }
 
     /// Changes the counters of windows, each at most once. The cap's condition stands in the
@@ -270,18 +265,13 @@ impl Books {
             return Ok(());
         }
         let rows = rows_of(changes)?;
-        let text = self.link.text(with_rows!(
+        let text = with_rows!(
             add_to_windows!(),
             "e) c
              where budget_windows.budget_id = c.budget_id
                and budget_windows.start_ms = c.start_ms"
-        ));
-        on!(&mut self.link, db => sqlx::query(text)
-            .bind(rows)
-            .execute(&mut *db)
-            .await
-            .map(drop))?;
-        Ok(())
+        );
+        self.link.run_with(text, rows).await
     }
 }
 
