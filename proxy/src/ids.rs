@@ -6,7 +6,9 @@ use ulid::Ulid;
 /// A new lower-case ULID: 26 letters and digits, ordered by the time they were made.
 pub fn new_id(clock: &dyn Clock) -> String {
     let now_ms = u64::try_from(clock.now_ms()).unwrap_or_default();
-    Ulid::from_parts(now_ms, random()).to_string().to_ascii_lowercase()
+    let mut id = Ulid::from_parts(now_ms, random()).to_string();
+    id.make_ascii_lowercase();
+    id
 }
 
 fn random() -> u128 {

@@ -46,7 +46,7 @@ pub use books::{
 pub use budgets::{BudgetRow, Counters};
 pub use change::Change;
 pub use correct::RepairClaim;
-pub use entries::EntryRow;
+pub use entries::{EntryRow, Kind, NewEntry};
 pub use error::StoreError;
 pub use facts::{Durability, Facts, Migrations};
 pub use holds::HoldRow;

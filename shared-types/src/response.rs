@@ -88,6 +88,22 @@ pub enum FinishReason {
     Other,
 }
 
+impl FinishReason {
+    /// The reason's word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::BudgetExhausted => "budget_exhausted",
+            Self::ToolCalls => "tool_calls",
+            Self::ContentFilter => "content_filter",
+            Self::Pause => "pause",
+            Self::Cancelled => "cancelled",
+            Self::Other => "other",
+        }
+    }
+}
+
 /// Something that was not honoured as asked, with the field it concerns.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
@@ -156,4 +172,26 @@ pub struct RateLimit {
     pub remaining: u64,
     /// Until all of it is there again, milliseconds.
     pub reset_ms: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_the_word_that_it_is_written_as() {
+        use FinishReason as Why;
+        for why in [
+            Why::Stop,
+            Why::Length,
+            Why::BudgetExhausted,
+            Why::ToolCalls,
+            Why::ContentFilter,
+            Why::Pause,
+            Why::Cancelled,
+            Why::Other,
+        ] {
+            assert_eq!(serde_json::to_value(why).unwrap(), why.as_str());
+        }
+    }
 }

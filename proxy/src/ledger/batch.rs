@@ -188,7 +188,7 @@ async fn fill(
 
 fn ended(messages: &[Message]) -> Vec<&str> {
     let ended = messages.iter().filter_map(|message| match message {
-        Message::Close(close) => Some(close.hold_id.as_str()),
+        Message::Close(close) => Some(&*close.hold_id),
         _ => None,
     });
     ended.collect()

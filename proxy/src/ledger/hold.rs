@@ -9,9 +9,10 @@ use crate::{
     access::Target,
     ids::new_id,
     prices::Quote,
-    store::{EntryRow, StoreError, Tokens},
+    store::{Kind, NewEntry, StoreError, Tokens},
 };
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
@@ -103,7 +104,7 @@ fn window(budget: &BudgetStatus) -> String {
 #[derive(Debug)]
 pub(super) struct Ending {
     permit: Option<mpsc::OwnedPermit<Message>>,
-    hold_id: String,
+    hold_id: Arc<str>,
 }
 
 impl Ending {
@@ -114,7 +115,7 @@ impl Ending {
         }
     }
 
-    pub(super) fn hold_id(&self) -> &str {
+    pub(super) fn hold_id(&self) -> &Arc<str> {
         &self.hold_id
     }
 
@@ -126,8 +127,8 @@ impl Ending {
 impl Drop for Ending {
     fn drop(&mut self) {
         if let Some(permit) = self.permit.take() {
-            let hold_id = std::mem::take(&mut self.hold_id);
-            permit.send(Message::Close(Box::new(Close::release(hold_id))));
+            let release = Close::release(Arc::clone(&self.hold_id));
+            permit.send(Message::Close(Box::new(release)));
         }
     }
 }
@@ -147,7 +148,7 @@ pub(super) struct Held {
     pub quote: Arc<Quote>,
     pub placed: Placed,
     /// The entry as it would be if nobody ever heard of the call again.
-    pub entry: Arc<EntryRow>,
+    pub entry: Arc<NewEntry>,
     pub admitted: Instant,
     /// Absent when the ledger is off.
     pub queue: Option<mpsc::Sender<Message>>,
@@ -192,14 +193,14 @@ pub(super) async fn place(ledger: &Ledger, quote: Quote, order: Order) -> Result
         })
     };
     let (asking, permit) = (reserve()?, reserve()?);
-    let hold_id = new_id(ledger.clock.as_ref());
+    let hold_id: Arc<str> = new_id(ledger.clock.as_ref()).into();
     let quote = Arc::new(quote);
     let entry = Arc::new(planned_entry(&quote, order, ledger.clock.now_ms()));
     let draft = Arc::clone(&entry);
     let (reply, answer) = oneshot::channel();
     // From here on a dropped future releases the hold, whether or not it was placed by then: the
     // writer reads its messages in order.
-    let ending = Ending { permit: Some(permit), hold_id: hold_id.clone() };
+    let ending = Ending { permit: Some(permit), hold_id: Arc::clone(&hold_id) };
     let node = Arc::clone(&ledger.node);
     let message = PlaceHold { hold_id, node, quote: Arc::clone(&quote), draft, reply };
     asking.send(Message::Place(Box::new(message)));
@@ -228,44 +229,59 @@ pub(super) async fn place(ledger: &Ledger, quote: Quote, order: Order) -> Result
 fn unbooked(ledger: &Ledger, quote: Quote, order: Order) -> Hold {
     let entry = Arc::new(planned_entry(&quote, order, ledger.clock.now_ms()));
     let placed = Placed { max_output: quote.bound().max_output, limited: false };
-    let ending = Ending { permit: None, hold_id: String::new() };
+    let ending = Ending { permit: None, hold_id: Arc::default() };
     let quote = Arc::new(quote);
     Hold { ending, held: Held { quote, placed, entry, admitted: Instant::now(), queue: None } }
 }
 
 /// The entry as it would be if nobody ever heard of the call again.
-fn planned_entry(quote: &Quote, order: Order, now_ms: i64) -> EntryRow {
+fn planned_entry(quote: &Quote, order: Order, now_ms: i64) -> NewEntry {
     let caller = quote.permit().caller();
     let target = quote.permit().targets().first();
     let rates = target.and_then(|target| quote.rates_of(target));
     let likely_input = i64::try_from(quote.bound().likely_input).unwrap_or(i64::MAX);
-    EntryRow {
-        request_id: order.request_id,
+    let kind = Kind {
         attempt: 1,
-        user_id: caller.user_id().to_owned(),
-        key_id: caller.key_id().to_owned(),
-        team_id: caller.team_id().map(str::to_owned),
-        provider: target.map(|target| target.provider.clone()).unwrap_or_default(),
-        model: target.map(|target| target.model.clone()).unwrap_or_default(),
-        asked_model: order.asked_model,
-        dialect: order.dialect.to_owned(),
+        user_id: caller.user_id().into(),
+        key_id: caller.key_id().into(),
+        team_id: caller.team_id().map(Into::into),
+        provider: target.map(|target| target.provider.as_str().into()).unwrap_or_default(),
+        model: target.map(|target| target.model.as_str().into()).unwrap_or_default(),
+        asked_model: order.asked_model.into(),
+        dialect: order.dialect.into(),
         features: features_text(quote),
         streamed: i64::from(order.streamed),
+        price: rates.map(|rates| rates.json().into()),
+        price_version: rates.map(|rates| rates.version.as_str().into()),
+        tool_fees: "{}".into(),
+        tags: tags_text(&order.tags),
+        ..Kind::default()
+    };
+    NewEntry {
+        request_id: order.request_id,
+        kind: kind.shared(),
         tokens: Tokens { input: likely_input, ..Tokens::default() },
-        price: rates.map(|rates| rates.json().to_owned()),
-        price_version: rates.map(|rates| rates.version.clone()),
-        tool_fees: "{}".to_owned(),
         started_ms: now_ms,
-        tags: serde_json::to_string(&order.tags).unwrap_or_else(|_| "{}".to_owned()),
-        ..EntryRow::default()
+        ..NewEntry::default()
     }
 }
 
 /// The features that a call uses, in order, with commas between them.
-fn features_text(quote: &Quote) -> String {
+fn features_text(quote: &Quote) -> Cow<'static, str> {
     let mut names: Vec<_> = quote.permit().features().iter().map(|f| f.as_str()).collect();
     names.sort_unstable();
-    names.join(",")
+    match names.as_slice() {
+        [] => Cow::default(),
+        [one] => (*one).into(),
+        several => several.join(",").into(),
+    }
+}
+
+fn tags_text(tags: &BTreeMap<String, String>) -> Cow<'static, str> {
+    match serde_json::to_string(tags) {
+        Ok(text) if !tags.is_empty() => text.into(),
+        _ => "{}".into(),
+    }
 }
 
 impl Hold {

@@ -61,7 +61,7 @@ pub(super) struct Known {
     owners: HashMap<Owner, Result<Vec<Term>, String>>,
     lines: HashMap<WindowKey, Charged>,
     /// What open holds set aside.
-    holds: HashMap<String, Vec<Share>>,
+    holds: HashMap<Arc<str>, Arc<[Share]>>,
     /// What is in the journal; all of it, once the journal was read or found empty.
     pending: Option<Pending>,
     /// Alerts that are in the books, with their percentages: no row of them is ever taken out.
@@ -173,7 +173,7 @@ impl Known {
             self.holds.remove(hold_id);
         }
         let placed = changes.placed.iter();
-        self.holds.extend(placed.map(|new| (new.id.clone(), new.shares.clone())));
+        self.holds.extend(placed.map(|new| (Arc::clone(&new.id), Arc::clone(&new.shares))));
     }
 
     /// Remembers what is in the journal now.
@@ -223,16 +223,18 @@ impl Known {
     }
 
     /// The holds that a batch may end, apart from those that it places itself.
-    fn holds_to_end(&self, messages: &[Message]) -> Option<HashMap<String, Vec<Share>>> {
+    fn holds_to_end(&self, messages: &[Message]) -> Option<HashMap<Arc<str>, Arc<[Share]>>> {
         let mut placed = HashSet::new();
         let mut open = HashMap::new();
         for message in messages {
             match message {
                 Message::Place(place) if self.holds.contains_key(&place.hold_id) => return None,
-                Message::Place(place) => drop(placed.insert(place.hold_id.as_str())),
+                Message::Place(place) => drop(placed.insert(&*place.hold_id)),
                 Message::Close(close) => match self.holds.get(&close.hold_id) {
-                    Some(shares) => drop(open.insert(close.hold_id.clone(), shares.clone())),
-                    None if placed.contains(close.hold_id.as_str()) => {}
+                    Some(shares) => {
+                        drop(open.insert(Arc::clone(&close.hold_id), Arc::clone(shares)))
+                    }
+                    None if placed.contains(&*close.hold_id) => {}
                     None => return None,
                 },
                 Message::Note { .. } => {}

@@ -4,19 +4,20 @@ use super::{
     Disposition, Outcome,
     hold::{Ending, Held},
     outcome::{record, within},
+    status::Standing,
     writer::{Close, Message},
 };
 use crate::{
     access::Target,
     prices::Rates,
-    store::{EntryRow, StoreError},
+    store::{Kind, NewEntry, StoreError},
 };
 use std::{
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 use tokio::sync::oneshot;
-use tollgate_types::{BudgetStatus, ErrorKind, GPU_MS, NanoUsd, Receipt, StreamEvent, Usage};
+use tollgate_types::{ErrorKind, GPU_MS, NanoUsd, Receipt, StreamEvent, Usage};
 
 /// The longest token of any vocabulary in use is far below this many bytes, so that many bytes are
 /// more than one token for certain.
@@ -72,10 +73,14 @@ impl Meter {
 
     /// The call goes to this target, for the `attempt`th time of asking.
     pub fn reaches(&mut self, target: &Target, attempt: i64) {
-        let entry = Arc::make_mut(&mut self.held.entry);
-        entry.provider.clone_from(&target.provider);
-        entry.model.clone_from(&target.model);
-        entry.attempt = attempt;
+        let planned = &self.held.entry.kind;
+        if (&*planned.provider, &*planned.model, planned.attempt)
+            != (&*target.provider, &*target.model, attempt)
+        {
+            let (provider, model) = (target.provider.as_str().into(), target.model.as_str().into());
+            let kind = Kind { provider, model, attempt, ..planned.borrowed() }.shared();
+            Arc::make_mut(&mut self.held.entry).kind = kind;
+        }
         self.rates = self.held.quote.rates_of(target).cloned();
         // What runs in this process says when it leaves the queue; elsewhere nobody does.
         self.began = (!self.held.quote.bound().in_process).then(Instant::now);
@@ -153,7 +158,7 @@ impl Meter {
             && let (Some(ending), Some(queue)) = (&self.ending, &self.held.queue)
         {
             // Best effort: the queue may be full, and a later note says more.
-            let hold_id = ending.hold_id().to_owned();
+            let hold_id = Arc::clone(ending.hold_id());
             if queue.try_send(Message::Note { hold_id, delivered }).is_ok() {
                 self.noted = delivered;
             }
@@ -218,6 +223,7 @@ impl Meter {
             Some(_) => answer.await.map_err(|_| StoreError::Busy)?,
             None => Vec::new(),
         };
+        let budgets = budgets.iter().filter_map(|standing| standing.told().ok()).collect();
         Ok(Receipt { request_id, upstream_request_id, cost, budgets, limits: None })
     }
 
@@ -236,7 +242,7 @@ impl Meter {
     fn close(
         &mut self,
         outcome: &Outcome,
-        reply: Option<oneshot::Sender<Vec<BudgetStatus>>>,
+        reply: Option<oneshot::Sender<Vec<Standing>>>,
     ) -> Option<NanoUsd> {
         let ending = self.ending.take()?;
         let rates = self.rates.clone();
@@ -247,7 +253,7 @@ impl Meter {
         entry.latency_ms = self.elapsed_ms();
         log_end(entry);
         let cost = entry.cost_nano_usd.map(NanoUsd);
-        let hold_id = ending.hold_id().to_owned();
+        let hold_id = Arc::clone(ending.hold_id());
         ending.send(Close { hold_id, charge, entry: Some(shared), reply });
         cost
     }
@@ -263,14 +269,14 @@ impl Drop for Meter {
 }
 
 /// The one line per call.
-fn log_end(entry: &EntryRow) {
+fn log_end(entry: &NewEntry) {
     tracing::info!(
         request_id = %entry.request_id,
-        key_id = %entry.key_id,
-        provider = %entry.provider,
-        model = %entry.model,
-        disposition = %entry.disposition,
-        error = entry.error.as_deref(),
+        key_id = %entry.kind.key_id,
+        provider = %entry.kind.provider,
+        model = %entry.kind.model,
+        disposition = %entry.kind.disposition,
+        error = entry.kind.error.as_deref(),
         input_tokens = entry.tokens.input,
         output_tokens = entry.tokens.output,
         cost_nano_usd = entry.cost_nano_usd,

@@ -2,7 +2,7 @@
 
 use crate::{
     prices::{FeeBounds, Rates},
-    store::{Charge, EntryRow, Tokens},
+    store::{Charge, Kind, NewEntry, Tokens},
 };
 use std::{collections::BTreeMap, sync::Arc};
 use tollgate_types::{ErrorKind, Finish, GPU_MS, NanoUsd, Usage};
@@ -83,7 +83,7 @@ const BELIEVABLE_CALLS: u64 = 10_000;
 /// Writes the outcome into the entry that was planned, never above the ceiling: what a provider
 /// reports beyond it is cut and flagged. Returns what the budgets are charged.
 pub(super) fn record(
-    entry: &mut EntryRow,
+    entry: &mut NewEntry,
     outcome: &Outcome,
     rates: Option<&Arc<Rates>>,
     ceiling: Ceiling<'_>,
@@ -92,31 +92,32 @@ pub(super) fn record(
     let exact =
         rates.map(|rates| if usage.is_empty() { NanoUsd::ZERO } else { rates.cost(&usage) });
     let cost = exact.map(|cost| cost.0.min(ceiling.cost));
-    entry.clamped = i64::from(absurd || exact.map(|cost| cost.0) != cost);
-    entry.disposition = outcome.disposition.as_str().to_owned();
-    entry.finish = outcome.finish.as_ref().map(finish_word);
-    entry.error = outcome.error.map(|kind| kind.as_str().to_owned());
-    entry.cost_nano_usd = cost;
-    if entry.price_version.as_ref() != rates.map(|rates| &rates.version) {
-        entry.price = rates.map(|rates| rates.json().to_owned());
-        entry.price_version = rates.map(|rates| rates.version.clone());
+    let planned = &*entry.kind;
+    let mut kind = Kind {
+        clamped: i64::from(absurd || exact.map(|cost| cost.0) != cost),
+        disposition: outcome.disposition.as_str().into(),
+        finish: outcome.finish.as_ref().map(|finish| finish.reason.as_str().into()),
+        error: outcome.error.map(|kind| kind.as_str().into()),
+        estimated: i64::from(usage.estimated),
+        ..planned.borrowed()
+    };
+    if planned.price_version.as_deref() != rates.map(|rates| rates.version.as_str()) {
+        kind.price = rates.map(|rates| rates.json().into());
+        kind.price_version = rates.map(|rates| rates.version.as_str().into());
     }
-    entry.tokens = Tokens::from(&usage);
     if !usage.tool_fees.is_empty() {
-        entry.tool_fees = serde_json::to_string(&usage.tool_fees).unwrap_or_default();
+        kind.tool_fees = serde_json::to_string(&usage.tool_fees).unwrap_or_default().into();
     }
-    entry.estimated = i64::from(usage.estimated);
+    let kind = kind.shared();
+    entry.kind = kind;
+    entry.cost_nano_usd = cost;
+    entry.tokens = Tokens::from(&usage);
     let counts = outcome.disposition != Disposition::Failed || !usage.is_empty();
     Charge {
         cost: cost.unwrap_or_default(),
         tokens: i64::try_from(usage.total()).unwrap_or(i64::MAX),
         requests: i64::from(counts),
     }
-}
-
-fn finish_word(finish: &Finish) -> String {
-    let word = serde_json::to_value(finish.reason).ok();
-    word.as_ref().and_then(|word| word.as_str()).unwrap_or("other").to_owned()
 }
 
 /// Usage as reported; cut to the hold when a provider reports more than that in all.
@@ -148,8 +149,8 @@ mod tests {
 
     const CEILING: Ceiling<'_> = Ceiling { input: 60, output: 40, cost: 1_000, fees: None };
 
-    fn recorded(usage: Usage, per_million: i64) -> (EntryRow, Charge) {
-        let mut entry = EntryRow::default();
+    fn recorded(usage: Usage, per_million: i64) -> (NewEntry, Charge) {
+        let mut entry = NewEntry::default();
         let rates = Arc::new(Rates { input: per_million, output: per_million, ..Rates::default() });
         let outcome = Outcome::new(Disposition::Settled, usage);
         let charge = record(&mut entry, &outcome, Some(&rates), CEILING);
@@ -160,14 +161,14 @@ mod tests {
     fn what_a_provider_reports_within_the_hold_is_charged_exactly() {
         let (entry, charge) = recorded(Usage::tokens(30, 20), 2_000_000);
         assert_eq!(charge, Charge { cost: 100, tokens: 50, requests: 1 });
-        assert_eq!((entry.tokens.input, entry.tokens.output, entry.clamped), (30, 20, 0));
+        assert_eq!((entry.tokens.input, entry.tokens.output, entry.kind.clamped), (30, 20, 0));
     }
 
     #[test]
     fn absurd_usage_is_cut_to_the_hold_and_flagged() {
         let (entry, charge) = recorded(Usage::tokens(u64::MAX, u64::MAX), 1_000_000_000);
         assert_eq!((charge.tokens, charge.cost), (100, 1_000));
-        assert_eq!((entry.clamped, entry.estimated), (1, 1));
+        assert_eq!((entry.kind.clamped, entry.kind.estimated), (1, 1));
     }
 
     #[test]
@@ -190,18 +191,18 @@ mod tests {
             (9, unlimited, 9, 0),
             (u64::MAX, unlimited, BELIEVABLE_CALLS, 1),
         ] {
-            let mut entry = EntryRow::default();
+            let mut entry = NewEntry::default();
             let charge = record(&mut entry, &searched(count), Some(&rates), ceiling);
-            assert_eq!(entry.tool_fees, format!("{{\"web_search\":{believed}}}"));
-            assert_eq!((entry.clamped, entry.estimated), (clamped, clamped), "{count}");
+            assert_eq!(entry.kind.tool_fees, format!("{{\"web_search\":{believed}}}"));
+            assert_eq!((entry.kind.clamped, entry.kind.estimated), (clamped, clamped), "{count}");
             assert_eq!(charge.cost, 1_000 * i64::try_from(believed).unwrap());
-            assert_eq!(entry.price_version.as_deref(), Some("file:x"));
+            assert_eq!(entry.kind.price_version.as_deref(), Some("file:x"));
         }
     }
 
     #[test]
     fn a_call_that_failed_before_it_produced_anything_costs_nothing() {
-        let mut entry = EntryRow::default();
+        let mut entry = NewEntry::default();
         let outcome = Outcome::new(Disposition::Failed, Usage::default());
         let rates = Arc::new(Rates { per_request: 7, ..Rates::default() });
         let charge = record(&mut entry, &outcome, Some(&rates), CEILING);

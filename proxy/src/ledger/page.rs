@@ -8,7 +8,8 @@ use super::{
     alert::{self, Alerts},
     hold::{HoldError, Placed},
     known::Charged,
-    scope, status,
+    scope,
+    status::{self, Standing},
     writer::{Close, Message, PlaceHold},
 };
 use crate::{
@@ -23,7 +24,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
-use tollgate_types::{BudgetStatus, Resource};
+use tollgate_types::Resource;
 
 /// What a message comes to; told only once it is durable.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ pub(super) enum Answer {
     /// To a `Note`.
     Noted,
     /// To a `Close`: the budgets after the charge.
-    Closed(Vec<BudgetStatus>),
+    Closed(Vec<Standing>),
 }
 
 /// The windows of an owner's living budgets, or why one of them cannot be read.
@@ -47,11 +48,11 @@ pub(super) struct Page<'m> {
     /// Ordered, so that every server changes windows in the same order.
     lines: BTreeMap<WindowKey, Line>,
     /// Holds that were open before the batch and that the batch may end.
-    open: HashMap<String, Vec<Share>>,
+    open: HashMap<Arc<str>, Arc<[Share]>>,
     placed: BTreeMap<&'m str, NewHold>,
     /// Those of `open` that ended.
-    ended: Vec<String>,
-    notes: BTreeMap<&'m str, i64>,
+    ended: Vec<Arc<str>>,
+    notes: BTreeMap<&'m Arc<str>, i64>,
     bookings: Vec<Booking>,
     alerts: Alerts,
 }
@@ -83,8 +84,8 @@ impl Line {
         self.charged.as_ref().map_err(|reason| StoreError::Row(reason.clone()))
     }
 
-    fn standing(&self, now_ms: i64) -> Result<BudgetStatus, StoreError> {
-        status::of_charged(self.charged()?, now_ms)
+    fn standing(&self, now_ms: i64) -> Option<Standing> {
+        self.charged.as_ref().ok().map(|charged| Standing { charged: charged.clone(), now_ms })
     }
 
     /// What a window can still count. A hard budget never gets there; a soft one takes any amount.
@@ -122,7 +123,7 @@ fn charge_to(budget: Option<&BudgetRow>, close: &Close) -> i64 {
 }
 
 impl<'m> Page<'m> {
-    pub(super) fn new(now_ms: i64, open: HashMap<String, Vec<Share>>) -> Self {
+    pub(super) fn new(now_ms: i64, open: HashMap<Arc<str>, Arc<[Share]>>) -> Self {
         Self { now_ms, open, ..Self::default() }
     }
 
@@ -132,7 +133,11 @@ impl<'m> Page<'m> {
 
     /// Windows that the holds to be ended were charged to.
     pub(super) fn charged(&self) -> BTreeSet<WindowKey> {
-        self.open.values().flatten().map(|share| share.window.clone()).collect()
+        self.open
+            .values()
+            .flat_map(|shares| shares.iter())
+            .map(|share| share.window.clone())
+            .collect()
     }
 
     pub(super) fn add_chain(&mut self, owner: Owner, chain: Chain) {
@@ -172,7 +177,7 @@ impl<'m> Page<'m> {
             notes: self
                 .notes
                 .into_iter()
-                .map(|(id, delivered)| (id.to_owned(), delivered))
+                .map(|(id, delivered)| (Arc::clone(id), delivered))
                 .collect(),
             bookings: self.bookings,
             alerts: Vec::new(),
@@ -182,9 +187,7 @@ impl<'m> Page<'m> {
 
     /// Sets aside in every budget of the chain what the longest affordable answer costs.
     fn place(&mut self, place: &'m PlaceHold) -> Result<Placed, HoldError> {
-        if self.placed.contains_key(place.hold_id.as_str())
-            || self.open.contains_key(&place.hold_id)
-        {
+        if self.placed.contains_key(&*place.hold_id) || self.open.contains_key(&place.hold_id) {
             return Err(StoreError::Taken.into());
         }
         let quote = &place.quote;
@@ -205,20 +208,21 @@ impl<'m> Page<'m> {
             }
             shares.push((window, resource));
         }
-        let mut new = NewHold {
-            id: place.hold_id.clone(),
-            node: Arc::clone(&place.node),
-            draft: Arc::clone(&place.draft),
-            delivered_tokens: 0,
-            created_ms: self.now_ms,
-            shares: Vec::with_capacity(shares.len()),
-        };
+        let mut held = Vec::with_capacity(shares.len());
         for (window, resource) in shares {
             let line = self.line(&window)?;
             let amount = quote.amount(resource, placed.max_output).min(line.countable());
             line.add(0, amount);
-            new.shares.push(Share { window, amount });
+            held.push(Share { window, amount });
         }
+        let new = NewHold {
+            id: Arc::clone(&place.hold_id),
+            node: Arc::clone(&place.node),
+            draft: Arc::clone(&place.draft),
+            delivered_tokens: 0,
+            created_ms: self.now_ms,
+            shares: held.into(),
+        };
         self.placed.insert(&place.hold_id, new);
         Ok(placed)
     }
@@ -241,33 +245,33 @@ impl<'m> Page<'m> {
         })
     }
 
-    fn note(&mut self, hold_id: &'m str, delivered: i64) {
-        match self.placed.get_mut(hold_id) {
+    fn note(&mut self, hold_id: &'m Arc<str>, delivered: i64) {
+        match self.placed.get_mut(&**hold_id) {
             Some(new) => new.delivered_tokens = delivered,
             None => drop(self.notes.insert(hold_id, delivered)),
         }
     }
 
     /// Entry and release are one transaction. A hold that has ended already stays as it is.
-    fn close(&mut self, close: &'m Close) -> Vec<BudgetStatus> {
-        let hold_id = close.hold_id.as_str();
+    fn close(&mut self, close: &'m Close) -> Vec<Standing> {
+        let hold_id = &close.hold_id;
         self.notes.remove(hold_id);
-        let placed = self.placed.remove(hold_id).map(|new| new.shares);
+        let placed = self.placed.remove(&**hold_id).map(|new| new.shares);
         let Some(shares) = placed.or_else(|| self.end(hold_id)) else { return Vec::new() };
         let mut budgets = Vec::with_capacity(shares.len());
         let mut charges = Vec::with_capacity(shares.len());
-        for Share { window, amount } in shares {
+        for Share { window, amount } in &*shares {
             // A budget that is gone or cannot be read keeps no end from being written.
-            let Some(line) = self.lines.get_mut(&window) else { continue };
-            let amount = line.end(amount, close);
+            let Some(line) = self.lines.get_mut(window) else { continue };
+            let amount = line.end(*amount, close);
             if close.reply.is_some() {
                 budgets.extend(line.standing(self.now_ms));
             }
             if amount != 0 {
                 if let Ok(charged) = &line.charged {
-                    alert::note(&mut self.alerts, &window, charged, self.now_ms);
+                    alert::note(&mut self.alerts, window, charged, self.now_ms);
                 }
-                charges.push(Share { window, amount });
+                charges.push(Share { window: window.clone(), amount });
             }
         }
         if let Some(entry) = &close.entry {
@@ -277,7 +281,7 @@ impl<'m> Page<'m> {
     }
 
     /// Ends a hold that was open before the batch; returns what it had set aside.
-    fn end(&mut self, hold_id: &str) -> Option<Vec<Share>> {
+    fn end(&mut self, hold_id: &str) -> Option<Arc<[Share]>> {
         let (hold_id, shares) = self.open.remove_entry(hold_id)?;
         self.ended.push(hold_id);
         Some(shares)

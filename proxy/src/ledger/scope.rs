@@ -2,7 +2,7 @@
 
 use crate::{
     access::{Permit, fits},
-    store::{BudgetRow, EntryRow},
+    store::{BudgetRow, NewEntry},
 };
 
 /// Whether a permitted call could count: any target that it may go to does.
@@ -14,8 +14,8 @@ pub(super) fn could_count(budget: &BudgetRow, permit: &Permit) -> bool {
 }
 
 /// Whether an entry counts: it went to a target that does. The features were the same all along.
-pub(super) fn counts(budget: &BudgetRow, entry: &EntryRow) -> bool {
-    is_for(budget, &entry.provider, &entry.model)
+pub(super) fn counts(budget: &BudgetRow, entry: &NewEntry) -> bool {
+    is_for(budget, &entry.kind.provider, &entry.kind.model)
 }
 
 /// Whether calls to a model count.

@@ -45,6 +45,24 @@ pub(super) fn of_row(
     })
 }
 
+/// A budget as a batch left it. Whoever is told makes the words of it, in its own time: the writer
+/// has no time for them.
+#[derive(Clone, Debug)]
+pub(super) struct Standing {
+    pub charged: Charged,
+    pub now_ms: i64,
+}
+
+impl Standing {
+    /// The budget as its owner sees it.
+    ///
+    /// # Errors
+    /// When the row makes no sense.
+    pub(super) fn told(&self) -> Result<BudgetStatus, StoreError> {
+        of_charged(&self.charged, self.now_ms)
+    }
+}
+
 pub(super) fn of_charged(charged: &Charged, now_ms: i64) -> Result<BudgetStatus, StoreError> {
     of_row(&charged.budget, charged.counters, charged.end_ms, now_ms)
 }

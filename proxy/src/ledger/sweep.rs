@@ -8,7 +8,7 @@ use super::{
 use crate::{
     clock::Clock,
     prices::Rates,
-    store::{Books, EntryRow, OpenHold, Store, StoreError},
+    store::{Books, EntryRow, NewEntry, OpenHold, Store, StoreError},
 };
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -97,19 +97,20 @@ fn draft_of(hold: &OpenHold, now_ms: i64) -> EntryRow {
 
 /// The end of a hold that nobody else will end.
 fn end_of(hold: &OpenHold, now_ms: i64) -> Close {
-    let mut entry = draft_of(hold, now_ms);
+    let mut entry = NewEntry::from(draft_of(hold, now_ms));
     let tokens = |n: i64| u64::try_from(n).unwrap_or_default();
     let usage = Usage {
         estimated: true,
         ..Usage::tokens(tokens(entry.tokens.input), tokens(hold.delivered_tokens))
     };
-    let rates = entry.price.as_deref().and_then(|json| serde_json::from_str::<Rates>(json).ok());
+    let rates =
+        entry.kind.price.as_deref().and_then(|json| serde_json::from_str::<Rates>(json).ok());
     let outcome = Outcome::new(Disposition::Unknown, usage);
     // The budgets' own amounts bound the charge.
     let ceiling = Ceiling { input: u64::MAX, output: u64::MAX, cost: i64::MAX, fees: None };
     let charge = record(&mut entry, &outcome, rates.map(Arc::new).as_ref(), ceiling);
     entry.latency_ms = now_ms.saturating_sub(entry.started_ms).max(0);
-    Close { hold_id: hold.id.clone(), charge, entry: Some(Arc::new(entry)), reply: None }
+    Close { hold_id: hold.id.as_str().into(), charge, entry: Some(Arc::new(entry)), reply: None }
 }
 
 #[cfg(test)]

@@ -9,11 +9,12 @@ use super::{
     known::Known,
     page::Answer,
     pulse::Pulse,
+    status::Standing,
 };
 use crate::{
     clock::Clock,
     prices::Quote,
-    store::{Books, Charge, EntryRow, RunChange, StoreError},
+    store::{Books, Charge, NewEntry, RunChange, StoreError},
     tasks::Tasks,
 };
 use std::{
@@ -25,7 +26,6 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
 };
-use tollgate_types::BudgetStatus;
 
 /// Messages in one transaction.
 pub(super) const BATCH: usize = 256;
@@ -50,7 +50,7 @@ pub(super) enum Message {
     /// Tell the row of an open hold how much was delivered.
     Note {
         /// The hold.
-        hold_id: String,
+        hold_id: Arc<str>,
         /// Output tokens.
         delivered: u64,
     },
@@ -64,7 +64,7 @@ impl Message {
         matches!(self, Self::Note { .. })
     }
 
-    fn into_note(self) -> Option<(String, u64)> {
+    fn into_note(self) -> Option<(Arc<str>, u64)> {
         match self {
             Self::Note { hold_id, delivered } => Some((hold_id, delivered)),
             Self::Place(_) | Self::Close(_) => None,
@@ -74,27 +74,27 @@ impl Message {
 
 #[derive(Debug)]
 pub(super) struct PlaceHold {
-    pub hold_id: String,
+    pub hold_id: Arc<str>,
     pub node: Arc<String>,
     pub quote: Arc<Quote>,
     /// The entry as it is planned.
-    pub draft: Arc<EntryRow>,
+    pub draft: Arc<NewEntry>,
     pub reply: oneshot::Sender<Result<Placed, HoldError>>,
 }
 
 #[derive(Debug)]
 pub(super) struct Close {
-    pub hold_id: String,
+    pub hold_id: Arc<str>,
     pub charge: Charge,
     /// Absent when the call was never sent.
-    pub entry: Option<Arc<EntryRow>>,
+    pub entry: Option<Arc<NewEntry>>,
     /// Told the budgets after the charge, once they are durable.
-    pub reply: Option<oneshot::Sender<Vec<BudgetStatus>>>,
+    pub reply: Option<oneshot::Sender<Vec<Standing>>>,
 }
 
 impl Close {
     /// Gives everything back.
-    pub(super) fn release(hold_id: String) -> Self {
+    pub(super) fn release(hold_id: Arc<str>) -> Self {
         Self { hold_id, charge: Charge::default(), entry: None, reply: None }
     }
 }
@@ -117,7 +117,7 @@ struct Writer {
     /// When the journal is to be applied, where there is something in it.
     due: Option<Instant>,
     /// What holds have delivered, as of the last note; and when that is to be written.
-    notes: BTreeMap<String, u64>,
+    notes: BTreeMap<Arc<str>, u64>,
     notes_due: Option<Instant>,
     /// Messages in the next transaction: fewer after one that took too long, so that a slow
     /// database is not asked for the same too much for ever.

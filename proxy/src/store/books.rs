@@ -20,7 +20,7 @@ pub use sums::{HOUR_MS, Sums, add_entry, hour_of};
 pub use windows::{ChargedBudget, Found, Owner, WindowChange, WindowKey};
 
 use super::{
-    EntryRow, StoreError,
+    NewEntry, StoreError,
     engine::{Engine, Link, on},
     open::Options,
     turns::{Turn, Turns},
@@ -68,7 +68,7 @@ pub struct Charge {
 #[derive(Clone, Debug)]
 pub struct Booking {
     /// The entry.
-    pub entry: Arc<EntryRow>,
+    pub entry: Arc<NewEntry>,
     /// What it charged.
     pub charges: Vec<Share>,
 }
@@ -205,7 +205,7 @@ impl Books {
         if bookings.is_empty() {
             return Ok(());
         }
-        EntryRow::insert_all(bookings, &mut self.link).await
+        NewEntry::insert_all(bookings, &mut self.link).await
     }
 }
 

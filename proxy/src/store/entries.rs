@@ -1,5 +1,9 @@
 //! Usage entries: one immutable row per request that reached a provider.
 
+mod new;
+
+pub use new::{Kind, NewEntry};
+
 use super::{
     StoreError, Tokens,
     books::{Booking, json, shares_text},
@@ -10,7 +14,7 @@ use sqlx::{AssertSqlSafe, FromRow, SqliteConnection};
 use std::sync::Arc;
 
 /// One request that reached a provider. Also the draft that an open hold carries, so that a
-/// request whose server died still has its row.
+/// request whose server died still has its row; see [`NewEntry`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, FromRow)]
 pub struct EntryRow {
     /// Tollgate's id of the request.
@@ -85,7 +89,7 @@ pub struct EntryRow {
     pub tags: String,
 }
 
-fn is_zero(number: &i64) -> bool {
+pub(super) fn is_zero(number: &i64) -> bool {
     *number == 0
 }
 
@@ -143,7 +147,7 @@ pub(super) use {columns, insert_entries};
 /// that a few statements are compiled.
 const SIZES: [usize; 4] = [64, 16, 4, 1];
 
-impl EntryRow {
+impl NewEntry {
     /// Inserts entries. SQLite reads cells that are bound much faster than those of JSON.
     pub(super) async fn insert_all(
         bookings: &[Booking],
@@ -162,34 +166,35 @@ impl EntryRow {
     }
 
     fn cells<'e>(&'e self, charges: &'e str) -> impl Iterator<Item = Cell<'e>> {
+        let kind = &*self.kind;
         let before: [Cell<'e>; 16] = [
             self.request_id.as_str().into(),
-            self.attempt.into(),
-            self.user_id.as_str().into(),
-            self.key_id.as_str().into(),
-            self.team_id.as_deref().into(),
-            self.provider.as_str().into(),
-            self.model.as_str().into(),
-            self.asked_model.as_str().into(),
-            self.dialect.as_str().into(),
-            self.features.as_str().into(),
-            self.streamed.into(),
-            self.disposition.as_str().into(),
-            self.finish.as_deref().into(),
-            self.error.as_deref().into(),
-            self.estimated.into(),
-            self.clamped.into(),
+            kind.attempt.into(),
+            (&*kind.user_id).into(),
+            (&*kind.key_id).into(),
+            kind.team_id.as_deref().into(),
+            (&*kind.provider).into(),
+            (&*kind.model).into(),
+            (&*kind.asked_model).into(),
+            (&*kind.dialect).into(),
+            (&*kind.features).into(),
+            kind.streamed.into(),
+            (&*kind.disposition).into(),
+            kind.finish.as_deref().into(),
+            kind.error.as_deref().into(),
+            kind.estimated.into(),
+            kind.clamped.into(),
         ];
         let behind: [Cell<'e>; 10] = [
-            self.tool_fees.as_str().into(),
+            (&*kind.tool_fees).into(),
             self.cost_nano_usd.into(),
-            self.price.as_deref().into(),
-            self.price_version.as_deref().into(),
+            kind.price.as_deref().into(),
+            kind.price_version.as_deref().into(),
             self.started_ms.into(),
             self.first_token_ms.into(),
             self.latency_ms.into(),
             self.upstream_request_id.as_deref().into(),
-            self.tags.as_str().into(),
+            (&*kind.tags).into(),
             charges.into(),
         ];
         let tokens = self.tokens.in_order().map(Cell::Number);
@@ -243,7 +248,8 @@ struct Bound<'e> {
 
 impl<'e> Bound<'e> {
     fn or(&mut self, text: &'e str) -> Arc<str> {
-        if text != self.text {
+        // Entries of one kind have the same text in the same place.
+        if !std::ptr::eq(text, self.text) && text != self.text {
             *self = Self { text, bound: json::without_nul(text) };
         }
         Arc::clone(&self.bound)
@@ -286,7 +292,7 @@ impl<'e, T: Into<Cell<'e>>> From<Option<T>> for Cell<'e> {
 
 /// An entry as it travels: an array in the order of the columns.
 struct Line<'e> {
-    entry: &'e EntryRow,
+    entry: &'e NewEntry,
     charges: String,
 }
 

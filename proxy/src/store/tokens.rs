@@ -57,8 +57,9 @@ impl Tokens {
         ]
     }
 
-    /// The counts in the order of the columns, as [`Tokens::in_order`] tells them.
-    pub(super) fn of(counts: [i64; 9]) -> Self {
+    /// The counts in the order of the columns, as [`Tokens::in_order`] tells them; none of those
+    /// that are left out at the end.
+    pub(super) fn of(counts: impl IntoIterator<Item = i64>) -> Self {
         let mut tokens = Self::default();
         tokens.each().into_iter().zip(counts).for_each(|(mine, count)| *mine = count);
         tokens

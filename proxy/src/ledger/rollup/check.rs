@@ -101,7 +101,7 @@ async fn sums_of(books: &mut Books, hour_ms: i64) -> Result<Sums, StoreError> {
     let mut after = EntryCursor { started_ms: hour_ms, request_id: String::new(), attempt: 0 };
     loop {
         let entries = books.entries_after(&after, until_ms, PAGE).await?;
-        entries.iter().for_each(|entry| add_entry(&mut sums, entry));
+        entries.iter().for_each(|entry| add_entry(&mut sums, &entry.clone().into()));
         let Some(last) = entries.last().filter(|_| entries.len() >= PAGE as usize) else {
             return Ok(sums);
         };

@@ -86,7 +86,7 @@ impl Writer<'_> {
         let n = self.placed.len() - 1;
         let quote = quoted(&self.people.callers[0], 1, 9).into();
         let draft = self.entry(n).into();
-        let (hold_id, reply) = (self.id(n), oneshot::channel().0);
+        let (hold_id, reply) = (self.id(n).into(), oneshot::channel().0);
         Message::Place(Box::new(PlaceHold {
             hold_id,
             node: std::sync::Arc::new("n".into()),
@@ -98,7 +98,7 @@ impl Writer<'_> {
 
     fn close(&self, n: usize) -> Message {
         let entry = Some(self.entry(n).into());
-        let (hold_id, charge, reply) = (self.id(n), tokens(3), None);
+        let (hold_id, charge, reply) = (self.id(n).into(), tokens(3), None);
         Message::Close(Box::new(Close { hold_id, charge, entry, reply }))
     }
 
@@ -250,7 +250,7 @@ async fn hours_whose_entries_may_be_gone_are_left_alone(kind: Kind) {
 fn a_tag_that_no_index_takes_is_in_the_entry_alone() {
     let tags = serde_json::json!({"a": "x".repeat(510), "b": "x".repeat(511)}).to_string();
     let mut sums = crate::store::Sums::new();
-    crate::store::add_entry(&mut sums, &EntryRow { tags, ..EntryRow::default() });
+    crate::store::add_entry(&mut sums, &EntryRow { tags, ..EntryRow::default() }.into());
     let summed: Vec<_> = sums.keys().map(|key| key.tag.get(..1).unwrap_or_default()).collect();
     assert_eq!(summed, ["", "a"]);
 }

@@ -190,7 +190,7 @@ impl<'p> Race<'p> {
                 self.waiting.push((step, self.holds.len() - 1, message));
             }
             Step::Note { of, delivered } if of < self.holds.len() => {
-                let hold_id = self.holds[of].clone();
+                let hold_id = self.holds[of].as_str().into();
                 self.waiting.push((step, of, Message::Note { hold_id, delivered }));
             }
             Step::Close { of, used } if of < self.holds.len() => {
@@ -251,8 +251,11 @@ impl<'p> Race<'p> {
                     .into_iter()
                     .map(|(budget, spent, held)| (self.ids[budget].clone(), spent, held))
                     .collect();
-                let told: Vec<_> =
-                    budgets.into_iter().map(|b| (b.budget, b.spent, b.held)).collect();
+                let told: Vec<_> = budgets
+                    .into_iter()
+                    .map(|b| b.charged)
+                    .map(|b| (b.budget.id.clone(), b.counters.spent, b.counters.held))
+                    .collect();
                 assert_eq!(told, expected);
             }
             (step, answer) => panic!("{answer:?} to {step:?}"),

@@ -46,7 +46,8 @@ async fn an_end_makes_room_for_the_hold_behind_it_in_the_same_batch(kind: Kind) 
             Answer::Placed(Ok(placed)) => format!("placed {}", placed.max_output),
             Answer::Placed(Err(HoldError::Exhausted(by))) => format!("held {}", by.held),
             Answer::Closed(budgets) => {
-                let counters = budgets.iter().map(|b| format!("{} {}", b.spent, b.held));
+                let counters = budgets.iter().map(|b| b.charged.counters);
+                let counters = counters.map(|c| format!("{} {}", c.spent, c.held));
                 format!("closed {}", counters.collect::<String>())
             }
             other => format!("{other:?}"),
@@ -86,7 +87,7 @@ async fn a_message_that_cannot_be_written_harms_no_other_of_its_batch(kind: Kind
     let first = books.hold(10, 20).await.unwrap();
     let (reply, refused) = oneshot::channel();
     let again = PlaceHold {
-        hold_id: open[0].id.clone(),
+        hold_id: open[0].id.as_str().into(),
         node: Arc::new("n".into()),
         quote: quote().into(),
         draft: Arc::default(),

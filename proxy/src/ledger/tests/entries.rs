@@ -35,7 +35,7 @@ pub(in crate::ledger) fn nth(n: i64, started_ms: i64) -> EntryRow {
 /// Writes entries and their sums; each charges its tokens to these windows.
 pub(in crate::ledger) async fn write(store: &Store, entries: &[EntryRow], windows: &[Share]) {
     let mut sums = Sums::new();
-    entries.iter().for_each(|entry| add_entry(&mut sums, entry));
+    entries.iter().for_each(|entry| add_entry(&mut sums, &entry.clone().into()));
     let bookings: Vec<_> = entries
         .iter()
         .map(|entry| Booking { entry: entry.clone().into(), charges: windows.to_vec() })

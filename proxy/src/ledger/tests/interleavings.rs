@@ -153,12 +153,13 @@ impl<'p> Run<'p> {
                 self.holds.push(id.clone());
                 place(&id, quoted(&self.people.callers[*caller], *input, *output))
             }
-            Ask::Note { of, delivered } => {
-                Message::Note { hold_id: self.holds.get(*of)?.clone(), delivered: *delivered }
-            }
+            Ask::Note { of, delivered } => Message::Note {
+                hold_id: self.holds.get(*of)?.as_str().into(),
+                delivered: *delivered,
+            },
             Ask::Settle { of, used } => close(self.holds.get(*of)?, tokens(*used)),
             Ask::Release { of } => {
-                Message::Close(Box::new(Close::release(self.holds.get(*of)?.clone())))
+                Message::Close(Box::new(Close::release(self.holds.get(*of)?.as_str().into())))
             }
         })
     }

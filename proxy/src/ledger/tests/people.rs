@@ -170,7 +170,7 @@ pub(in crate::ledger) fn entry(request_id: &str) -> EntryRow {
 pub(in crate::ledger) fn place(hold_id: &str, quote: Quote) -> Message {
     let reply = oneshot::channel().0;
     let draft = entry(hold_id).into();
-    let (hold_id, quote) = (hold_id.to_owned(), quote.into());
+    let (hold_id, quote) = (hold_id.into(), quote.into());
     Message::Place(Box::new(PlaceHold { hold_id, node: Arc::new("n".into()), quote, draft, reply }))
 }
 

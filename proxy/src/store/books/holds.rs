@@ -2,7 +2,7 @@
 
 use super::{Books, WindowKey, json};
 use crate::store::{
-    EntryRow, StoreError,
+    NewEntry, StoreError,
     engine::{Engine, Text, on, rows_of_parameter, with_rows},
 };
 use serde::{Deserialize, Serialize, Serializer};
@@ -29,17 +29,17 @@ pub struct OpenHold {
 #[derive(Clone, Debug)]
 pub struct NewHold {
     /// The hold's id.
-    pub id: String,
+    pub id: Arc<str>,
     /// The server process that placed it.
     pub node: Arc<String>,
     /// The entry as it is planned.
-    pub draft: Arc<EntryRow>,
+    pub draft: Arc<NewEntry>,
     /// Output tokens known to be delivered.
     pub delivered_tokens: i64,
     /// When it was placed.
     pub created_ms: i64,
     /// What it sets aside, in every budget of its chain.
-    pub shares: Vec<Share>,
+    pub shares: Arc<[Share]>,
 }
 
 /// What one hold sets aside in one window.
@@ -158,7 +158,7 @@ impl Books {
     pub async fn take_holds(
         &mut self,
         ids: &[&str],
-    ) -> Result<HashMap<String, Vec<Share>>, StoreError> {
+    ) -> Result<HashMap<Arc<str>, Arc<[Share]>>, StoreError> {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
@@ -170,11 +170,11 @@ impl Books {
             }
             Engine::Postgres(db) => sqlx::query_as(text).bind(ids).fetch_all(db).await?,
         };
-        Ok(taken.into_iter().map(|(id, shares)| (id, shares_of(&shares))).collect())
+        Ok(taken.into_iter().map(|(id, shares)| (id.into(), shares_of(&shares).into())).collect())
     }
 
     /// As [`Books::take_holds`], where it is known what they had set aside.
-    pub(super) async fn drop_holds(&mut self, ids: &[String]) -> Result<(), StoreError> {
+    pub(super) async fn drop_holds(&mut self, ids: &[Arc<str>]) -> Result<(), StoreError> {
         if ids.is_empty() {
             return Ok(());
         }
@@ -200,7 +200,7 @@ impl Books {
     ///
     /// # Errors
     /// Any database failure.
-    pub async fn note_delivered(&mut self, notes: &[(String, i64)]) -> Result<(), StoreError> {
+    pub async fn note_delivered(&mut self, notes: &[(Arc<str>, i64)]) -> Result<(), StoreError> {
         if notes.is_empty() {
             return Ok(());
         }
@@ -256,8 +256,8 @@ pub(super) fn rows_of(holds: &[NewHold]) -> Result<String, StoreError> {
 }
 
 /// The ids of holds, and an object with the number of each.
-pub(super) fn noted(notes: &[(String, i64)]) -> Result<(Vec<&str>, String), StoreError> {
-    let numbers: BTreeMap<&str, i64> = notes.iter().map(|(id, n)| (id.as_str(), *n)).collect();
+pub(super) fn noted(notes: &[(Arc<str>, i64)]) -> Result<(Vec<&str>, String), StoreError> {
+    let numbers: BTreeMap<&str, i64> = notes.iter().map(|(id, n)| (&**id, *n)).collect();
     let text = json::text(&numbers)?;
     Ok((numbers.into_keys().collect(), text))
 }

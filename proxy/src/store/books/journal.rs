@@ -13,7 +13,7 @@ use crate::store::{
     engine::{Engine, on},
 };
 use packed::Packed;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Everything that a batch changes.
 #[derive(Clone, Debug, Default)]
@@ -23,9 +23,9 @@ pub struct Changes {
     /// Holds that were placed and are open still.
     pub placed: Vec<NewHold>,
     /// Holds of earlier batches that ended.
-    pub ended: Vec<String>,
+    pub ended: Vec<Arc<str>>,
     /// What holds of earlier batches have delivered, in tokens.
-    pub notes: Vec<(String, i64)>,
+    pub notes: Vec<(Arc<str>, i64)>,
     /// Entries with what they charged.
     pub bookings: Vec<Booking>,
     /// Windows that passed their alert.
@@ -49,9 +49,9 @@ impl Changes {
 #[derive(Debug, Default)]
 pub struct Pending {
     windows: BTreeMap<WindowKey, Counters>,
-    placed: BTreeMap<String, NewHold>,
-    ended: Vec<String>,
-    notes: BTreeMap<String, i64>,
+    placed: BTreeMap<Arc<str>, NewHold>,
+    ended: Vec<Arc<str>>,
+    notes: BTreeMap<Arc<str>, i64>,
     bookings: Vec<Booking>,
     alerts: Vec<NewAlert>,
 }
@@ -77,7 +77,7 @@ impl Pending {
                 self.ended.push(hold_id);
             }
         }
-        self.placed.extend(placed.into_iter().map(|new| (new.id.clone(), new)));
+        self.placed.extend(placed.into_iter().map(|new| (Arc::clone(&new.id), new)));
         self.bookings.extend(bookings);
         self.alerts.extend(alerts);
     }
@@ -231,11 +231,10 @@ impl Books {
 #[cfg(test)]
 mod tests {
     use super::{super::Share, *};
-    use std::sync::Arc;
 
     fn hold(id: &str, shares: Vec<Share>) -> NewHold {
         let (node, draft) = (Arc::new("n".to_owned()), Arc::default());
-        let id = id.to_owned();
+        let (id, shares) = (id.into(), shares.into());
         NewHold { id, node, draft, delivered_tokens: 0, created_ms: 1, shares }
     }
 
@@ -250,25 +249,25 @@ mod tests {
         let (placed, notes) = (vec![hold("a", vec![]), hold("b", vec![])], vec![]);
         let windows = vec![change(0, 30)];
         pending.add(Changes { placed, notes, windows, ..Changes::default() });
-        let notes = vec![("b".to_owned(), 7), ("old".to_owned(), 9), ("older".to_owned(), 1)];
+        let notes = vec![("b".into(), 7), ("old".into(), 9), ("older".into(), 1)];
         let windows = vec![change(0, 5)];
         pending.add(Changes { notes, windows, ..Changes::default() });
-        let ended = vec!["a".to_owned(), "old".to_owned()];
+        let ended = vec!["a".into(), "old".into()];
         let windows = vec![change(3, -35)];
         pending.add(Changes { ended, windows, ..Changes::default() });
         let changes = pending.into_changes();
         assert_eq!(changes.windows, [change(3, 0)]);
-        assert_eq!(changes.ended, ["old"]);
-        assert_eq!(changes.notes, [("older".to_owned(), 1)]);
+        assert_eq!(changes.ended, [Arc::from("old")]);
+        assert_eq!(changes.notes, [("older".into(), 1)]);
         let [left] = &changes.placed[..] else { panic!("{:?}", changes.placed) };
-        assert_eq!((left.id.as_str(), left.delivered_tokens), ("b", 7));
+        assert_eq!((&*left.id, left.delivered_tokens), ("b", 7));
     }
 
     #[test]
     fn what_a_newer_version_says_more_is_not_passed_over() {
         let packed: Packed<'_> = serde_json::from_str(r#"{"ended": ["h"]}"#).unwrap();
         let changes = packed.unpack().unwrap();
-        assert_eq!(changes.ended, ["h"]);
+        assert_eq!(changes.ended, [Arc::from("h")]);
         let more = r#"{"ended": ["h"], "moved": [1, 2]}"#;
         assert!(serde_json::from_str::<Packed<'_>>(more).is_err());
     }

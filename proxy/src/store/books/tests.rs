@@ -109,7 +109,7 @@ async fn a_hold_is_taken_once_with_all_that_it_set_aside(kind: Kind) {
     let hold = |id: &str, shares: Vec<Share>| NewHold {
         delivered_tokens: 3,
         draft: EntryRow { model: "a\0b".into(), ..EntryRow::default() }.into(),
-        shares,
+        shares: shares.into(),
         ..self::hold(id)
     };
     let share = Share { window: window("b"), amount: i64::MAX };
@@ -121,7 +121,7 @@ async fn a_hold_is_taken_once_with_all_that_it_set_aside(kind: Kind) {
     assert_eq!(draft.model, "a\0b");
     let taken = books.take_holds(&["h", "free", "never"]).await.unwrap();
     assert_eq!(taken.len(), 2);
-    assert_eq!((&taken["h"], &taken["free"]), (&vec![share], &vec![]));
+    assert_eq!((&*taken["h"], &*taken["free"]), (&[share][..], &[][..]));
     assert!(books.take_holds(&["h", "free"]).await.unwrap().is_empty());
 }
 
@@ -185,7 +185,7 @@ fn hold(id: &str) -> NewHold {
         draft: Arc::default(),
         delivered_tokens: 0,
         created_ms: 1,
-        shares: Vec::new(),
+        shares: Arc::default(),
     }
 }
 

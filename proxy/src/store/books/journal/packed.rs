@@ -3,7 +3,8 @@
 
 use super::Changes;
 use crate::store::{
-    Booking, EntryRow, NewAlert, NewHold, Share, StoreError, Tokens, WindowChange, WindowKey,
+    Booking, Kind, NewAlert, NewEntry, NewHold, Share, StoreError, Tokens, WindowChange, WindowKey,
+    entries::is_zero,
 };
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, collections::HashMap, hash::Hash, sync::Arc};
@@ -15,7 +16,7 @@ type Text<'c> = Cow<'c, str>;
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Packed<'c> {
     nodes: Vec<Text<'c>>,
-    kinds: Vec<Kind<'c>>,
+    kinds: Vec<Arc<Kind<'static>>>,
     windows: Vec<(Text<'c>, i64)>,
     changed: Vec<(usize, i64, i64)>,
     placed: Vec<PackedHold<'c>>,
@@ -23,31 +24,6 @@ pub(super) struct Packed<'c> {
     notes: Vec<(Text<'c>, i64)>,
     booked: Vec<(PackedEntry<'c>, PackedShares)>,
     alerts: Cow<'c, [NewAlert]>,
-}
-
-/// What entries can have in common.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Kind<'c> {
-    attempt: i64,
-    user_id: Text<'c>,
-    key_id: Text<'c>,
-    team_id: Option<Text<'c>>,
-    provider: Text<'c>,
-    model: Text<'c>,
-    asked_model: Text<'c>,
-    dialect: Text<'c>,
-    features: Text<'c>,
-    streamed: i64,
-    disposition: Text<'c>,
-    finish: Option<Text<'c>>,
-    error: Option<Text<'c>>,
-    estimated: i64,
-    clamped: i64,
-    tool_fees: Text<'c>,
-    price: Option<Text<'c>>,
-    price_version: Option<Text<'c>>,
-    tags: Text<'c>,
 }
 
 /// The rest of an entry.
@@ -60,15 +36,16 @@ struct PackedEntry<'c> {
     request_id: Text<'c>,
     #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
     upstream_request_id: Option<Text<'c>>,
+    /// Without the zeros behind the last number.
     #[serde(rename = "t")]
-    tokens: [i64; 9],
+    tokens: Vec<i64>,
     #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
     cost_nano_usd: Option<i64>,
     #[serde(rename = "s")]
     started_ms: i64,
     #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
     first_token_ms: Option<i64>,
-    #[serde(rename = "l")]
+    #[serde(rename = "l", default, skip_serializing_if = "is_zero")]
     latency_ms: i64,
 }
 
@@ -78,12 +55,26 @@ type PackedShares = Vec<(usize, i64)>;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PackedHold<'c> {
+    #[serde(rename = "i", alias = "id")]
     id: Text<'c>,
+    #[serde(rename = "n", alias = "node")]
     node: usize,
+    #[serde(rename = "e", alias = "draft")]
     draft: PackedEntry<'c>,
+    #[serde(rename = "d", alias = "delivered_tokens", default, skip_serializing_if = "is_zero")]
     delivered_tokens: i64,
+    #[serde(rename = "c", alias = "created_ms")]
     created_ms: i64,
+    #[serde(rename = "s", alias = "shares")]
     shares: PackedShares,
+}
+
+fn without_zeros(tokens: &Tokens) -> Vec<i64> {
+    let mut tokens = tokens.in_order().to_vec();
+    while tokens.last() == Some(&0) {
+        tokens.pop();
+    }
+    tokens
 }
 
 /// Things that are written once, in the order in which they came.
@@ -118,7 +109,7 @@ impl<K: Clone + Eq + Hash> Table<K> {
 #[derive(Default)]
 struct Packer<'c> {
     nodes: Table<&'c str>,
-    kinds: Table<Kind<'c>>,
+    kinds: Table<&'c Arc<Kind<'static>>>,
     windows: Table<(&'c str, i64)>,
 }
 
@@ -131,12 +122,12 @@ impl<'c> Packer<'c> {
         shares.iter().map(|share| (self.window(&share.window), share.amount)).collect()
     }
 
-    fn entry(&mut self, entry: &'c EntryRow) -> PackedEntry<'c> {
+    fn entry(&mut self, entry: &'c NewEntry) -> PackedEntry<'c> {
         PackedEntry {
-            kind: self.kinds.place(Kind::of(entry)),
+            kind: self.kinds.place(&entry.kind),
             request_id: entry.request_id.as_str().into(),
             upstream_request_id: entry.upstream_request_id.as_deref().map(Into::into),
-            tokens: entry.tokens.in_order(),
+            tokens: without_zeros(&entry.tokens),
             cost_nano_usd: entry.cost_nano_usd,
             started_ms: entry.started_ms,
             first_token_ms: entry.first_token_ms,
@@ -146,7 +137,7 @@ impl<'c> Packer<'c> {
 
     fn hold(&mut self, hold: &'c NewHold) -> PackedHold<'c> {
         PackedHold {
-            id: hold.id.as_str().into(),
+            id: (&*hold.id).into(),
             node: self.nodes.place(&hold.node),
             draft: self.entry(&hold.draft),
             delivered_tokens: hold.delivered_tokens,
@@ -169,12 +160,12 @@ impl<'c> Packed<'c> {
             .collect();
         Self {
             nodes: packer.nodes.rows.into_iter().map(Into::into).collect(),
-            kinds: packer.kinds.rows,
+            kinds: packer.kinds.rows.into_iter().cloned().collect(),
             windows: packer.windows.rows.into_iter().map(|(id, ms)| (id.into(), ms)).collect(),
             changed,
             placed,
-            ended: ended.iter().map(|id| id.as_str().into()).collect(),
-            notes: notes.iter().map(|(id, tokens)| (id.as_str().into(), *tokens)).collect(),
+            ended: ended.iter().map(|id| (&**id).into()).collect(),
+            notes: notes.iter().map(|(id, tokens)| ((&**id).into(), *tokens)).collect(),
             booked,
             alerts: alerts.as_slice().into(),
         }
@@ -200,8 +191,8 @@ impl<'c> Packed<'c> {
         Ok(Changes {
             windows: changed.into_iter().map(change).collect::<Result<_, StoreError>>()?,
             placed: placed.into_iter().map(|hold| lists.hold(hold)).collect::<Result<_, _>>()?,
-            ended: ended.into_iter().map(Text::into_owned).collect(),
-            notes: notes.into_iter().map(|(id, tokens)| (id.into_owned(), tokens)).collect(),
+            ended: ended.into_iter().map(Into::into).collect(),
+            notes: notes.into_iter().map(|(id, tokens)| (id.into(), tokens)).collect(),
             bookings: booked.into_iter().map(booking).collect::<Result<_, StoreError>>()?,
             alerts: alerts.into_owned(),
         })
@@ -209,40 +200,41 @@ impl<'c> Packed<'c> {
 }
 
 /// What the numbers stand for.
-struct Lists<'c> {
+struct Lists {
     nodes: Vec<Arc<String>>,
-    kinds: Vec<Kind<'c>>,
+    kinds: Vec<Arc<Kind<'static>>>,
     windows: Vec<WindowKey>,
 }
 
-impl Lists<'_> {
+impl Lists {
     fn shares(&self, shares: PackedShares) -> Result<Vec<Share>, StoreError> {
         let share =
             |(window, amount)| Ok(Share { window: there(&self.windows, window)?.clone(), amount });
         shares.into_iter().map(share).collect()
     }
 
-    fn entry(&self, packed: PackedEntry<'_>) -> Result<EntryRow, StoreError> {
-        let mut entry = there(&self.kinds, packed.kind)?.clone().unpack();
-        entry.request_id = packed.request_id.into_owned();
-        entry.upstream_request_id = packed.upstream_request_id.map(Text::into_owned);
-        entry.tokens = Tokens::of(packed.tokens);
-        entry.cost_nano_usd = packed.cost_nano_usd;
-        entry.started_ms = packed.started_ms;
-        entry.first_token_ms = packed.first_token_ms;
-        entry.latency_ms = packed.latency_ms;
-        Ok(entry)
+    fn entry(&self, packed: PackedEntry<'_>) -> Result<NewEntry, StoreError> {
+        Ok(NewEntry {
+            request_id: packed.request_id.into_owned(),
+            kind: Arc::clone(there(&self.kinds, packed.kind)?),
+            tokens: Tokens::of(packed.tokens),
+            cost_nano_usd: packed.cost_nano_usd,
+            started_ms: packed.started_ms,
+            first_token_ms: packed.first_token_ms,
+            latency_ms: packed.latency_ms,
+            upstream_request_id: packed.upstream_request_id.map(Text::into_owned),
+        })
     }
 
     fn hold(&self, packed: PackedHold<'_>) -> Result<NewHold, StoreError> {
         let PackedHold { id, node, draft, delivered_tokens, created_ms, shares } = packed;
         Ok(NewHold {
-            id: id.into_owned(),
+            id: id.into(),
             node: Arc::clone(there(&self.nodes, node)?),
             draft: Arc::new(self.entry(draft)?),
             delivered_tokens,
             created_ms,
-            shares: self.shares(shares)?,
+            shares: self.shares(shares)?.into(),
         })
     }
 }
@@ -252,68 +244,16 @@ fn there<T>(list: &[T], place: usize) -> Result<&T, StoreError> {
     list.get(place).ok_or_else(missing)
 }
 
-impl<'c> Kind<'c> {
-    fn of(entry: &'c EntryRow) -> Self {
-        let maybe = |text: &'c Option<String>| text.as_deref().map(Into::into);
-        Self {
-            attempt: entry.attempt,
-            user_id: entry.user_id.as_str().into(),
-            key_id: entry.key_id.as_str().into(),
-            team_id: maybe(&entry.team_id),
-            provider: entry.provider.as_str().into(),
-            model: entry.model.as_str().into(),
-            asked_model: entry.asked_model.as_str().into(),
-            dialect: entry.dialect.as_str().into(),
-            features: entry.features.as_str().into(),
-            streamed: entry.streamed,
-            disposition: entry.disposition.as_str().into(),
-            finish: maybe(&entry.finish),
-            error: maybe(&entry.error),
-            estimated: entry.estimated,
-            clamped: entry.clamped,
-            tool_fees: entry.tool_fees.as_str().into(),
-            price: maybe(&entry.price),
-            price_version: maybe(&entry.price_version),
-            tags: entry.tags.as_str().into(),
-        }
-    }
-
-    fn unpack(self) -> EntryRow {
-        let maybe = |text: Option<Text<'c>>| text.map(Text::into_owned);
-        EntryRow {
-            attempt: self.attempt,
-            user_id: self.user_id.into_owned(),
-            key_id: self.key_id.into_owned(),
-            team_id: maybe(self.team_id),
-            provider: self.provider.into_owned(),
-            model: self.model.into_owned(),
-            asked_model: self.asked_model.into_owned(),
-            dialect: self.dialect.into_owned(),
-            features: self.features.into_owned(),
-            streamed: self.streamed,
-            disposition: self.disposition.into_owned(),
-            finish: maybe(self.finish),
-            error: maybe(self.error),
-            estimated: self.estimated,
-            clamped: self.clamped,
-            tool_fees: self.tool_fees.into_owned(),
-            price: maybe(self.price),
-            price_version: maybe(self.price_version),
-            tags: self.tags.into_owned(),
-            ..EntryRow::default()
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::EntryRow;
 
     /// Two calls of one kind and one of another; every field has a value of its own.
     fn changes() -> Changes {
         let window = |n: i64| WindowKey { budget_id: format!("b{n}").into(), start_ms: n };
         let share = |n| Share { window: window(n), amount: 10 + n };
-        let entry: EntryRow = serde_json::from_value(serde_json::json!({
+        let row: EntryRow = serde_json::from_value(serde_json::json!({
             "request_id": "r", "attempt": 2, "user_id": "u", "key_id": "k", "team_id": "t",
             "provider": "p", "model": "m", "asked_model": "a", "dialect": "d", "features": "f",
             "streamed": 1, "disposition": "cut", "finish": "stop", "error": "e", "estimated": 1,
@@ -324,9 +264,11 @@ mod tests {
             "upstream_request_id": "up\0", "tags": "{\"a\":\"b\"}"
         }))
         .unwrap();
+        let entry = NewEntry::from(row);
         let other = EntryRow { key_id: "k2".into(), price: None, ..EntryRow::default() };
-        let again = EntryRow { request_id: "r2".into(), latency_ms: 99, ..entry.clone() };
-        let booking = |entry: &EntryRow, n| Booking {
+        let other = NewEntry::from(other);
+        let again = NewEntry { request_id: "r2".into(), latency_ms: 99, ..entry.clone() };
+        let booking = |entry: &NewEntry, n| Booking {
             entry: Arc::new(entry.clone()),
             charges: vec![share(n), share(1)],
         };
@@ -336,7 +278,7 @@ mod tests {
             draft: Arc::new(other.clone()),
             delivered_tokens: 3,
             created_ms: 4,
-            shares: vec![share(1), share(7)],
+            shares: [share(1), share(7)].into(),
         };
         let alert = NewAlert {
             budget_id: "b1".into(),
@@ -363,6 +305,25 @@ mod tests {
         let packed: Packed<'_> = serde_json::from_str(&text).unwrap();
         assert_eq!((packed.kinds.len(), packed.windows.len()), (2, 4));
         assert_eq!(format!("{:?}", packed.unpack().unwrap()), format!("{changes:?}"));
+    }
+
+    /// A server that was killed left it, and the next one is newer.
+    #[test]
+    fn a_row_of_the_version_before_is_understood() {
+        let row = r#"{"nodes":["n"],"kinds":[{"attempt":1,"user_id":"u","key_id":"k","team_id":null,
+            "provider":"p","model":"m","asked_model":"a","dialect":"d","features":"","streamed":0,
+            "disposition":"","finish":null,"error":null,"estimated":0,"clamped":0,"tool_fees":"{}",
+            "price":null,"price_version":null,"tags":"{}"}],"windows":[["b",3]],
+            "changed":[[0,0,9]],"placed":[{"id":"h","node":0,"draft":{"k":0,"r":"r",
+            "t":[236,0,0,0,0,0,7,0,0],"s":5,"l":0},"delivered_tokens":16,"created_ms":6,
+            "shares":[[0,9]]}],"ended":[],"notes":[],"booked":[],"alerts":[]}"#;
+        let packed: Packed<'_> = serde_json::from_str(row).unwrap();
+        let changes = packed.unpack().unwrap();
+        let [hold] = &changes.placed[..] else { panic!("{changes:?}") };
+        assert_eq!((&*hold.id, hold.delivered_tokens, hold.created_ms), ("h", 16, 6));
+        let tokens = Tokens { input: 236, output: 7, ..Tokens::default() };
+        assert_eq!((hold.draft.tokens, hold.draft.kind.key_id.as_ref()), (tokens, "k"));
+        assert_eq!(hold.shares[0].amount, 9);
     }
 
     #[test]
