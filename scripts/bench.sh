@@ -9,14 +9,14 @@ cd "$(dirname "$0")/.."
 scripts/setup.sh bench
 
 step "building"
-cargo build --locked --release -p tollgate --bin tollgate --no-default-features --features grpc
+cargo build --locked --profile dist -p tollgate --bin tollgate --no-default-features --features grpc
 cargo build --locked --release -p tollgate-bench --bin scoreboard
 
 step "the scoreboard"
 peers=()
 # Where scripts/peers.sh has put them.
 [ ! -d "$TOLLGATE_CACHE/peers" ] || peers=(--peers "$TOLLGATE_CACHE/peers")
-"$CARGO_TARGET_DIR/release/scoreboard" "${peers[@]}" "$@"
+"$CARGO_TARGET_DIR/release/scoreboard" --tollgate "$CARGO_TARGET_DIR/dist/tollgate" "${peers[@]}" "$@"
 [ "$#" -eq 0 ] || exit 0
 
 step "the ledger, and single functions"

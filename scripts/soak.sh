@@ -7,8 +7,8 @@ cd "$(dirname "$0")/.."
 scripts/setup.sh bench
 
 step "building"
-cargo build --locked --release -p tollgate --bin tollgate --no-default-features --features grpc
+cargo build --locked --profile dist -p tollgate --bin tollgate --no-default-features --features grpc
 cargo build --locked --release -p tollgate-bench --bin scoreboard
 
 step "load"
-"$CARGO_TARGET_DIR/release/scoreboard" soak "$@"
+"$CARGO_TARGET_DIR/release/scoreboard" --tollgate "$CARGO_TARGET_DIR/dist/tollgate" soak "$@"
