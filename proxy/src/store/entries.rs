@@ -102,7 +102,7 @@ fn is_nothing(json: &str) -> bool {
     json == "{}"
 }
 
-/// The columns, in the order of [`EntryRow::cells`].
+/// The columns, in the order of [`NewEntry::cells`].
 macro_rules! columns {
     () => {
         "(request_id, attempt, user_id, key_id, team_id, provider, model, asked_model, dialect,
