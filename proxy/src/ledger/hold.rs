@@ -271,17 +271,16 @@ fn features_text(quote: &Quote) -> Cow<'static, str> {
     let mut names: Vec<_> = quote.permit().features().iter().map(|f| f.as_str()).collect();
     names.sort_unstable();
     match names.as_slice() {
-        [] => Cow::default(),
         [one] => (*one).into(),
         several => several.join(",").into(),
     }
 }
 
 fn tags_text(tags: &BTreeMap<String, String>) -> Cow<'static, str> {
-    match serde_json::to_string(tags) {
-        Ok(text) if !tags.is_empty() => text.into(),
-        _ => "{}".into(),
+    if tags.is_empty() {
+        return "{}".into();
     }
+    serde_json::to_string(tags).map_or("{}".into(), Into::into)
 }
 
 impl Hold {

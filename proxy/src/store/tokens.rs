@@ -42,8 +42,11 @@ fn is_zero(count: &i64) -> bool {
 }
 
 impl Tokens {
+    /// How many kinds there are.
+    pub(super) const KINDS: usize = 9;
+
     /// The counts in the order of the columns.
-    pub(super) fn in_order(&self) -> [i64; 9] {
+    pub(super) fn in_order(&self) -> [i64; Self::KINDS] {
         [
             self.input,
             self.cache_read,
@@ -72,7 +75,7 @@ impl Tokens {
         }
     }
 
-    fn each(&mut self) -> [&mut i64; 9] {
+    fn each(&mut self) -> [&mut i64; Self::KINDS] {
         [
             &mut self.input,
             &mut self.cache_read,

@@ -101,15 +101,17 @@ async fn sums_of(books: &mut Books, hour_ms: i64) -> Result<Sums, StoreError> {
     let mut after = EntryCursor { started_ms: hour_ms, request_id: String::new(), attempt: 0 };
     loop {
         let entries = books.entries_after(&after, until_ms, PAGE).await?;
-        entries.iter().for_each(|entry| add_entry(&mut sums, &entry.clone().into()));
-        let Some(last) = entries.last().filter(|_| entries.len() >= PAGE as usize) else {
-            return Ok(sums);
-        };
-        after = EntryCursor {
+        let last = entries.last().filter(|_| entries.len() >= PAGE as usize);
+        let next = last.map(|last| EntryCursor {
             started_ms: last.started_ms,
             request_id: last.request_id.clone(),
             attempt: last.attempt,
-        };
+        });
+        entries.into_iter().for_each(|entry| add_entry(&mut sums, &entry.into()));
+        match next {
+            Some(next) => after = next,
+            None => return Ok(sums),
+        }
     }
 }
 

@@ -86,33 +86,7 @@ thread_local! {
 impl Kind<'_> {
     /// The same without a copy of its texts, to say what is different about another.
     pub fn borrowed(&self) -> Kind<'_> {
-        fn text<'a>(text: &'a Text<'_>) -> Text<'a> {
-            Cow::Borrowed(text)
-        }
-        fn maybe<'a>(maybe: &'a Option<Text<'_>>) -> Option<Text<'a>> {
-            maybe.as_ref().map(text)
-        }
-        Kind {
-            attempt: self.attempt,
-            user_id: text(&self.user_id),
-            key_id: text(&self.key_id),
-            team_id: maybe(&self.team_id),
-            provider: text(&self.provider),
-            model: text(&self.model),
-            asked_model: text(&self.asked_model),
-            dialect: text(&self.dialect),
-            features: text(&self.features),
-            streamed: self.streamed,
-            disposition: text(&self.disposition),
-            finish: maybe(&self.finish),
-            error: maybe(&self.error),
-            estimated: self.estimated,
-            clamped: self.clamped,
-            tool_fees: text(&self.tool_fees),
-            price: maybe(&self.price),
-            price_version: maybe(&self.price_version),
-            tags: text(&self.tags),
-        }
+        self.with(Cow::Borrowed)
     }
 
     /// Where it is in memory already, if this thread had it lately; else a copy.
@@ -132,30 +106,31 @@ impl Kind<'_> {
         usize::try_from(hasher.finish() % REMEMBERED as u64).unwrap_or_default()
     }
 
-    fn owned(self) -> Kind<'static> {
-        fn text(text: Text<'_>) -> Text<'static> {
-            Cow::Owned(text.into_owned())
-        }
+    fn owned(&self) -> Kind<'static> {
+        self.with(|text| Cow::Owned(text.to_owned()))
+    }
+
+    fn with<'t, 'w>(&'t self, text: impl Fn(&'t str) -> Text<'w> + Copy) -> Kind<'w> {
         Kind {
             attempt: self.attempt,
-            user_id: text(self.user_id),
-            key_id: text(self.key_id),
-            team_id: self.team_id.map(text),
-            provider: text(self.provider),
-            model: text(self.model),
-            asked_model: text(self.asked_model),
-            dialect: text(self.dialect),
-            features: text(self.features),
+            user_id: text(&self.user_id),
+            key_id: text(&self.key_id),
+            team_id: self.team_id.as_deref().map(text),
+            provider: text(&self.provider),
+            model: text(&self.model),
+            asked_model: text(&self.asked_model),
+            dialect: text(&self.dialect),
+            features: text(&self.features),
             streamed: self.streamed,
-            disposition: text(self.disposition),
-            finish: self.finish.map(text),
-            error: self.error.map(text),
+            disposition: text(&self.disposition),
+            finish: self.finish.as_deref().map(text),
+            error: self.error.as_deref().map(text),
             estimated: self.estimated,
             clamped: self.clamped,
-            tool_fees: text(self.tool_fees),
-            price: self.price.map(text),
-            price_version: self.price_version.map(text),
-            tags: text(self.tags),
+            tool_fees: text(&self.tool_fees),
+            price: self.price.as_deref().map(text),
+            price_version: self.price_version.as_deref().map(text),
+            tags: text(&self.tags),
         }
     }
 }

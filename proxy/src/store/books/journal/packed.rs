@@ -214,6 +214,12 @@ impl Lists {
     }
 
     fn entry(&self, packed: PackedEntry<'_>) -> Result<NewEntry, StoreError> {
+        // More would be counts that a newer version knows.
+        if packed.tokens.len() > Tokens::KINDS {
+            let count = packed.tokens.len();
+            let wrong = format!("a row of the journal counts {count} kinds of tokens");
+            return Err(StoreError::Row(wrong));
+        }
         Ok(NewEntry {
             request_id: packed.request_id.into_owned(),
             kind: Arc::clone(there(&self.kinds, packed.kind)?),
@@ -324,6 +330,18 @@ mod tests {
         let tokens = Tokens { input: 236, output: 7, ..Tokens::default() };
         assert_eq!((hold.draft.tokens, hold.draft.kind.key_id.as_ref()), (tokens, "k"));
         assert_eq!(hold.shares[0].amount, 9);
+    }
+
+    #[test]
+    fn more_kinds_of_tokens_than_there_are_are_told() {
+        let kinds = vec![Arc::default()];
+        for (count, is_read) in [(0, true), (9, true), (10, false)] {
+            let tokens = format!("{:?}", vec![1; count]);
+            let entry = format!(r#"[{{"k":0,"r":"r","t":{tokens},"s":5}},[]]"#);
+            let booked = vec![serde_json::from_str(&entry).unwrap()];
+            let packed = Packed { kinds: kinds.clone(), booked, ..Packed::default() };
+            assert_eq!(packed.unpack().is_ok(), is_read, "{count}");
+        }
     }
 
     #[test]
